@@ -1,0 +1,45 @@
+//go:build depsonly
+
+package main
+
+import (
+	_ "filippo.io/edwards25519"
+	_ "github.com/BurntSushi/toml"
+	_ "github.com/btcsuite/btcd/btcec/v2/schnorr"
+	_ "github.com/btcsuite/btcd/btcutil/bech32"
+	_ "github.com/btcsuite/btcd/btcutil"
+	_ "github.com/coder/websocket"
+	_ "github.com/decred/dcrd/dcrec/secp256k1/v4/ecdsa"
+	_ "github.com/ethereum/go-ethereum/accounts/abi"
+	_ "github.com/ethereum/go-ethereum/core/types"
+	_ "github.com/ethereum/go-ethereum/rlp"
+	_ "github.com/ethereum/go-ethereum/signer/core/apitypes"
+	_ "github.com/go-chi/chi/v5"
+	_ "github.com/go-chi/chi/v5/middleware"
+	_ "github.com/go-json-experiment/json"
+	_ "github.com/go-json-experiment/json/jsontext"
+	_ "github.com/google/uuid"
+	_ "github.com/fxamacker/cbor/v2"
+	_ "github.com/open-policy-agent/opa/v1/rego"
+	_ "github.com/open-policy-agent/opa/v1/tester"
+	_ "github.com/open-policy-agent/opa/v1/cover"
+	_ "github.com/open-policy-agent/opa/v1/bundle"
+	_ "github.com/open-policy-agent/opa/v1/format"
+	_ "github.com/open-policy-agent/opa/v1/storage/inmem"
+	_ "github.com/prometheus/client_golang/prometheus/promhttp"
+	_ "github.com/rogpeppe/go-internal/testscript"
+	_ "github.com/spf13/cobra"
+	_ "github.com/taurusgroup/multi-party-sig/protocols/cmp"
+	_ "github.com/taurusgroup/multi-party-sig/pkg/protocol"
+	_ "go.etcd.io/bbolt"
+	_ "golang.org/x/crypto/argon2"
+	_ "golang.org/x/crypto/hkdf"
+	_ "golang.org/x/term"
+	_ "golang.org/x/mod/sumdb/tlog"
+	_ "golang.org/x/mod/sumdb/note"
+	_ "golang.org/x/sync/errgroup"
+	_ "google.golang.org/protobuf/proto"
+	_ "pgregory.net/rapid"
+)
+
+func main() {}
