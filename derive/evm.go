@@ -1,0 +1,66 @@
+package derive
+
+import (
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strings"
+
+	"golang.org/x/crypto/sha3"
+)
+
+// EVMAddress gives the EIP-55 checksummed address of a compressed secp256k1 public key (33 bytes): the last 20 bytes
+// of Keccak-256 over the point's two coordinates.
+func EVMAddress(pub33 []byte) (string, error) {
+	pub, err := parsePublicKey(pub33)
+	if err != nil {
+		return "", fmt.Errorf("EVM address: %w", err)
+	}
+	var address [20]byte
+	digest := keccak256(pub.SerializeUncompressed()[1:])
+	copy(address[:], digest[12:])
+	return FormatEVMAddress(address), nil
+}
+
+// FormatEVMAddress writes an address with its EIP-55 checksum.
+func FormatEVMAddress(address [20]byte) string {
+	lower := hex.EncodeToString(address[:])
+	digest := keccak256([]byte(lower))
+	out := []byte("0x" + lower)
+	for i := range lower {
+		nibble := digest[i/2] >> (4 * (1 - i%2)) & 0x0f
+		if nibble >= 8 && lower[i] >= 'a' {
+			out[2+i] -= 'a' - 'A'
+		}
+	}
+	return string(out)
+}
+
+// ParseEVMAddress reads "0x" and 40 hex digits. Digits in mixed case must carry the right EIP-55 checksum; digits in
+// one case only carry none and are taken as they are.
+func ParseEVMAddress(s string) ([20]byte, error) {
+	var address [20]byte
+	digits, ok := strings.CutPrefix(s, "0x")
+	if !ok || len(digits) != 2*len(address) {
+		return address, fmt.Errorf("EVM address %s: it must be 0x and 40 hex digits", quote(s))
+	}
+	if _, err := hex.Decode(address[:], []byte(digits)); err != nil {
+		return [20]byte{}, fmt.Errorf("EVM address %s: it must be 0x and 40 hex digits", quote(s))
+	}
+	mixed := strings.ToLower(digits) != digits && strings.ToUpper(digits) != digits
+	if mixed && FormatEVMAddress(address) != s {
+		return [20]byte{}, fmt.Errorf("EVM address %s: %w", quote(s), errChecksum)
+	}
+	return address, nil
+}
+
+var errChecksum = errors.New("its EIP-55 checksum is wrong, so a character is likely mistyped: check it against its source")
+
+// keccak256 is Ethereum's hash: Keccak as submitted, before the padding of FIPS 202.
+func keccak256(data []byte) [32]byte {
+	h := sha3.NewLegacyKeccak256()
+	h.Write(data)
+	var out [32]byte
+	h.Sum(out[:0])
+	return out
+}
