@@ -51,7 +51,7 @@ func parseIndex(level string) (uint32, error) {
 	if level == "" {
 		return 0, errors.New("the index is empty: write a number between 0 and 2147483647")
 	}
-	if number, marked := strings.CutSuffix(strings.TrimRight(level, "hH"), "'"); marked || number != level {
+	if strings.ContainsAny(level[len(level)-1:], "'hH") {
 		return 0, hardened(level)
 	}
 	for _, c := range []byte(level) {

@@ -1,0 +1,66 @@
+package evidence
+
+import (
+	"fmt"
+	"math/big"
+)
+
+// FamilyEVM is the only family of chains that Check knows so far.
+const FamilyEVM = "evm"
+
+// AssetKind is how an asset lives on its chain.
+type AssetKind string
+
+// The kinds of assets. The empty kind is an asset that the caller does not know.
+const (
+	AssetNative AssetKind = "native"
+	AssetERC20  AssetKind = "erc20"
+)
+
+// Asset is what a claim says is being moved. Contract is the token's address, for AssetERC20 only.
+type Asset struct {
+	Kind     AssetKind
+	Contract string
+}
+
+// Claim is what a request says about its transaction. Amounts are in base units (wei, the token's smallest unit);
+// converting them is the caller's. The empty string and nil mean that the field was not claimed: such a field is not
+// compared, but without To, Amount, ChainID and a known Asset nothing is ever Verified.
+type Claim struct {
+	// Family is the family of the claimed chain, FamilyEVM or something that Check calls unverifiable.
+	Family string
+	// ChainID is the chain id that the claimed chain has (EIP-155); nil if the caller does not know the chain.
+	ChainID *big.Int
+	Asset   Asset
+	// From is compared with Signer and not at all if Signer is empty.
+	From string
+	// Signer is the address of the key that will sign, if the caller could derive it.
+	Signer string
+	// To is the recipient of the asset, for a token its receiver and not the contract.
+	To        string
+	Amount    *big.Int
+	InputData string // calldata in hex
+	GasPrice  *big.Int
+	GasLimit  *big.Int
+	Fee       *big.Int
+	// Message is the digest that is to be signed, in hex.
+	Message string
+	// RawTx is the unsigned signing payload in hex.
+	RawTx string
+}
+
+// Check compares a claim with what is signed. It finds all differences, not only the first, and fails closed: the
+// finding is Verified only if RawTx decodes, its digest is Message, it is one plain transfer of the claimed asset,
+// amount and recipient on the claimed chain, and every other claimed field that has a counterpart equals it. GasPrice
+// is compared with the gas price or the max fee per gas, Fee with the most that the transaction may pay.
+//
+// Without RawTx it checks what it can, the claimed calldata against recipient, asset and amount, and is Unverifiable
+// at best.
+func Check(c Claim) Finding {
+	if c.Family != FamilyEVM {
+		var k comparison
+		k.obstruct(CodeChain, fmt.Sprintf("transactions of chain family %q are not decoded", excerpt(c.Family)))
+		return k.finding()
+	}
+	return checkEVM(c)
+}

@@ -1,0 +1,112 @@
+package evidence
+
+import (
+	"strings"
+)
+
+// Status is the outcome of a check.
+type Status string
+
+// The three outcomes. Everything but Verified must stop a request unless the policy's data says otherwise for
+// Unverifiable; Mismatch always stops it.
+const (
+	// Verified: the digest belongs to what was decoded, and that is what the request claims.
+	Verified Status = "verified"
+	// Mismatch: at least one claimed field contradicts what is signed; Differences names each.
+	Mismatch Status = "mismatch"
+	// Unverifiable: nothing contradicts, but something could not be checked; Code and Reason say what.
+	Unverifiable Status = "unverifiable"
+)
+
+// Code says, in a form that policies may branch on, why a finding is not Verified. Codes are never renamed.
+type Code string
+
+// The codes of a Mismatch (CodeDiffers) and of an Unverifiable (the others, in the order in which they are preferred
+// where several apply). Only CodeNoRawTx is due to what the sender left out; the others say that something is there
+// which this package cannot vouch for, and a policy should not wave them through.
+const (
+	CodeDiffers     Code = "differs"
+	CodeUndecodable Code = "undecodable"       // rawTx, calldata or message is malformed
+	CodeChain       Code = "unknown-chain"     // the chain's family or its chain id is not known
+	CodeAsset       Code = "unknown-asset"     // the claimed asset is not known, so nothing can be compared with it
+	CodeCreation    Code = "contract-creation" // the transaction deploys code
+	CodeDelegation  Code = "delegation"        // EIP-7702 authorizations hand accounts to code
+	CodeBlobs       Code = "blobs"             // EIP-4844 blobs, whose content and fee tx_info cannot claim
+	CodeUnknownCall Code = "unknown-call"      // calldata of a method that is not decoded
+	CodeNotTransfer Code = "not-a-transfer"    // a decoded method that is no transfer, an approval for example
+	CodeIncomplete  Code = "incomplete-claim"  // recipient or amount is not claimed
+	CodeNoRawTx     Code = "no-raw-tx"         // no unsigned transaction came with the request
+	CodeRaw         Code = "raw"               // raw signing: by definition nobody can say what is signed
+)
+
+// Finding is what a check found. It serialises to the policy's input as evidence; every amount is a decimal string.
+type Finding struct {
+	Status Status `json:"status"`
+	// Code and Reason are empty when Verified. Reason is for people and may change.
+	Code   Code   `json:"code,omitempty"`
+	Reason string `json:"reason,omitempty"`
+	// Decoded is what was decoded, as far as that was possible, whatever the status.
+	Decoded *Decoded `json:"decoded,omitempty"`
+	// Differences lists every contradiction, in a fixed order; it is empty unless Status is Mismatch.
+	Differences []Difference `json:"differences,omitempty"`
+}
+
+// Difference is one contradiction. Field is the name in tx_info where there is one, else chainId, message, value (the
+// transaction's own, beside a token transfer) or method. Signed is what the transaction says or, where no transaction
+// could be read, what the claimed calldata says.
+type Difference struct {
+	Field   string `json:"field"`
+	Claimed string `json:"claimed"`
+	Signed  string `json:"signed"`
+}
+
+// obstacle is a reason for which a claim cannot be called verified.
+type obstacle struct {
+	code   Code
+	reason string
+}
+
+// comparison gathers what a check finds on its way; it never stops at the first difference.
+type comparison struct {
+	decoded     Decoded
+	differences []Difference
+	obstacles   []obstacle
+}
+
+func (c *comparison) differ(field, claimed, signed string) {
+	c.differences = append(c.differences, Difference{Field: field, Claimed: excerpt(claimed), Signed: excerpt(signed)})
+}
+
+func (c *comparison) obstruct(code Code, reason string) {
+	c.obstacles = append(c.obstacles, obstacle{code, reason})
+}
+
+// finding gives the verdict: any difference is a mismatch, else any obstacle leaves it unverifiable.
+func (c *comparison) finding() Finding {
+	f := Finding{Status: Verified, Decoded: &c.decoded}
+	if c.decoded.Kind == "" {
+		f.Decoded = nil
+	}
+	switch {
+	case len(c.differences) > 0:
+		f.Status, f.Code, f.Differences = Mismatch, CodeDiffers, c.differences
+		fields := make([]string, len(c.differences))
+		for i, d := range c.differences {
+			fields[i] = d.Field
+		}
+		f.Reason = "what is signed is not what is claimed: " + strings.Join(fields, ", ")
+	case len(c.obstacles) > 0:
+		first := c.obstacles[0]
+		f.Status, f.Code, f.Reason = Unverifiable, first.code, first.reason
+	}
+	return f
+}
+
+// excerpt bounds what a finding repeats: calldata may be long, and the request itself is kept beside the finding.
+func excerpt(s string) string {
+	const most = 256
+	if len(s) > most {
+		return s[:most] + "..."
+	}
+	return s
+}
