@@ -1,0 +1,91 @@
+package conffile_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/countersign-mpc/countersign/internal/conffile"
+)
+
+type config struct {
+	App struct {
+		Name    string `toml:"name"`
+		PartyID string `toml:"party-id"`
+	} `toml:"app"`
+	Callback struct {
+		RetryTimes int `toml:"retry-times"`
+		Server     []struct {
+			Address string `toml:"address"`
+		} `toml:"server"`
+	} `toml:"callback"`
+}
+
+func TestParseTellsWhatIsWrong(t *testing.T) {
+	for _, tc := range []struct {
+		name, text string
+		want       []string
+	}{
+		{"misspelt key", "[app]\nnmae = \"x\"\n", []string{`unknown key "app.nmae"`, `did you mean "app.name"?`}},
+		{"underscore for dash", "[callback]\nretry_times = 3\n", []string{`did you mean "callback.retry-times"?`}},
+		{"key in a list of tables", "[[callback.server]]\nadress = \"x\"\n", []string{`did you mean "callback.server.address"?`}},
+		{"unknown table is named once", "[zzz]\na = 1\nb = 2\n", []string{`unknown key "zzz"`}},
+		{"two at once", "[app]\nnmae = \"x\"\nparty = \"a\"\n", []string{"app.nmae", "app.party"}},
+		{"syntax", "[app]\nname = \n", []string{"line 2"}},
+		{"wrong type", "[app]\nname = 3\n", []string{"name"}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			var c config
+			err := conffile.Parse([]byte(tc.text), &c)
+			if err == nil {
+				t.Fatal("accepted")
+			}
+			for _, want := range tc.want {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("error %q does not say %q", err, want)
+				}
+			}
+			if strings.Contains(err.Error(), `"zzz.a"`) {
+				t.Errorf("error %q repeats the keys of an unknown table", err)
+			}
+		})
+	}
+}
+
+func TestLoadKeepsDefaults(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "c.toml")
+	if err := os.WriteFile(path, []byte("[app]\nname = \"x\"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var c config
+	c.Callback.RetryTimes = 60
+	if err := conffile.Load(path, &c); err != nil {
+		t.Fatal(err)
+	}
+	if c.App.Name != "x" || c.Callback.RetryTimes != 60 {
+		t.Fatalf("got %+v", c)
+	}
+	if err := conffile.Load(path+".none", &c); err == nil {
+		t.Fatal("a missing file was accepted")
+	}
+}
+
+func TestRelative(t *testing.T) {
+	for _, tc := range [][3]string{
+		{"/etc/x/c.toml", "k.pem", "/etc/x/k.pem"}, {"/etc/x/c.toml", "/k.pem", "/k.pem"}, {"/etc/x/c.toml", "", ""},
+	} {
+		if got := conffile.Relative(tc[0], tc[1]); got != tc[2] {
+			t.Errorf("Relative(%q, %q) = %q, want %q", tc[0], tc[1], got, tc[2])
+		}
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add("[app]\nname = \"x\"\n")
+	f.Add("[[callback.server]]\nadress = 1\n[x.y]\nz = []")
+	f.Fuzz(func(t *testing.T, text string) {
+		var c config
+		_ = conffile.Parse([]byte(text), &c)
+	})
+}
