@@ -1,0 +1,89 @@
+package auditlog
+
+import (
+	"errors"
+	"fmt"
+
+	"golang.org/x/mod/sumdb/tlog"
+)
+
+// maxSize bounds the number of entries, far above what can be reached and far below where int64 arithmetic ends.
+const maxSize = 1 << 48
+
+// Tree is a state of the log: how many entries it has and the Merkle tree hash over them (RFC 6962, section 2.1).
+type Tree = tlog.Tree
+
+// Hash is a node of the tree: 32 bytes of SHA-256.
+type Hash = tlog.Hash
+
+// EntryHash is the leaf hash of an entry: SHA-256(0x00 ‖ entry).
+func EntryHash(entry []byte) Hash { return tlog.RecordHash(entry) }
+
+// Log appends to, signs and proves one log. It has no state of its own: everything is in the transactions it is given,
+// so it is safe for concurrent use as far as they are.
+type Log struct {
+	key *Key
+}
+
+// New returns the log that key signs.
+func New(key *Key) (*Log, error) {
+	if key == nil {
+		return nil, errors.New("audit log: a signing key is needed; make one with GenerateKey or OpenKey")
+	}
+	return &Log{key: key}, nil
+}
+
+// Public is the log's public key, in the form that CheckInclusion takes.
+func (l *Log) Public() string { return l.key.Public() }
+
+// Append puts an entry at the end of the log and returns its index. ref (at most 64 bytes) is kept with its hashes and
+// given back by Ref: it is where the owner stores the entry. The transaction behind s must be the one that stores it.
+func (l *Log) Append(s Storage, ref, entry []byte) (int64, error) {
+	if len(ref) > maxRef {
+		return 0, fmt.Errorf("append to the audit log: a reference has at most %d bytes, not %d", maxRef, len(ref))
+	}
+	n, err := l.Size(s)
+	if err != nil {
+		return 0, err
+	}
+	if n >= maxSize {
+		return 0, errors.New("append to the audit log: it is full")
+	}
+	hashes, err := tlog.StoredHashes(n, entry, hashReader(s))
+	if err != nil {
+		return 0, fmt.Errorf("append to the audit log: %w", err)
+	}
+	if err := putLeaf(s, n, leaf{ref: ref, hashes: hashes}); err != nil {
+		return 0, fmt.Errorf("append to the audit log: %w", err)
+	}
+	if err := putSize(s, n+1); err != nil {
+		return 0, fmt.Errorf("append to the audit log: %w", err)
+	}
+	return n, nil
+}
+
+// Ref returns the reference that was given with the entry at index, and the entry's hash.
+func (l *Log) Ref(r Reader, index int64) ([]byte, Hash, error) {
+	lf, err := getLeaf(r, index)
+	if err != nil {
+		return nil, Hash{}, err
+	}
+	return lf.ref, lf.hashes[0], nil
+}
+
+// Head returns the tree over everything that was appended.
+func (l *Log) Head(r Reader) (Tree, error) {
+	n, err := l.Size(r)
+	if err != nil {
+		return Tree{}, err
+	}
+	return l.treeAt(r, n)
+}
+
+func (l *Log) treeAt(r Reader, size int64) (Tree, error) {
+	h, err := tlog.TreeHash(size, hashReader(r))
+	if err != nil {
+		return Tree{}, fmt.Errorf("hash the audit log at size %d: %w", size, err)
+	}
+	return Tree{N: size, Hash: h}, nil
+}

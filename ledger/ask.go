@@ -1,0 +1,113 @@
+package ledger
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/countersign-mpc/countersign/wire"
+)
+
+// Hash is 32 bytes of SHA-256, lower-case hex in text.
+type Hash [sha256.Size]byte
+
+// String is lower-case hex.
+func (h Hash) String() string { return hex.EncodeToString(h[:]) }
+
+// MarshalText writes lower-case hex.
+func (h Hash) MarshalText() ([]byte, error) { return []byte(h.String()), nil }
+
+// UnmarshalText reads hex of 32 bytes.
+func (h *Hash) UnmarshalText(text []byte) error {
+	if hex.DecodedLen(len(text)) != len(h) {
+		return fmt.Errorf("%w: a hash is %d hex digits", ErrInvalid, 2*len(h))
+	}
+	if _, err := hex.Decode(h[:], text); err != nil {
+		return fmt.Errorf("%w: a hash is %d hex digits", ErrInvalid, 2*len(h))
+	}
+	return nil
+}
+
+// Ask is a request whose signature has been verified and whose body is well formed.
+type Ask struct {
+	Node       string    // id of the node whose key verified the request
+	Path       wire.Path // endpoint; with Node and CallbackID it owns BodyHash for ever
+	CallbackID string
+	BodyHash   Hash // SHA-256 of the bytes that the signature verified over
+
+	SinoID      string
+	RequestID   string
+	RequestType string
+
+	// IntentHash and Digests say for what an approval counts (DESIGN.md, "Approvals"). Digests are the bytes to be signed;
+	// all inputs of a payment, in their order, where it has several. Without digests nothing can wait for approvals.
+	IntentHash Hash
+	Digests    [][]byte
+	Requester  string // key id of who asked: hex of SHA-256 of its SPKI DER; "" if nobody's signature was verified
+}
+
+// Limits on what is recorded, in bytes or numbers. A callback server's own limits are tighter.
+const (
+	MaxName    = 4096    // each name and id
+	MaxDigests = 4096    // digests of one ask
+	MaxBytes   = 8 << 20 // input, reply, all digests together
+)
+
+// State is what an evaluation may know beside the request. Windows are to join it when they exist.
+type State struct {
+	// Now is the ledger's time: never before a time it has recorded.
+	Now time.Time
+	// ClockJumped says that the clock is not trusted at present; an Approve would be answered with Wait.
+	ClockJumped bool
+	// Approvals are those of the ask's intent, digests and requester, newest first; void ones are left out.
+	Approvals []Approval
+}
+
+// Reason is one rule's say in a verdict.
+type Reason struct {
+	Rule     string      `json:"rule"`
+	Severity wire.Action `json:"severity"`
+	Message  string      `json:"message"`
+}
+
+// Verdict is what an evaluation says.
+type Verdict struct {
+	Action      wire.Action
+	Reasons     []Reason
+	WaitSeconds int
+	// Requirement, with Wait, is what is waited for: an approval is opened for it unless there is one. With Approve it
+	// is a condition: unless an approval under exactly this requirement has been granted, Wait is answered instead.
+	Requirement *Requirement
+	Revision    string          // of the policy
+	Fired       []string        // ids of the rules that had a say
+	Input       json.RawMessage // the whole input, byte for byte, as it is needed to evaluate again
+}
+
+// Outcome is what is decided and to be replied.
+type Outcome struct {
+	ID          string // of the decision
+	Time        time.Time
+	Action      wire.Action
+	Reasons     []Reason // the ledger's own first, if it changed the verdict
+	WaitSeconds int
+	Revision    string
+	Approval    *Approval // the one that is waited for, or under which it is approved
+}
+
+// EvaluateFunc evaluates an ask. It must have no effect: it may be called again for the same ask, and only the last
+// verdict counts. An error means that there is no decision and no reply; a policy's failure is a verdict (Reject).
+type EvaluateFunc func(ctx context.Context, s State) (Verdict, error)
+
+// ReplyFunc makes the bytes to reply with. It must have no effect beside, like EvaluateFunc.
+type ReplyFunc func(o Outcome) ([]byte, error)
+
+// Result is a reply, which is recorded and durable.
+type Result struct {
+	Reply    []byte
+	Replayed bool   // the ask had been decided before
+	ID       string // of the decision
+	Action   wire.Action
+}
