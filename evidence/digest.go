@@ -1,7 +1,10 @@
 package evidence
 
 import (
+	"encoding/hex"
 	"errors"
+	"fmt"
+	"strings"
 )
 
 // Bounds on what is decoded; everything beyond is refused before it is looked at.
@@ -51,4 +54,121 @@ type Payload struct {
 	Digest []byte
 	// Computed is true if Digest was hashed here from the request's content. Only then may a presignature be used.
 	Computed bool
+}
+
+// SigningDigest computes what a node is to sign for a request, by the rules of DESIGN.md ("What is signed is computed
+// by the node"). An error means that the request must not be signed; it wraps ErrDigestMismatch where a digest and a
+// transaction contradict each other.
+//
+//   - Type 1 with RawTx: the digest of the EVM transaction. Without: the digest as asked, KindRaw if there is no tx_info.
+//   - Type 2: EIP-712 or EIP-191, for RequestSign with Secp256k1 only.
+//   - Type 3: the data itself, 32 bytes for secp256k1, up to MaxMessage for Ed25519.
+func SigningDigest(r Request) (Payload, error) {
+	if err := r.validate(); err != nil {
+		return Payload{}, fmt.Errorf("signing digest: %w", err)
+	}
+	var p Payload
+	var err error
+	switch r.SignType {
+	case SignTypeEthMessage:
+		p, err = r.ethMessage()
+	case SignTypeRaw:
+		p, err = r.data(KindRaw)
+	default:
+		p, err = r.ordinary()
+	}
+	if err != nil {
+		return Payload{}, fmt.Errorf("signing digest: %w", err)
+	}
+	return p, nil
+}
+
+func (r Request) validate() error {
+	switch r.RequestType {
+	case RequestSign, RequestBIP340, RequestTaproot:
+	default:
+		return fmt.Errorf("request_type %q signs nothing: use %s, %s or %s",
+			excerpt(r.RequestType), RequestSign, RequestBIP340, RequestTaproot)
+	}
+	switch r.Cryptography {
+	case Secp256k1:
+	case Ed25519:
+		if r.RequestType != RequestSign {
+			return fmt.Errorf("%s needs a %s key, this one is %s", r.RequestType, Secp256k1, Ed25519)
+		}
+	default:
+		return fmt.Errorf("cryptography %q is unknown: it is %s or %s", excerpt(r.Cryptography), Secp256k1, Ed25519)
+	}
+	switch r.SignType {
+	case SignTypeOrdinary, SignTypeEthMessage, SignTypeRaw:
+	default:
+		return fmt.Errorf("sign_type %q is unknown: it is 1 (transaction), 2 (EIP-191 or EIP-712) or 3 (raw data)",
+			excerpt(r.SignType))
+	}
+	if r.RawTx != "" && r.SignType != SignTypeOrdinary {
+		return fmt.Errorf("sign_type %s with a rawTx: a transaction is sign_type 1", r.SignType)
+	}
+	return nil
+}
+
+func (r Request) ethMessage() (Payload, error) {
+	if r.RequestType != RequestSign || r.Cryptography != Secp256k1 {
+		return Payload{}, fmt.Errorf("sign_type 2 is for %s with %s only", RequestSign, Secp256k1)
+	}
+	decoded, digest, err := decodeMessage(r.Message)
+	if err != nil {
+		return Payload{}, err
+	}
+	return Payload{Kind: decoded.Kind, Digest: digest[:], Computed: true}, nil
+}
+
+func (r Request) ordinary() (Payload, error) {
+	if r.RawTx == "" {
+		if !r.HasTxInfo {
+			return r.data(KindRaw)
+		}
+		return r.data(KindDigest)
+	}
+	if r.RequestType != RequestSign || r.Cryptography != Secp256k1 {
+		return Payload{}, fmt.Errorf("rawTx with %s and %s is not decoded by this version: only EVM transactions are",
+			r.RequestType, r.Cryptography)
+	}
+	raw, err := ParseRawTx(r.RawTx)
+	if err != nil {
+		return Payload{}, err
+	}
+	tx, err := EVMTransaction(raw)
+	if err != nil {
+		return Payload{}, fmt.Errorf("rawTx: %w", err)
+	}
+	if r.Message != "" {
+		message, err := parseDigest(r.Message)
+		if err != nil {
+			return Payload{}, err
+		}
+		if message != tx.Digest {
+			return Payload{}, fmt.Errorf("message: %w of rawTx: leave message empty or send Keccak-256 of rawTx", ErrDigestMismatch)
+		}
+	}
+	return Payload{Kind: KindEVMTransaction, Digest: tx.Digest[:], Computed: true}, nil
+}
+
+// data takes the message as it came.
+func (r Request) data(kind Kind) (Payload, error) {
+	if r.Cryptography == Secp256k1 {
+		digest, err := parseDigest(r.Message)
+		if err != nil {
+			return Payload{}, err
+		}
+		return Payload{Kind: kind, Digest: digest[:]}, nil
+	}
+	digits := strings.TrimPrefix(r.Message, "0x")
+	if len(digits) == 0 || len(digits) > 2*MaxMessage {
+		return Payload{}, fmt.Errorf("message of %d hex digits: it must have 1 to %d bytes", len(digits), MaxMessage)
+	}
+	message, err := hex.DecodeString(digits)
+	if err != nil {
+		return Payload{}, fmt.Errorf("message is not hex: %v", err)
+	}
+	return Payload{Kind: kind, Digest: message}, nil
 }

@@ -1,6 +1,7 @@
 package evidence
 
 import (
+	"slices"
 	"strings"
 )
 
@@ -21,9 +22,9 @@ const (
 // Code says, in a form that policies may branch on, why a finding is not Verified. Codes are never renamed.
 type Code string
 
-// The codes of a Mismatch (CodeDiffers) and of an Unverifiable (the others, in the order in which they are preferred
-// where several apply). Only CodeNoRawTx is due to what the sender left out; the others say that something is there
-// which this package cannot vouch for, and a policy should not wave them through.
+// The codes of a Mismatch (CodeDiffers) and of an Unverifiable (the others; where several apply, the first in this
+// order). So CodeNoRawTx says that nothing but the transaction is missing, the one gap that a policy may choose to live
+// with; the others say that something is there which this package cannot vouch for.
 const (
 	CodeDiffers     Code = "differs"
 	CodeUndecodable Code = "undecodable"       // rawTx, calldata or message is malformed
@@ -96,10 +97,26 @@ func (c *comparison) finding() Finding {
 		}
 		f.Reason = "what is signed is not what is claimed: " + strings.Join(fields, ", ")
 	case len(c.obstacles) > 0:
-		first := c.obstacles[0]
-		f.Status, f.Code, f.Reason = Unverifiable, first.code, first.reason
+		f.Status = Unverifiable
+		f.Code, f.Reason = c.worst()
 	}
 	return f
+}
+
+// worst gives the obstacle that weighs most, by the order of the codes' declaration, and the reasons of all.
+func (c *comparison) worst() (Code, string) {
+	order := []Code{
+		CodeUndecodable, CodeChain, CodeAsset, CodeCreation, CodeDelegation, CodeBlobs, CodeUnknownCall, CodeNotTransfer,
+		CodeIncomplete, CodeNoRawTx,
+	}
+	slices.SortStableFunc(c.obstacles, func(a, b obstacle) int {
+		return slices.Index(order, a.code) - slices.Index(order, b.code)
+	})
+	reasons := make([]string, len(c.obstacles))
+	for i, o := range c.obstacles {
+		reasons[i] = o.reason
+	}
+	return c.obstacles[0].code, strings.Join(reasons, "; ")
 }
 
 // excerpt bounds what a finding repeats: calldata may be long, and the request itself is kept beside the finding.
