@@ -1,0 +1,198 @@
+package keystore
+
+import (
+	"crypto/hkdf"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"runtime/debug"
+
+	"golang.org/x/crypto/argon2"
+
+	"github.com/countersign-mpc/countersign/internal/secret"
+	"github.com/countersign-mpc/countersign/wire"
+)
+
+// Argon2 is the cost of turning a password into a key (Argon2id, RFC 9106).
+type Argon2 struct {
+	Time      uint32 // passes over the memory
+	MemoryKiB uint32
+	Threads   uint8 // lanes
+}
+
+// DefaultArgon2 returns 3 passes over 256 MiB in 4 lanes: about a second on the smallest machine that the node is made
+// for, and four times the memory of RFC 9106's second recommended option.
+func DefaultArgon2() Argon2 { return Argon2{Time: 3, MemoryKiB: 256 << 10, Threads: 4} }
+
+// What a file may ask for, so that a hostile one cannot make the node swallow the machine.
+const (
+	maxArgon2Time      = 16
+	maxArgon2MemoryKiB = 1 << 20
+	maxArgon2Threads   = 16
+)
+
+func (a Argon2) validate() error {
+	switch {
+	case a.Time < 1 || a.Time > maxArgon2Time:
+		return fmt.Errorf("Argon2id with %d passes: want 1 to %d", a.Time, maxArgon2Time)
+	case a.Threads < 1 || a.Threads > maxArgon2Threads:
+		return fmt.Errorf("Argon2id with %d lanes: want 1 to %d", a.Threads, maxArgon2Threads)
+	case a.MemoryKiB < 8*uint32(a.Threads) || a.MemoryKiB > maxArgon2MemoryKiB:
+		return fmt.Errorf("Argon2id with %d KiB: want %d to %d", a.MemoryKiB, 8*uint32(a.Threads), maxArgon2MemoryKiB)
+	}
+	return nil
+}
+
+const (
+	sealVersion  = 1
+	kindPassword = 1 // parameters: time (4) ‖ memory in KiB (4) ‖ lanes (1) ‖ salt (32)
+
+	sealSalt           = 32
+	sealNonce          = 12
+	sealWrapped        = masterSize + 16
+	passwordParamsSize = 4 + 4 + 1 + sealSalt
+	sealTail           = masterSize + sealNonce + sealWrapped + sha256.Size
+)
+
+// sealRecord holds the master key, wrapped:
+//
+//	version (1) ‖ kind (1) ‖ length of parameters (2) ‖ parameters ‖ check (32) ‖ nonce (12) ‖ wrapped (48) ‖ checksum (32)
+//
+// check is derived from the password beside the wrapping key. It tells a wrong password from a damaged record, and it
+// ties the record to one password: GCM alone would let a crafted record open under several.
+// checksum needs no key; it tells damage from a wrong password.
+type sealRecord struct {
+	argon2  Argon2
+	salt    [sealSalt]byte
+	check   [masterSize]byte
+	nonce   [sealNonce]byte
+	wrapped [sealWrapped]byte
+}
+
+// newPasswordSeal wraps master under password.
+func newPasswordSeal(cost Argon2, h header, password, master secret.Bytes) ([]byte, error) {
+	r := sealRecord{argon2: cost}
+	rand.Read(r.salt[:])
+	rand.Read(r.nonce[:])
+	kek, check, err := r.stretch(h, password)
+	if err != nil {
+		return nil, err
+	}
+	defer kek.Wipe()
+	r.check = check
+	aead, err := newGCM(kek.Expose())
+	if err != nil {
+		return nil, err
+	}
+	aead.Seal(r.wrapped[:0], r.nonce[:], master.Expose(), r.place(h))
+	return r.encode(h), nil
+}
+
+// open unwraps the master key; ErrWrongPassword.
+func (r *sealRecord) open(h header, password secret.Bytes) (secret.Bytes, error) {
+	kek, check, err := r.stretch(h, password)
+	if err != nil {
+		return secret.Bytes{}, err
+	}
+	defer kek.Wipe()
+	if subtle.ConstantTimeCompare(check[:], r.check[:]) != 1 {
+		return secret.Bytes{}, ErrWrongPassword
+	}
+	aead, err := newGCM(kek.Expose())
+	if err != nil {
+		return secret.Bytes{}, err
+	}
+	master, err := aead.Open(nil, r.nonce[:], r.wrapped[:], r.place(h))
+	if err != nil {
+		return secret.Bytes{}, corrupt("seal record", "the wrapped master key was altered")
+	}
+	return secret.New(master), nil
+}
+
+// stretch derives the wrapping key and the check value from password, for this record and store only.
+func (r *sealRecord) stretch(h header, password secret.Bytes) (kek secret.Bytes, check [masterSize]byte, err error) {
+	a := r.argon2
+	stretched := argon2.IDKey(password.Expose(), r.salt[:], a.Time, a.MemoryKiB, a.Threads, masterSize)
+	defer secret.Wipe(stretched)
+	if a.MemoryKiB >= 16<<10 {
+		debug.FreeOSMemory() // the working memory cannot be wiped from here; giving it back at once is next best
+	}
+	key, err := hkdf.Key(sha256.New, stretched, nil, string(wire.SigningBytes("keystore-password-kek", h.encode(), r.prefix())), masterSize)
+	if err != nil {
+		return secret.Bytes{}, check, fmt.Errorf("derive key from password: %w", err)
+	}
+	sum, err := hkdf.Key(sha256.New, stretched, nil, string(wire.SigningBytes("keystore-password-check", h.encode(), r.prefix())), masterSize)
+	if err != nil {
+		return secret.Bytes{}, check, fmt.Errorf("derive check from password: %w", err)
+	}
+	return secret.New(key), [masterSize]byte(sum), nil
+}
+
+// prefix is everything before the check value.
+func (r *sealRecord) prefix() []byte {
+	out := []byte{sealVersion, kindPassword}
+	out = binary.BigEndian.AppendUint16(out, passwordParamsSize)
+	out = binary.BigEndian.AppendUint32(out, r.argon2.Time)
+	out = binary.BigEndian.AppendUint32(out, r.argon2.MemoryKiB)
+	out = append(out, r.argon2.Threads)
+	return append(out, r.salt[:]...)
+}
+
+// place is the associated data of the wrapped key.
+func (r *sealRecord) place(h header) []byte {
+	return wire.SigningBytes("keystore-seal", h.encode(), r.prefix(), r.check[:])
+}
+
+func (r *sealRecord) encode(h header) []byte {
+	out := append(r.prefix(), r.check[:]...)
+	out = append(out, r.nonce[:]...)
+	out = append(out, r.wrapped[:]...)
+	sum := sealChecksum(h, out)
+	return append(out, sum[:]...)
+}
+
+// parseSeal checks everything that can be checked without the password. It copies b.
+func parseSeal(b []byte, h header) (*sealRecord, error) {
+	r, err := decodeSeal(b, h)
+	if err != nil {
+		return nil, corrupt("seal record", "%v", err)
+	}
+	return r, nil
+}
+
+func decodeSeal(b []byte, h header) (*sealRecord, error) {
+	if len(b) < 4+sealTail {
+		return nil, errors.New("it is cut short")
+	}
+	if b[0] != sealVersion {
+		return nil, fmt.Errorf("its version is %d, this node reads version %d", b[0], sealVersion)
+	}
+	body, sum := b[:len(b)-sha256.Size], [sha256.Size]byte(b[len(b)-sha256.Size:])
+	if sealChecksum(h, body) != sum {
+		return nil, errors.New("its checksum is wrong")
+	}
+	if b[1] != kindPassword {
+		return nil, fmt.Errorf("its kind is %d, this version of the node opens kind %d (password) only", b[1], kindPassword)
+	}
+	if binary.BigEndian.Uint16(b[2:]) != passwordParamsSize || len(b) != 4+passwordParamsSize+sealTail {
+		return nil, errors.New("its length is wrong")
+	}
+	r := &sealRecord{argon2: Argon2{Time: binary.BigEndian.Uint32(b[4:]), MemoryKiB: binary.BigEndian.Uint32(b[8:]), Threads: b[12]}}
+	rest := b[13:]
+	for _, field := range [][]byte{r.salt[:], r.check[:], r.nonce[:], r.wrapped[:]} {
+		rest = rest[copy(field, rest):]
+	}
+	return r, r.argon2.validate()
+}
+
+func sealChecksum(h header, body []byte) [sha256.Size]byte {
+	return sha256.Sum256(wire.SigningBytes("keystore-seal-checksum", h.encode(), body))
+}
+
+// sealHash ties the root record to the header and the current seal record.
+func sealHash(h header, record []byte) [sha256.Size]byte {
+	return sha256.Sum256(wire.SigningBytes("keystore-seal-hash", h.encode(), record))
+}

@@ -1,0 +1,59 @@
+package keystore
+
+import (
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"time"
+)
+
+// Stat describes a store. It holds nothing secret.
+type Stat struct {
+	State    State
+	Bytes    int64          // of the file that are in use
+	ID       string         // random id of the store, 32 hex digits; the same in its backups
+	Created  time.Time      // when the file was made, UTC
+	Format   int            // of the file
+	KDF      string         // "argon2id"; empty if uninitialised
+	Argon2   Argon2         // cost of the current password; zero if uninitialised
+	Sequence uint64         // commits since Init; rises by one with each. 0 unless unsealed
+	Records  map[string]int // records in each bucket that has any; nil unless unsealed
+}
+
+// Stat returns a description of the store. Until the first Unseal its ID, time and cost are what the file claims.
+func (s *Store) Stat() (Stat, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.done {
+		return Stat{}, ErrClosed
+	}
+	if failure := s.failed.Load(); failure != nil {
+		return Stat{}, *failure
+	}
+	stat := Stat{
+		State:   s.state,
+		ID:      hex.EncodeToString(s.header.id[:]),
+		Created: time.Unix(int64(s.header.created), 0).UTC(),
+		Format:  1,
+	}
+	err := s.viewFile(func(f fileTx) error {
+		stat.Bytes = f.size()
+		raw := f.get(keySeal)
+		if raw == nil {
+			return nil
+		}
+		record, err := parseSeal(raw, s.header)
+		if err != nil {
+			return err
+		}
+		stat.KDF, stat.Argon2 = "argon2id", record.argon2
+		return nil
+	})
+	if err != nil {
+		return Stat{}, fmt.Errorf("describe key store: %w", err)
+	}
+	if snap := s.committed.Load(); snap != nil {
+		stat.Sequence, stat.Records = snap.root.seq, maps.Clone(snap.counts)
+	}
+	return stat, nil
+}

@@ -1,0 +1,193 @@
+package keystore
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+
+	"github.com/countersign-mpc/countersign/internal/secret"
+)
+
+// Init makes the master key, wraps it under password and leaves the store Unsealed and empty, durably. The password
+// must pass CheckPassword (ErrWeakPassword). A store that has a master key already is not touched (ErrInitialised).
+// The caller keeps and wipes password. A cancelled ctx stops Init before the file is changed, never in between.
+func (s *Store) Init(ctx context.Context, password secret.Bytes) error {
+	if err := CheckPassword(password); err != nil {
+		return err
+	}
+	release, err := s.acquire(ctx)
+	if err != nil {
+		return fmt.Errorf("initialise key store: %w", err)
+	}
+	defer release()
+	if err := s.wantState(Uninitialised, ErrInitialised); err != nil {
+		return err
+	}
+	master := secret.New(make([]byte, masterSize))
+	defer master.Wipe()
+	rand.Read(master.Expose()) // never fails: crypto/rand ends the process instead
+	record, err := newPasswordSeal(s.cfg.Argon2, s.header, password, master)
+	if err != nil {
+		return fmt.Errorf("initialise key store: %w", err)
+	}
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("initialise key store: %w", err)
+	}
+	if err := s.writeInit(master, record); err != nil {
+		return fmt.Errorf("initialise key store: %w", err)
+	}
+	return nil
+}
+
+// writeInit stores the first seal record with an empty root, and unseals. The caller holds the barrier.
+func (s *Store) writeInit(master secret.Bytes, record []byte) error {
+	k, err := deriveKeys(master, s.header)
+	if err != nil {
+		return err
+	}
+	first := root{seq: 1, seal: sealHash(s.header, record)}
+	envelope, err := k.sealRoot(first)
+	if err != nil {
+		k.wipe()
+		return err
+	}
+	err = s.writeFile(func(f fileTx) error {
+		return errors.Join(f.put(keySeal, record), f.put(keyRoot, envelope))
+	})
+	if err != nil {
+		k.wipe()
+		return err
+	}
+	s.install(k, &snapshot{root: first, envelope: envelope, counts: map[string]int{}})
+	return nil
+}
+
+// Unseal opens the store with password and authenticates every record in it, which takes time in proportion to the
+// size of the file (about a second for a gigabyte). Errors: ErrWrongPassword; ErrBackoff, after more than a few wrong
+// passwords in a row, without looking at the password; ErrCorrupt, naming what is damaged; ErrUninitialised; ErrUnsealed.
+// The caller keeps and wipes password. ctx is looked at before and after the key derivation, and between records.
+func (s *Store) Unseal(ctx context.Context, password secret.Bytes) error {
+	release, err := s.acquire(ctx)
+	if err != nil {
+		return fmt.Errorf("unseal key store: %w", err)
+	}
+	defer release()
+	if err := s.wantState(Sealed, ErrUnsealed); err != nil {
+		return err
+	}
+	if err := s.backoff.check(s.cfg.Now()); err != nil {
+		return err
+	}
+	master, record, err := s.unwrap(password)
+	if errors.Is(err, ErrWrongPassword) {
+		s.backoff.fail(s.cfg.Now())
+	}
+	if err != nil {
+		return err
+	}
+	defer master.Wipe()
+	s.backoff = backoff{}
+	if err := s.load(ctx, master, record); err != nil {
+		return fmt.Errorf("unseal key store: %w", err)
+	}
+	return nil
+}
+
+// unwrap returns the master key and the seal record that it came from.
+func (s *Store) unwrap(password secret.Bytes) (secret.Bytes, []byte, error) {
+	var raw []byte
+	err := s.viewFile(func(f fileTx) error {
+		raw = append(raw, f.get(keySeal)...)
+		return nil
+	})
+	if err != nil {
+		return secret.Bytes{}, nil, err
+	}
+	record, err := parseSeal(raw, s.header)
+	if err != nil {
+		return secret.Bytes{}, nil, err
+	}
+	master, err := record.open(s.header, password)
+	return master, raw, err
+}
+
+// load authenticates the whole content under master and installs the keys.
+func (s *Store) load(ctx context.Context, master secret.Bytes, record []byte) error {
+	k, err := deriveKeys(master, s.header)
+	if err != nil {
+		return err
+	}
+	var snap *snapshot
+	err = s.viewFile(func(f fileTx) error {
+		snap, err = authenticate(ctx, f, k, sealHash(s.header, record))
+		return err
+	})
+	if err != nil {
+		k.wipe()
+		return err
+	}
+	s.install(k, snap)
+	return nil
+}
+
+// Seal wipes the keys. It waits for running transactions; those that start later get ErrSealed. It must not be called
+// from inside View or Update. On a store that is not unsealed it does nothing.
+func (s *Store) Seal() {
+	<-s.barrier
+	defer func() { s.barrier <- struct{}{} }()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.forget()
+}
+
+// forget wipes the keys; the caller holds mu.
+func (s *Store) forget() {
+	if s.state != Unsealed {
+		return
+	}
+	s.keys.wipe()
+	s.keys = nil
+	s.committed.Store(nil)
+	s.state = Sealed
+}
+
+func (s *Store) install(k *keys, snap *snapshot) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.keys = k
+	s.committed.Store(snap)
+	s.state = Unsealed
+}
+
+// acquire takes the barrier, so that key derivations run one at a time and their memory is bounded.
+func (s *Store) acquire(ctx context.Context) (release func(), err error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	select {
+	case <-s.barrier:
+		return func() { s.barrier <- struct{}{} }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// wantState returns nil in state want, ErrUninitialised where there is nothing to unseal, else otherwise.
+func (s *Store) wantState(want State, otherwise error) error {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.done {
+		return ErrClosed
+	}
+	if failure := s.failed.Load(); failure != nil {
+		return *failure
+	}
+	if s.state == want {
+		return nil
+	}
+	if s.state == Uninitialised {
+		return ErrUninitialised
+	}
+	return otherwise
+}
