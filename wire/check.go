@@ -1,7 +1,13 @@
 package wire
 
 import (
+	"crypto/rand"
+	"encoding/hex"
 	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"unicode/utf8"
 )
 
 // Path is an endpoint of a callback server, without the "/v1" in front of which it is also served.
@@ -90,3 +96,50 @@ type Asked struct {
 
 // Asked returns what OpenReply needs to know of the request.
 func (c *Check) Asked() Asked { return Asked{CallbackID: c.CallbackID, ExtraInfo: c.ExtraInfo} }
+
+// NewCallbackID makes a callback_id of 128 random bits, as 32 hex digits. A nil rand means crypto/rand. The id belongs to
+// one body for ever: store both before sending.
+func NewCallbackID(random io.Reader) (string, error) {
+	if random == nil {
+		random = rand.Reader
+	}
+	var id [16]byte
+	if _, err := io.ReadFull(random, id[:]); err != nil {
+		return "", fmt.Errorf("make callback id: %w", err)
+	}
+	return hex.EncodeToString(id[:]), nil
+}
+
+// Marshal returns the canonical bytes: compact, fields in the order of the struct, empty ones left out, '<', '>', '&',
+// U+2028 and U+2029 escaped, as encoding/json writes them. A string that is not UTF-8 is an error, because it would be
+// changed silently; so is a TxInfo that is not strictly well-formed JSON.
+func (c *Check) Marshal() ([]byte, error) {
+	if err := c.validate(); err != nil {
+		return nil, fmt.Errorf("marshal request: %w", err)
+	}
+	out, err := json.Marshal(c)
+	if err != nil {
+		return nil, fmt.Errorf("marshal request: %w", err)
+	}
+	return out, nil
+}
+
+func (c *Check) validate() error {
+	d := &c.RequestDetail
+	texts := append([]string{
+		c.CallbackID, c.RequestType, d.Cryptography, d.SignType, d.PublicKey, d.Path, d.Message, d.Coin, d.FromAddress,
+		d.ToAddress, d.Amount, d.Fee, d.GasPrice, d.GasLimit, d.Signature, c.ExtraInfo.SinoID, c.ExtraInfo.RequestID,
+	}, d.PartyIDs...)
+	for _, s := range texts {
+		if !utf8.ValidString(s) {
+			return errors.New("a field is not valid UTF-8")
+		}
+	}
+	if len(d.TxInfo) == 0 {
+		return nil
+	}
+	if err := scan(d.TxInfo, txInfoDepth); err != nil {
+		return fmt.Errorf("tx_info: %w", err)
+	}
+	return nil
+}

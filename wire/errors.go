@@ -1,13 +1,16 @@
 package wire
 
 import (
+	"encoding/json"
 	"errors"
+	"net/http"
+	"strconv"
 )
 
 // Code is the closed, append-only list of reasons for which a server gives an error instead of a decision.
 type Code string
 
-// The codes; the table in Code.HTTPStatus and Code.WireStatus says how each is sent.
+// The codes; Code.status says how each is sent.
 const (
 	CodeSignature   Code = "signature"    // missing, malformed or fits no configured key
 	CodeParse       Code = "parse"        // the body is not strictly well formed
@@ -23,8 +26,46 @@ const (
 	CodeInternal    Code = "internal"     // anything else; details are in the server's log
 )
 
-// Error is a refusal with a code of the protocol. Detail is safe to send: it says what was wrong and what to do, and
-// never repeats a payload.
+// wireDecryptFailed is the status in the body that nodes know as a failed decryption.
+const wireDecryptFailed = "501"
+
+// HTTPStatus returns the HTTP status under which the code is sent.
+func (c Code) HTTPStatus() int {
+	status, _ := c.status()
+	return status
+}
+
+// WireStatus returns the "status" in the body that is sent with the code. It is never "0".
+func (c Code) WireStatus() string {
+	_, status := c.status()
+	return status
+}
+
+// status is the one table of codes. A code that is not in it is sent as internal.
+func (c Code) status() (httpStatus int, wireStatus string) {
+	switch c {
+	case CodeSignature, CodeParse, CodePath, CodeConflict, CodeExpired:
+		httpStatus = http.StatusBadRequest
+	case CodeDecrypt:
+		return http.StatusBadRequest, wireDecryptFailed
+	case CodeTooLarge:
+		httpStatus = http.StatusRequestEntityTooLarge
+	case CodeRateLimited:
+		httpStatus = http.StatusTooManyRequests
+	case CodeUnavailable:
+		httpStatus = http.StatusServiceUnavailable
+	case CodeNotFound:
+		httpStatus = http.StatusNotFound
+	case CodeMethod:
+		httpStatus = http.StatusMethodNotAllowed
+	default:
+		httpStatus = http.StatusInternalServerError
+	}
+	return httpStatus, strconv.Itoa(httpStatus)
+}
+
+// Error is a refusal with a code of the protocol. Detail is sent to the client: it says what was wrong and what to do,
+// and never repeats a payload.
 type Error struct {
 	Code   Code
 	Detail string
@@ -45,4 +86,17 @@ func CodeOf(err error) Code {
 		return e.Code
 	}
 	return CodeInternal
+}
+
+// ErrorReply returns the HTTP status and the body {"status":…,"error":…} with which a server refuses a request. The text
+// is that of the *Error in err's chain, beginning with its code; of any other error nothing is told but that it is
+// internal. Such a body has no data and no signature and never counts as a decision.
+func ErrorReply(err error) (httpStatus int, body []byte) {
+	e := &Error{Code: CodeInternal, Detail: "the server could not answer; its log says why"}
+	errors.As(err, &e)
+	body, marshalErr := json.Marshal(Response{Status: e.Code.WireStatus(), Error: printable(e.Error(), maxReason)})
+	if marshalErr != nil { // two strings cannot fail to marshal
+		panic("wire: error reply: " + marshalErr.Error())
+	}
+	return e.Code.HTTPStatus(), body
 }

@@ -41,12 +41,7 @@ func SigningBytes(purpose string, fields ...[]byte) []byte {
 }
 
 func validPurpose(purpose string) bool {
-	if purpose == "" {
-		return false
-	}
-	return strings.Trim(purpose, "abcdefghijklmnopqrstuvwxyz0123456789-/") == "" && !strings.ContainsFunc(purpose, func(r rune) bool {
-		return r != '-' && r != '/' && (r < '0' || r > '9') && (r < 'a' || r > 'z')
-	})
+	return purpose != "" && strings.Trim(purpose, "abcdefghijklmnopqrstuvwxyz0123456789-/") == ""
 }
 
 // SignP256 signs SHA-256 of msg and returns the ASN.1 DER signature (at most 72 bytes). It is deterministic (RFC 6979):

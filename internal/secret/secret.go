@@ -54,9 +54,8 @@ func (s Bytes) Wipe() {
 	s.box.b = nil
 }
 
-// Wipe overwrites b with zeros, up to its capacity.
+// Wipe overwrites b with zeros, up to its length. Go may have copied it elsewhere before.
 func Wipe(b []byte) {
-	b = b[:cap(b)]
 	clear(b)
 	runtime.KeepAlive(b)
 }
