@@ -46,4 +46,6 @@ type Approver struct {
 	// RequesterKeyIDs are the ids under which the same person asks for signatures; with KeyID and Name they tell that
 	// a requester would approve its own request.
 	RequesterKeyIDs []string
+
+	spki []byte // PublicKey in SPKI DER
 }

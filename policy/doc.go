@@ -6,7 +6,7 @@
 // an undefined or conflicting result, a result of another shape, a missing proof. Reject beats Wait beats Approve.
 //
 // What goes into a policy is made exact before Rego sees it: chains, assets, addresses and amounts are read against
-// data.json in Go ([Engine.Normalise]), since Rego compares a string with a number without complaint and adds decimals
+// data.json in Go ([Engine.NewInput]), since Rego compares a string with a number without complaint and adds decimals
 // inexactly. What comes out of a policy is a function of the input alone: built-ins that read the clock, the network
 // or the host do not exist for it, so that a recorded input replays to the same decision.
 //

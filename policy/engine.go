@@ -18,6 +18,7 @@ type Config struct {
 // Engine is a compiled policy. It does not change; all its methods are safe for concurrent use.
 type Engine struct {
 	revision string
+	data     *Data
 }
 
 // New checks the data, lints and compiles the modules and runs their tests. A policy that fails in any of these is

@@ -15,7 +15,7 @@ type Input struct {
 	Node          Node              `json:"node"`
 	Requester     *Requester        `json:"requester"` // nil: nobody's signature was verified
 	TxInfo        json.RawMessage   `json:"tx_info"`   // as sent, canonical JSON; nil when the request has none
-	Tx            *Tx               `json:"tx"`        // made by Engine.Normalise; nil when the request has no tx_info
+	Tx            *Tx               `json:"tx"`        // made by Engine.NewInput; nil when the request has no tx_info
 	BRC20         []BRC20           `json:"brc20"`
 	Runes         []Rune            `json:"runes"`
 	UTXO          *UTXO             `json:"utxo"`
@@ -23,7 +23,14 @@ type Input struct {
 	Windows       map[string]Window `json:"windows"`
 	Approvals     []Approval        `json:"approvals"`
 	Now           Now               `json:"now"`
-	UnknownFields []string          `json:"unknown_fields"` // paths of keys of the body that the protocol does not know
+	UnknownFields []UnknownField    `json:"unknown_fields"`
+	Problems      []Problem         `json:"problems"` // of the body as a whole; those of the transaction are in Tx
+}
+
+// UnknownField is a key of the body that the protocol does not know.
+type UnknownField struct {
+	Pointer string          `json:"pointer"` // RFC 6901, from the body's root
+	Value   json.RawMessage `json:"value"`
 }
 
 // Request is the callback's request, as sent (WIRE.md "Request").
@@ -61,7 +68,13 @@ type Requester struct {
 	KeyID string `json:"key_id"`
 }
 
-// Tx is what a transaction does, made exact: from the evidence where there is any, else from what tx_info claims.
+// Where the values of a Tx are known from.
+const (
+	SourceClaim    = "claim"    // tx_info only
+	SourceEvidence = "evidence" // verified evidence says the same
+)
+
+// Tx is what tx_info claims, made exact. Source says whether verified evidence says the same.
 // Addresses are in the chain's canonical form ("0x" and lower-case hex for EVM, lower-case bech32 for Bitcoin).
 type Tx struct {
 	Chain         string      `json:"chain"`  // symbol in data.json; "" when unknown
@@ -79,23 +92,24 @@ type Tx struct {
 	VaultID       string      `json:"vault_id"`
 	WalletID      string      `json:"wallet_id"`
 	RequestID     string      `json:"request_id"`
-	InputID       string      `json:"input_id"`       // tx_info.curInputId
+	InputID       string      `json:"input_id"` // tx_info.curInputId
 	TapScriptRoot string      `json:"tap_script_root"`
-	Source        string      `json:"source"`         // "evidence" or "claim"
-	Problems      []Problem   `json:"problems"`       // each one a reason to reject
+	Source        string      `json:"source"`   // "evidence" or "claim"
+	Problems      []Problem   `json:"problems"` // each one a reason to reject
 }
 
-// Problem is a part of a transaction that could not be made exact.
+// Problem is a part of a request that could not be made exact.
 type Problem struct {
-	Rule    string `json:"rule"`    // RuleAssetUnknown or RuleTxInvalid
-	Field   string `json:"field"`   // of tx_info
+	Rule    string `json:"rule"`    // one of the Rule constants
+	Field   string `json:"field"`   // of tx_info, or a JSON pointer from the body's root
 	Message string `json:"message"` // says what is wrong and what would be right
 }
 
 // The rules that a Problem names; the shipped policies reject under them.
 const (
-	RuleAssetUnknown = "asset.unknown" // the chain or the asset, with its unit and decimals, is not in data.json
-	RuleTxInvalid    = "tx.invalid"    // an amount or an address is not well formed, or what is signed is not understood
+	RuleAssetUnknown     = "asset.unknown"     // the chain or the asset, with its unit and decimals, is not in data.json
+	RuleTxInvalid        = "tx.invalid"        // an amount or an address is not well formed, or two places claim different things
+	RuleRequestMalformed = "request.malformed" // the body is well formed, but cannot be judged
 )
 
 // BRC20 is one entry of tx_info.brc20Details.
@@ -145,24 +159,22 @@ const (
 	EvidenceUnverifiable EvidenceStatus = "unverifiable"
 )
 
-// Evidence is what package evidence found, in the policy's terms.
+// Evidence is what package evidence found (its Finding), in the policy's terms.
 type Evidence struct {
 	Status      EvidenceStatus  `json:"status"`
-	Kind        string          `json:"kind"`        // such as "evm-transaction", "eip191", "eip712"; "" for none
-	Reason      string          `json:"reason"`      // why it is unverifiable
-	Digest      string          `json:"digest"`      // hex of what is signed, where it was computed
+	Code        string          `json:"code"`        // why it is not verified: a stable word, such as "no-raw-tx"
+	Reason      string          `json:"reason"`      // the same for people
 	Decoded     json.RawMessage `json:"decoded"`     // the decoder's own account; nil for none
-	Transfers   []Transfer      `json:"transfers"`   // everything that the signed bytes move, when they were decoded
-	Undecoded   string          `json:"undecoded"`   // what about the signed bytes is not described by Transfers; "" for nothing
+	Transfer    *Transfer       `json:"transfer"`    // set only where all that is signed is one plain transfer
 	Differences []Difference    `json:"differences"` // each one a mismatch
 }
 
-// Transfer is one movement of value that the signed bytes cause.
+// Transfer is the one movement of value that the signed bytes cause.
 type Transfer struct {
-	Contract   string      `json:"contract"` // the token's contract; "" for the chain's native asset
-	From       string      `json:"from"`
-	To         string      `json:"to"`
-	AmountBase json.Number `json:"amount_base"` // integer in base units
+	Kind     string `json:"kind"`     // AssetNative or AssetERC20
+	Contract string `json:"contract"` // the token's contract; "" for the chain's native asset
+	To       string `json:"to"`
+	Amount   string `json:"amount"` // decimal integer in base units
 }
 
 // Difference is a field in which the signed bytes and the claim disagree.

@@ -1,0 +1,170 @@
+package policy
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	jsonv2 "github.com/go-json-experiment/json"
+)
+
+// DataFormat is the first thing in a data.json: the version of its form.
+const DataFormat = "countersign/policy-data/v1"
+
+// fileData is data.json as it is written. docs/POLICY.md, "data.json", says what each key means.
+type fileData struct {
+	Format        string                            `json:"format"`
+	RequestTypes  []string                          `json:"request_types"`
+	UnknownFields []string                          `json:"unknown_fields"`
+	Chains        map[string]fileChain              `json:"chains"`
+	Keygen        fileKeygen                        `json:"keygen"`
+	Limits        map[string]map[string][]fileLimit `json:"limits"`
+	Addresses     map[string]fileAddresses          `json:"addresses"`
+	Evidence      fileEvidence                      `json:"evidence"`
+	Messages      map[string]fileGrant              `json:"messages"`
+	Raw           map[string]fileGrant              `json:"raw"`
+	PreSign       map[string]filePreSign            `json:"pre_sign"`
+	Approvers     map[string]fileApprover           `json:"approvers"`
+	Groups        map[string]fileGroup              `json:"groups"`
+	Custom        map[string]any                    `json:"custom"`
+}
+
+type fileChain struct {
+	Family     string               `json:"family"`
+	ChainID    uint64               `json:"chain_id"`
+	Network    string               `json:"network"`
+	AmountUnit string               `json:"amount_unit"`
+	Assets     map[string]fileAsset `json:"assets"`
+}
+
+type fileAsset struct {
+	Kind     string `json:"kind"`
+	Contract string `json:"contract"`
+	Decimals *int   `json:"decimals"` // a pointer, since leaving it out must not mean 0
+}
+
+type fileKeygen struct {
+	Parties map[string]string `json:"parties"` // node id -> whose it is
+	Schemes []fileScheme      `json:"schemes"`
+}
+
+type fileScheme struct {
+	Cryptography string `json:"cryptography"`
+	T            int    `json:"t"`
+	N            int    `json:"n"`
+}
+
+type fileLimit struct {
+	Max       string         `json:"max"` // in coins
+	Approvals []fileApproval `json:"approvals"`
+}
+
+type fileApproval struct {
+	Above          string `json:"above"` // in coins
+	Group          string `json:"group"`
+	Threshold      int    `json:"threshold"`
+	ExpirySeconds  int64  `json:"expiry_seconds"`
+	WaitSeconds    int    `json:"wait_seconds"`
+	NotRequester   bool   `json:"not_requester"`
+	RejectionFinal bool   `json:"rejection_final"`
+}
+
+type fileAddresses struct {
+	AllowAny bool              `json:"allow_any"`
+	Allow    map[string]string `json:"allow"` // address -> whose it is
+	Deny     map[string]string `json:"deny"`  // address -> why
+}
+
+type fileEvidence struct {
+	Unverifiable map[string]fileUnverifiable `json:"unverifiable"`
+}
+
+type fileUnverifiable struct {
+	Codes        []string `json:"codes"`
+	AnyRequester bool     `json:"any_requester"`
+	Requesters   []string `json:"requesters"`
+}
+
+type fileGrant struct {
+	AnyRequester bool     `json:"any_requester"`
+	Requesters   []string `json:"requesters"`
+}
+
+type filePreSign struct {
+	Paths        []string `json:"paths"`
+	AnyRequester bool     `json:"any_requester"`
+	Requesters   []string `json:"requesters"`
+}
+
+type fileApprover struct {
+	PublicKey       string   `json:"public_key"` // base64 of SPKI DER
+	RequesterKeyIDs []string `json:"requester_key_ids"`
+}
+
+type fileGroup struct {
+	Members []string `json:"members"`
+}
+
+// Data is a validated data.json. It does not change.
+type Data struct {
+	chains    map[string]Chain
+	groups    map[string]Group
+	canonical []byte // what Rego sees as data, as JSON with sorted keys
+}
+
+// ParseData reads and validates a data.json. The error names every fault that was found, up to a bound, each with its
+// place as a JSON pointer (RFC 6901); nothing is put right in silence. name stands in front of the errors.
+func ParseData(name string, b []byte) (*Data, error) {
+	if err := checkJSON(b, true, true); err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	var f fileData
+	if err := jsonv2.Unmarshal(b, &f, jsonv2.RejectUnknownMembers(true)); err != nil {
+		return nil, fmt.Errorf("%s: %w", name, semanticError(err))
+	}
+	if f.Format != DataFormat {
+		return nil, fmt.Errorf("%s: at /format: is %q, but this version reads %q", name, f.Format, DataFormat)
+	}
+	custom, err := customNumbers(b)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	f.Custom = custom
+	d, err := f.compile()
+	if err != nil {
+		return nil, fmt.Errorf("%s:\n%w", name, err)
+	}
+	return d, nil
+}
+
+// customNumbers reads the custom part again, keeping integers exact.
+func customNumbers(b []byte) (map[string]any, error) {
+	var part struct {
+		Custom map[string]any `json:"custom"`
+	}
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.UseNumber()
+	if err := d.Decode(&part); err != nil {
+		return nil, fmt.Errorf("at /custom: %v", err)
+	}
+	return part.Custom, nil
+}
+
+func semanticError(err error) error {
+	var semantic *jsonv2.SemanticError
+	if !errors.As(err, &semantic) {
+		return jsonError(err)
+	}
+	at := place(semantic.JSONPointer)
+	if errors.Is(err, jsonv2.ErrUnknownName) {
+		return fmt.Errorf("%s: this key is not known here (docs/POLICY.md lists them; own data goes under /custom)", at)
+	}
+	if semantic.GoType == nil {
+		return fmt.Errorf("%s: cannot be read: %v", at, semantic.Err)
+	}
+	return fmt.Errorf("%s: a %s is expected here", at, jsonTypeName(semantic.GoType))
+}
+
+// Canonical returns what Rego sees as data, as JSON with sorted keys; it is part of the revision.
+func (d *Data) Canonical() []byte { return bytes.Clone(d.canonical) }

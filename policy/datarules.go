@@ -1,0 +1,184 @@
+package policy
+
+import (
+	"encoding/json"
+	"fmt"
+)
+
+func (c *compiler) limits() map[string]any {
+	out := make(map[string]any, len(c.file.Limits))
+	for _, symbol := range sortedKeys(c.file.Limits) {
+		chain, known := c.chains[symbol]
+		if !known {
+			c.add([]string{"limits", symbol}, "is not a chain of /chains")
+			continue
+		}
+		assets := make(map[string]any, len(c.file.Limits[symbol]))
+		for _, id := range sortedKeys(c.file.Limits[symbol]) {
+			at := []string{"limits", symbol, id}
+			asset, known := chain.Assets[id]
+			if !known {
+				c.add(at, "is not an asset of /chains/%s/assets", symbol)
+				continue
+			}
+			list := make([]any, 0, len(c.file.Limits[symbol][id]))
+			for i, f := range c.file.Limits[symbol][id] {
+				list = append(list, c.limit(under(at, fmt.Sprint(i)), asset, f))
+			}
+			if len(list) == 0 {
+				c.add(at, "is empty: leave it out to reject the asset, or give a max")
+			}
+			assets[id] = list
+		}
+		out[symbol] = assets
+	}
+	return out
+}
+
+func (c *compiler) limit(at []string, asset Asset, f fileLimit) map[string]any {
+	highest := c.coins(under(at, "max"), asset, f.Max)
+	tiers := make([]any, 0, len(f.Approvals))
+	last := json.Number("")
+	for i, a := range f.Approvals {
+		tierAt := under(at, "approvals", fmt.Sprint(i))
+		above := c.coins(under(tierAt, "above"), asset, a.Above)
+		if above != "" && highest != "" && compareBase(above, highest) >= 0 {
+			c.add(under(tierAt, "above"), "is not below the limit's max, beyond which everything is rejected")
+		}
+		if above != "" && last != "" && compareBase(above, last) <= 0 {
+			c.add(under(tierAt, "above"), "is not above that of the tier before it: tiers rise")
+		}
+		last = above
+		tiers = append(tiers, c.tier(tierAt, a, above))
+	}
+	return map[string]any{"max": f.Max, "max_base": highest, "approvals": tiers}
+}
+
+func (c *compiler) tier(at []string, f fileApproval, above json.Number) map[string]any {
+	group, known := c.groups[f.Group]
+	switch {
+	case !known:
+		c.add(under(at, "group"), "%q is not a group of /groups", f.Group)
+	case f.Threshold < 1 || f.Threshold > len(group.Approvers):
+		c.add(under(at, "threshold"), "is %d, but group %s has %d members", f.Threshold, f.Group, len(group.Approvers))
+	}
+	if f.ExpirySeconds < 1 || f.ExpirySeconds > maxExpirySeconds {
+		c.add(under(at, "expiry_seconds"), "is %d, not from 1 to %d", f.ExpirySeconds, maxExpirySeconds)
+	}
+	if f.WaitSeconds == 0 {
+		f.WaitSeconds = defaultWaitSeconds
+	}
+	if f.WaitSeconds < 1 || f.WaitSeconds > maxWaitSeconds {
+		c.add(under(at, "wait_seconds"), "is %d, not from 1 to %d", f.WaitSeconds, maxWaitSeconds)
+	}
+	return map[string]any{
+		"above": f.Above, "above_base": above, "group": f.Group, "threshold": f.Threshold,
+		"expiry_seconds": f.ExpirySeconds, "wait_seconds": f.WaitSeconds,
+		"not_requester": f.NotRequester, "rejection_final": f.RejectionFinal,
+	}
+}
+
+// coins reads an amount that the security team wrote, which is always in coins, and returns it in base units.
+func (c *compiler) coins(at []string, asset Asset, amount string) json.Number {
+	base, err := baseUnits(amount, UnitCoin, asset.Decimals)
+	if err != nil {
+		c.add(at, "%v: write coins of %s as a string, such as \"10000\" or \"0.5\"", err, asset.ID)
+	}
+	return base
+}
+
+func (c *compiler) addresses() map[string]any {
+	out := make(map[string]any, len(c.file.Addresses))
+	for _, symbol := range sortedKeys(c.file.Addresses) {
+		at := []string{"addresses", symbol}
+		f := c.file.Addresses[symbol]
+		chain, known := c.chains[symbol]
+		if !known {
+			c.add(at, "is not a chain of /chains")
+			continue
+		}
+		if f.AllowAny && len(f.Allow) > 0 {
+			c.add(under(at, "allow_any"), "is true, which makes the allow list beside it mean nothing: keep one of them")
+		}
+		out[symbol] = map[string]any{
+			"allow_any": f.AllowAny,
+			"allow":     c.addressList(under(at, "allow"), chain, f.Allow),
+			"deny":      c.addressList(under(at, "deny"), chain, f.Deny),
+		}
+	}
+	return out
+}
+
+func (c *compiler) addressList(at []string, chain Chain, list map[string]string) map[string]string {
+	out := make(map[string]string, len(list))
+	for _, address := range sortedKeys(list) {
+		canonical, err := chain.canonicalAddress(address)
+		if err != nil {
+			c.add(under(at, address), "%v", err)
+			continue
+		}
+		if _, twice := out[canonical]; twice {
+			c.add(under(at, address), "stands there twice, written differently")
+		}
+		out[canonical] = list[address]
+	}
+	return out
+}
+
+func (c *compiler) unverifiable() map[string]any {
+	out := make(map[string]any, len(c.file.Evidence.Unverifiable))
+	for _, symbol := range sortedKeys(c.file.Evidence.Unverifiable) {
+		at := []string{"evidence", "unverifiable", symbol}
+		f := c.file.Evidence.Unverifiable[symbol]
+		if _, known := c.chains[symbol]; !known {
+			c.add(at, "is not a chain of /chains")
+		}
+		if len(f.Codes) == 0 {
+			c.add(under(at, "codes"), "is empty: name the evidence codes that are let through, such as \"no-raw-tx\"")
+		}
+		grant := c.grant(at, fileGrant{AnyRequester: f.AnyRequester, Requesters: f.Requesters})
+		grant["codes"] = orEmpty(f.Codes)
+		out[symbol] = grant
+	}
+	return out
+}
+
+func (c *compiler) grants(key string, files map[string]fileGrant) map[string]any {
+	out := make(map[string]any, len(files))
+	for _, publicKey := range sortedKeys(files) {
+		at := []string{key, publicKey}
+		c.publicKey(at, publicKey)
+		out[publicKey] = c.grant(at, files[publicKey])
+	}
+	return out
+}
+
+func (c *compiler) preSign() map[string]any {
+	out := make(map[string]any, len(c.file.PreSign))
+	for _, publicKey := range sortedKeys(c.file.PreSign) {
+		at := []string{"pre_sign", publicKey}
+		f := c.file.PreSign[publicKey]
+		c.publicKey(at, publicKey)
+		if len(f.Paths) == 0 {
+			c.add(under(at, "paths"), "is empty: name the paths for which presignatures may be made, such as \"m/44/60/0/0/0\"")
+		}
+		grant := c.grant(at, fileGrant{AnyRequester: f.AnyRequester, Requesters: f.Requesters})
+		grant["paths"] = orEmpty(f.Paths)
+		out[publicKey] = grant
+	}
+	return out
+}
+
+// grant says to whom something is allowed; it has to say so outright.
+func (c *compiler) grant(at []string, f fileGrant) map[string]any {
+	if f.AnyRequester == (len(f.Requesters) > 0) {
+		c.add(at, "needs either \"any_requester\": true or \"requesters\" with the key ids that are allowed")
+	}
+	return map[string]any{"any_requester": f.AnyRequester, "requesters": orEmpty(f.Requesters)}
+}
+
+func (c *compiler) publicKey(at []string, key string) {
+	if !publicKeyPattern.MatchString(key) {
+		c.add(at, "is no root public key: 66 lower-case hex digits for secp256k1 (compressed), 64 for Ed25519")
+	}
+}
