@@ -7,21 +7,21 @@ import (
 // Approver is who may vote: a name that is unique in its group, and a key.
 type Approver struct {
 	Name      string `json:"name"`
-	PublicKey []byte `json:"public_key"` // SPKI DER (RFC 5280, section 4.1.2.7) of a P-256 or an Ed25519 key
+	PublicKey Hex    `json:"public_key"` // SPKI DER (RFC 5280, section 4.1.2.7) of a P-256 or an Ed25519 key
 	// RequesterKeyIDs are further key ids under which this approver asks for signatures, beside that of PublicKey.
 	RequesterKeyIDs []string `json:"requester_key_ids,omitempty"`
 }
 
 // Requirement is what has to be approved, by whom and how long it counts. Approvers sign its hash.
 type Requirement struct {
-	Rule           string        `json:"rule"` // the rule that asks for it
-	Group          string        `json:"group"`
-	GroupRevision  string        `json:"group_revision"` // as the policy names the state of the group
-	Threshold      int           `json:"threshold"`      // approvals needed
-	Approvers      []Approver    `json:"approvers"`      // all of the group; names and keys each unique
-	Lifetime       time.Duration `json:"lifetime"`       // from the opening; whole seconds, at most MaxLifetime
-	NotRequester   bool          `json:"not_requester"`  // it must be known who asked, else it is Reject
-	RejectionFinal bool          `json:"rejection_final"`
+	Rule            string     `json:"rule"` // the rule that asks for it
+	Group           string     `json:"group"`
+	GroupRevision   string     `json:"group_revision"`   // as the policy names the state of the group
+	Threshold       int        `json:"threshold"`        // approvals needed
+	Approvers       []Approver `json:"approvers"`        // all of the group; names and keys each unique
+	LifetimeSeconds int64      `json:"lifetime_seconds"` // from the opening, at most MaxLifetime
+	NotRequester    bool       `json:"not_requester"`    // it must be known who asked, else it is Reject
+	RejectionFinal  bool       `json:"rejection_final"`
 }
 
 // MaxLifetime bounds an approval's lifetime.
@@ -52,7 +52,7 @@ const (
 type Vote struct {
 	Approver  string    `json:"approver"` // its name
 	Decision  VoteKind  `json:"decision"`
-	Signature []byte    `json:"signature"`
+	Signature Hex       `json:"signature"`
 	Time      time.Time `json:"time"`
 }
 
@@ -61,7 +61,7 @@ type Approval struct {
 	ID              string        `json:"id"`
 	State           ApprovalState `json:"state"` // at the time it was read
 	IntentHash      Hash          `json:"intent_hash"`
-	Digests         [][]byte      `json:"digests"`
+	Digests         []Hex         `json:"digests"`
 	Requester       string        `json:"requester"`
 	Requirement     Requirement   `json:"requirement"`
 	RequirementHash Hash          `json:"requirement_hash"`
@@ -77,7 +77,7 @@ type Approval struct {
 type Signed struct {
 	Approver  string   `json:"approver"`
 	Decision  VoteKind `json:"decision"`
-	Signature []byte   `json:"signature"` // over ApprovalSigningBytes: ASN.1 DER over SHA-256 (P-256), 64 bytes (Ed25519)
+	Signature Hex      `json:"signature"` // over ApprovalSigningBytes: ASN.1 DER over SHA-256 (P-256), 64 bytes (Ed25519)
 }
 
 // ApprovalSigningBytes is what an approver signs for its vote (docs/FORMATS.md, ledger).

@@ -2,34 +2,11 @@ package ledger
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
-	"fmt"
 	"time"
 
 	"github.com/countersign-mpc/countersign/wire"
 )
-
-// Hash is 32 bytes of SHA-256, lower-case hex in text.
-type Hash [sha256.Size]byte
-
-// String is lower-case hex.
-func (h Hash) String() string { return hex.EncodeToString(h[:]) }
-
-// MarshalText writes lower-case hex.
-func (h Hash) MarshalText() ([]byte, error) { return []byte(h.String()), nil }
-
-// UnmarshalText reads hex of 32 bytes.
-func (h *Hash) UnmarshalText(text []byte) error {
-	if hex.DecodedLen(len(text)) != len(h) {
-		return fmt.Errorf("%w: a hash is %d hex digits", ErrInvalid, 2*len(h))
-	}
-	if _, err := hex.Decode(h[:], text); err != nil {
-		return fmt.Errorf("%w: a hash is %d hex digits", ErrInvalid, 2*len(h))
-	}
-	return nil
-}
 
 // Ask is a request whose signature has been verified and whose body is well formed.
 type Ask struct {
