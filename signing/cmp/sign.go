@@ -1,10 +1,23 @@
 package cmp
 
 import (
+	"bytes"
 	"errors"
+	"fmt"
+	"slices"
 
+	"github.com/countersign-mpc/countersign/derive"
 	"github.com/countersign-mpc/countersign/signing"
+	"github.com/countersign-mpc/countersign/signing/cmp/internal/fence"
+	"github.com/countersign-mpc/countersign/signing/cmp/internal/frame"
+	"github.com/taurusgroup/multi-party-sig/pkg/ecdsa"
+	"github.com/taurusgroup/multi-party-sig/pkg/math/curve"
+	"github.com/taurusgroup/multi-party-sig/pkg/protocol"
+	taurus "github.com/taurusgroup/multi-party-sig/protocols/cmp"
 )
+
+// releaseRound is the round of sign in which each party sends its share of s: who holds all of them has the signature.
+const releaseRound = 5
 
 // SignConfig says what to sign. All signers must give the same values, Share apart.
 type SignConfig struct {
@@ -18,15 +31,119 @@ type SignConfig struct {
 	Digest    [32]byte // what is signed
 }
 
-// Sign is one run of interactive signing by one party.
-type Sign struct{ signing.Session }
+func (c SignConfig) validate() error {
+	switch {
+	case c.Binding == [32]byte{}:
+		return errors.New("the binding is zero: give the session's identity")
+	case c.Share == nil:
+		return errors.New("no share is given")
+	case len(c.Signers) != c.Share.Threshold():
+		return fmt.Errorf("%d signers are named: the key needs exactly %d", len(c.Signers), c.Share.Threshold())
+	}
+	for _, id := range c.Signers {
+		if !slices.Contains(c.Share.Parties(), id) {
+			return fmt.Errorf("signer %s has no share of the key", id)
+		}
+	}
+	return signing.CheckParties(c.Signers, c.Share.Index(), len(c.Signers))
+}
+
+// Sign is one run of interactive signing by one party (eprint 2021/060, figures 7 and 8, as one protocol of four
+// rounds).
+type Sign struct {
+	*fence.Run
+	signature signing.Signature
+}
+
+var _ signing.SignSession = (*Sign)(nil)
 
 // NewSign starts a signature. It computes for a good part of a second, and its first messages are then in Outgoing.
-func NewSign(c SignConfig) (*Sign, error) { return nil, errors.New("signing is being written") }
+// The share is copied: it may be wiped once NewSign has returned. An error is about the configuration, or an
+// *signing.Abort.
+func NewSign(c SignConfig) (*Sign, error) {
+	if err := c.validate(); err != nil {
+		return nil, fmt.Errorf("start CMP signing: %w", err)
+	}
+	c.Signers = slices.Sorted(slices.Values(c.Signers))
+	s := &Sign{}
+	run, err := fence.New(fence.Config{
+		Protocol: frame.Sign, Threshold: c.Share.Threshold(), Self: c.Share.Index(), Parties: c.Signers,
+		ReleaseRound: releaseRound,
+		Start:        func() (fence.Library, error) { return startSign(c) },
+		Finish: func(result any) (err error) {
+			s.signature, err = finishSign(result, c.PublicKey, c.Digest)
+			return err
+		},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("start CMP signing: %w", err)
+	}
+	s.Run = run
+	return s, nil
+}
 
-// Signature returns the verified signature once the session is Done.
-func (s *Sign) Signature() (signing.Signature, error) { return signing.Signature{}, signing.ErrUnfinished }
+// startSign makes a library configuration of its own for the session: the library changes the representation of
+// points that it compares, so two sessions must not share one.
+func startSign(c SignConfig) (fence.Library, error) {
+	config, err := openConfig(c.Share)
+	if err != nil {
+		return nil, err
+	}
+	if c.Tweak != [32]byte{} {
+		tweak := curve.Secp256k1{}.NewScalar()
+		if err := tweak.UnmarshalBinary(c.Tweak[:]); err != nil {
+			return nil, errors.New("the tweak is not below the group order")
+		}
+		if config, err = config.Derive(tweak, nil); err != nil {
+			return nil, fmt.Errorf("tweak the share: %w", err)
+		}
+	}
+	public, err := config.PublicPoint().MarshalBinary()
+	if err != nil {
+		return nil, fmt.Errorf("encode the tweaked key: %w", err)
+	}
+	if !bytes.Equal(public, c.PublicKey[:]) {
+		return nil, errors.New("tweak and share do not give the public key that is asked for")
+	}
+	start := taurus.Sign(config, fence.IDs(c.Signers), c.Digest[:], nil) // nil: no worker pool, the library's deadlocks
+	return protocol.NewMultiHandler(start, c.Binding[:])
+}
 
-// CheckShare checks that a share can sign by CMP: the protocol's material too, which signing.ParseShare cannot see
-// into.
-func CheckShare(s *signing.Share) error { return errors.New("signing is being written") }
+// finishSign brings s into its low half and verifies the signature by code that is not the library's.
+func finishSign(result any, public [33]byte, digest [32]byte) (signing.Signature, error) {
+	raw, ok := result.(*ecdsa.Signature)
+	if !ok || raw == nil || raw.R == nil || raw.S == nil {
+		return signing.Signature{}, fmt.Errorf("the library's result is a %T, not a signature", result)
+	}
+	s := curve.Secp256k1{}.NewScalar().Set(raw.S)
+	if s.IsOverHalfOrder() {
+		s.Negate()
+	}
+	rBytes, err := raw.R.XScalar().MarshalBinary()
+	if err != nil {
+		return signing.Signature{}, fmt.Errorf("encode r: %w", err)
+	}
+	sBytes, err := s.MarshalBinary()
+	if err != nil {
+		return signing.Signature{}, fmt.Errorf("encode s: %w", err)
+	}
+	var out signing.Signature
+	if copy(out.Bytes[:32], rBytes) != 32 || copy(out.Bytes[32:], sBytes) != 32 {
+		return signing.Signature{}, errors.New("the library's r or s is not 32 bytes")
+	}
+	if !derive.VerifyECDSA(public[:], digest[:], out.Bytes[:]) {
+		return signing.Signature{}, errors.New("the signature does not verify under the derived key")
+	}
+	if out.RecoveryID, err = derive.RecoveryID(public[:], digest[:], out.Bytes[:]); err != nil {
+		return signing.Signature{}, err
+	}
+	return out, nil
+}
+
+// Signature implements signing.SignSession.
+func (s *Sign) Signature() (signing.Signature, error) {
+	if err := s.Unfinished(); err != nil {
+		return signing.Signature{}, err
+	}
+	return s.signature, nil
+}
