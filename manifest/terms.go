@@ -38,7 +38,7 @@ type Terms struct {
 }
 
 // IsKeygen tells whether the terms ask for a new key.
-func (t Terms) IsKeygen() bool { return t.Type == wire.RequestKeygen }
+func (t Terms) IsKeygen() bool { return t.Type == wire.TypeKeygen }
 
 // Validate checks the form of the terms: lengths, counts and which fields belong to which type. Whether a party agrees to
 // them is for the party.

@@ -1,0 +1,263 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/countersign-mpc/countersign/internal/secret"
+)
+
+const (
+	adminTimeout = 60 * time.Second // Argon2id and the check of every record take their time
+	maxAnswer    = 4 << 20
+)
+
+func (o *options) init() *cobra.Command {
+	return &cobra.Command{
+		Use: "init", Short: "Set the password of a new node and make its identity",
+		Long: `Set the password that seals this node, and make its identity key. Done once; prints the node id and the public key.
+
+A password has at least 12 characters with upper and lower case, a digit and a special character. It is read twice from the
+terminal, or once from the first line of standard input when that is not a terminal. It cannot be recovered.`,
+		Example: "  mpc-node init\n  mpc-node init < password.txt",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			password, err := o.newPassword()
+			if err != nil {
+				return err
+			}
+			return o.sendPassword(cmd.Context(), "/sys/init", password)
+		},
+	}
+}
+
+func (o *options) unseal() *cobra.Command {
+	return &cobra.Command{
+		Use: "unseal", Short: "Open the sealed store with the password; the node then connects and works",
+		Example: "  mpc-node unseal\n  mpc-node unseal < password.txt",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			password, err := o.readPassword("Enter current password: ")
+			if err != nil {
+				return err
+			}
+			return o.sendPassword(cmd.Context(), "/sys/in-bkey", password)
+		},
+	}
+}
+
+func (o *options) seal() *cobra.Command {
+	return o.simple("seal", "Forget the master key and end all sessions; unseal opens the node again", http.MethodPost, "/sys/seal")
+}
+
+func (o *options) stop() *cobra.Command {
+	return o.simple("stop", "End the node's process gracefully", http.MethodPost, "/sys/stop")
+}
+
+func (o *options) info() *cobra.Command {
+	return o.simple("info", "Print the node id, the public key and the seal state", http.MethodGet, "/sys/seal-status")
+}
+
+func (o *options) status() *cobra.Command {
+	return o.simple("status", "Print everything an operator wants to know of the node: link, keys, requests, warnings", http.MethodGet, "/sys/info")
+}
+
+func (o *options) keys() *cobra.Command {
+	asJSON := false
+	cmd := &cobra.Command{
+		Use: "keys", Short: "List the key shares that the node holds; never a secret", Args: cobra.NoArgs,
+		Example: "  mpc-node keys\n  mpc-node keys --json",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			body, err := o.call(cmd.Context(), http.MethodGet, "/sys/info", nil)
+			if err != nil {
+				return err
+			}
+			return printKeys(o.out, body, asJSON)
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}
+
+func printKeys(w io.Writer, body []byte, asJSON bool) error {
+	var reply struct {
+		Data struct {
+			State string `json:"state"`
+			Keys  []struct {
+				KeyID      string `json:"key_id"`
+				Algorithm  string `json:"algorithm"`
+				T          int    `json:"t"`
+				N          int    `json:"n"`
+				Index      int    `json:"index"`
+				Epoch      int    `json:"epoch"`
+				State      string `json:"state"`
+				PublicKey  string `json:"public_key"`
+				EVMAddress string `json:"evm_address,omitempty"`
+				Guarded    bool   `json:"guarded"`
+			} `json:"keys"`
+		} `json:"data"`
+	}
+	if err := json.Unmarshal(body, &reply); err != nil {
+		return fmt.Errorf("read the node's answer: %w", err)
+	}
+	if asJSON {
+		out := json.NewEncoder(w)
+		out.SetIndent("", "  ")
+		return out.Encode(reply.Data.Keys)
+	}
+	if len(reply.Data.Keys) == 0 {
+		fmt.Fprintf(w, "no keys can be listed; the node is %s\n", reply.Data.State)
+		return nil
+	}
+	for _, k := range reply.Data.Keys {
+		fmt.Fprintf(w, "%s  %s  %d of %d  party %d  epoch %d  %s  guarded %t\n  public key  %s\n", k.KeyID, k.Algorithm, k.T, k.N, k.Index, k.Epoch, k.State, k.Guarded, k.PublicKey)
+		if k.EVMAddress != "" {
+			fmt.Fprintf(w, "  address m   %s\n", k.EVMAddress)
+		}
+	}
+	return nil
+}
+
+// simple is a command that is one call without a body.
+func (o *options) simple(use, short, method, path string) *cobra.Command {
+	return &cobra.Command{Use: use, Short: short, Args: cobra.NoArgs, Example: "  mpc-node " + use, RunE: func(cmd *cobra.Command, _ []string) error {
+		body, err := o.call(cmd.Context(), method, path, nil)
+		if err != nil {
+			return err
+		}
+		return o.print(body)
+	}}
+}
+
+func (o *options) sendPassword(ctx context.Context, path string, password secret.Bytes) error {
+	defer password.Wipe()
+	body, err := json.Marshal(map[string]string{"shard_bkey": string(password.Expose())})
+	if err != nil {
+		return errors.New("the password cannot be encoded")
+	}
+	defer secret.Wipe(body)
+	answer, err := o.call(ctx, http.MethodPost, path, body)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(o.out, "%s\n", bytes.TrimSpace(answer))
+	return nil
+}
+
+// call does one call of the admin interface and returns the body of a good answer.
+func (o *options) call(ctx context.Context, method, path string, body []byte) ([]byte, error) {
+	address, err := o.adminAddress()
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, adminTimeout)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, method, "http://"+address+path, bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return nil, &codedError{exitAway, fmt.Errorf("no node answers at %s: is it started? (%v)", address, err)}
+	}
+	defer response.Body.Close()
+	answer, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
+	if err != nil {
+		return nil, fmt.Errorf("read the node's answer: %w", err)
+	}
+	if response.StatusCode != http.StatusOK {
+		var refusal struct {
+			Error string `json:"error"`
+		}
+		if json.Unmarshal(answer, &refusal) != nil || refusal.Error == "" {
+			return nil, fmt.Errorf("%s answered HTTP %d: is that a node's admin address?", address, response.StatusCode)
+		}
+		return nil, &codedError{exitRefused, errors.New(refusal.Error)}
+	}
+	return answer, nil
+}
+
+// adminAddress is --address, or what the running node wrote to its address file, or the configured address.
+func (o *options) adminAddress() (string, error) {
+	if o.address != "" {
+		return o.address, nil
+	}
+	c, err := loadConfig(o.config)
+	if err != nil {
+		return "", err
+	}
+	if c.AddressFile != "" {
+		var a addresses
+		data, err := os.ReadFile(c.AddressFile)
+		if err == nil && json.Unmarshal(data, &a) == nil && a.Admin != "" {
+			return a.Admin, nil
+		}
+	}
+	return c.Storage.UnsealServerAddress, nil
+}
+
+func (o *options) print(body []byte) error {
+	var out bytes.Buffer
+	if err := json.Indent(&out, body, "", "  "); err != nil {
+		return fmt.Errorf("read the node's answer: %w", err)
+	}
+	fmt.Fprintln(o.out, strings.TrimSpace(out.String()))
+	return nil
+}
+
+// newPassword asks twice at a terminal.
+func (o *options) newPassword() (secret.Bytes, error) {
+	first, err := o.readPassword("New password: ")
+	if err != nil || !o.isTerminal() {
+		return first, err
+	}
+	second, err := o.readPassword("Retype new password: ")
+	if err != nil {
+		return secret.Bytes{}, err
+	}
+	defer second.Wipe()
+	if !first.Equal(second) {
+		first.Wipe()
+		return secret.Bytes{}, errors.New("the two passwords differ: nothing was changed")
+	}
+	return first, nil
+}
+
+func (o *options) isTerminal() bool {
+	f, ok := o.in.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// readPassword reads without echo from a terminal, else the first line of standard input.
+func (o *options) readPassword(prompt string) (secret.Bytes, error) {
+	if f, ok := o.in.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+		fmt.Fprint(o.err, prompt)
+		b, err := term.ReadPassword(int(f.Fd()))
+		fmt.Fprintln(o.err)
+		if err != nil {
+			return secret.Bytes{}, fmt.Errorf("read password: %w", err)
+		}
+		return secret.New(b), nil
+	}
+	line, err := bufio.NewReader(io.LimitReader(o.in, 4096)).ReadBytes('\n')
+	if err != nil && !errors.Is(err, io.EOF) {
+		return secret.Bytes{}, fmt.Errorf("read password: %w", err)
+	}
+	line = bytes.TrimRight(line, "\r\n")
+	if len(line) == 0 {
+		return secret.Bytes{}, errors.New("no password came on standard input")
+	}
+	return secret.New(line), nil
+}

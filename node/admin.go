@@ -1,0 +1,182 @@
+package node
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/countersign-mpc/countersign/internal/secret"
+	"github.com/countersign-mpc/countersign/keystore"
+)
+
+const maxAdminBody = 4 << 10
+
+// AdminConfig says for whom the admin interface is.
+type AdminConfig struct {
+	Hosts []string // names other than loopback that the Host header may carry
+	Stop  func()   // ends the process gracefully
+}
+
+// Admin is the loopback HTTP interface by which an operator initialises, unseals and inspects a node, as the published
+// node.sh calls it: answers are {"data":…,"status":"ok"}, or HTTP 400 with {"error":…,"status":"error"}.
+//
+// It has no login: who reaches the loopback address of this machine may seal and stop the node, and needs the password to
+// unseal it. A request whose Host header is not loopback or configured, or that carries an Origin, is refused, so that a
+// web page in a browser on this machine cannot call it.
+func (n *Node) Admin(cfg AdminConfig) http.Handler {
+	r := chi.NewRouter()
+	r.Use(func(next http.Handler) http.Handler { return localOnly(cfg.Hosts, next) })
+	r.Post("/sys/init", n.password(func(ctx context.Context, password secret.Bytes) (any, error) { return n.Init(ctx, password) }))
+	r.Post("/sys/in-bkey", n.password(func(ctx context.Context, password secret.Bytes) (any, error) {
+		return "in-bkey success", n.Unseal(ctx, password)
+	}))
+	r.Get("/sys/seal-status", n.sealStatus)
+	r.Get("/sys/info", func(w http.ResponseWriter, _ *http.Request) {
+		info, err := n.Info()
+		answer(w, info, err)
+	})
+	r.Post("/sys/seal", func(w http.ResponseWriter, _ *http.Request) {
+		n.Seal()
+		answer(w, "seal success", nil)
+	})
+	r.Post("/sys/stop", func(w http.ResponseWriter, _ *http.Request) {
+		answer(w, "stop success", nil)
+		cfg.Stop()
+	})
+	for _, path := range []string{"/sys/re-bkey-init", "/sys/re-bkey"} {
+		r.Post(path, func(w http.ResponseWriter, _ *http.Request) {
+			answer(w, nil, errors.New("this version does not change passwords: the store keeps the password given at init"))
+		})
+	}
+	r.NotFound(func(w http.ResponseWriter, r *http.Request) {
+		answer(w, nil, fmt.Errorf("%s %s is not a call of the node's admin interface", r.Method, excerpt(r.URL.Path)))
+	})
+	return r
+}
+
+// sealStatus answers with what the guide's info shows.
+func (n *Node) sealStatus(w http.ResponseWriter, _ *http.Request) {
+	type status struct {
+		NodeID    string `json:"node_id,omitempty"`
+		PublicKey string `json:"public_key,omitempty"`
+		State     string `json:"state"`
+	}
+	out := status{State: n.State()}
+	if id, err := n.Identity(); err == nil {
+		out.NodeID, out.PublicKey = string(id.NodeID), id.PublicKey
+	}
+	answer(w, out, nil)
+}
+
+// password wraps a call that takes {"shard_bkey":"..."}.
+func (n *Node) password(call func(context.Context, secret.Bytes) (any, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		password, err := readPassword(r.Body)
+		if err != nil {
+			answer(w, nil, err)
+			return
+		}
+		defer password.Wipe()
+		data, err := call(r.Context(), password)
+		if errors.Is(err, keystore.ErrWrongPassword) || errors.Is(err, keystore.ErrBackoff) {
+			n.cfg.Log.Warn("unseal refused", "error", err)
+		}
+		answer(w, data, err)
+	}
+}
+
+// readPassword reads the body of the password calls. An error never repeats any of it.
+func readPassword(r io.Reader) (secret.Bytes, error) {
+	data, err := io.ReadAll(io.LimitReader(r, maxAdminBody+1))
+	defer secret.Wipe(data)
+	if err != nil {
+		return secret.Bytes{}, errors.New("the request's body could not be read")
+	}
+	var body struct {
+		Password *string `json:"shard_bkey"`
+	}
+	if len(data) > maxAdminBody {
+		return secret.Bytes{}, fmt.Errorf("the request's body has more than %d bytes", maxAdminBody)
+	}
+	if err := json.Unmarshal(data, &body); err != nil || body.Password == nil {
+		return secret.Bytes{}, errors.New(`the body is not {"shard_bkey":"..."}: where the caller does not escape JSON, a password must not contain " or \ `)
+	}
+	return secret.New([]byte(*body.Password)), nil
+}
+
+func answer(w http.ResponseWriter, data any, err error) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	if err != nil {
+		w.WriteHeader(http.StatusBadRequest)
+		_ = json.NewEncoder(w).Encode(map[string]string{"error": err.Error(), "status": "error"})
+		return
+	}
+	_ = json.NewEncoder(w).Encode(struct {
+		Data   any    `json:"data"`
+		Status string `json:"status"`
+	}{data, "ok"})
+}
+
+// localOnly refuses what a web page could send (DNS rebinding, cross-site requests).
+func localOnly(hosts []string, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		host := r.Host
+		if h, _, err := net.SplitHostPort(r.Host); err == nil {
+			host = h
+		}
+		host = strings.Trim(host, "[]")
+		ip := net.ParseIP(host)
+		local := strings.EqualFold(host, "localhost") || (ip != nil && ip.IsLoopback()) || slices.Contains(hosts, host)
+		switch {
+		case !local:
+			answer(w, nil, fmt.Errorf("host %q is not the loopback address and not in storage.unseal-server-names", excerpt(host)))
+		case r.Header.Get("Origin") != "":
+			answer(w, nil, errors.New("requests of web pages are refused"))
+		default:
+			next.ServeHTTP(w, r)
+		}
+	})
+}
+
+// Health serves /livez, /readyz and /metrics for the monitoring listener.
+func (n *Node) Health() http.Handler {
+	r := chi.NewRouter()
+	r.Get("/livez", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") })
+	r.Get("/readyz", func(w http.ResponseWriter, _ *http.Request) {
+		if why := n.NotReady(); why != "" {
+			http.Error(w, why, http.StatusServiceUnavailable)
+			return
+		}
+		_, _ = io.WriteString(w, "ok\n")
+	})
+	r.Method(http.MethodGet, "/metrics", promhttp.HandlerFor(n.cfg.Metrics.registry, promhttp.HandlerOpts{Timeout: 10 * time.Second}))
+	return r
+}
+
+// NotReady says why the node cannot take part in sessions now; empty if it can.
+func (n *Node) NotReady() string {
+	if s := n.cfg.Store.State(); s != keystore.Unsealed {
+		return "the node is " + s.String()
+	}
+	if !n.Linked() {
+		return "the node is not connected to the coordinator"
+	}
+	return ""
+}
+
+// Linked tells whether the node is connected to the coordinator.
+func (n *Node) Linked() bool {
+	link := n.current.Load()
+	return link != nil && link.State().Connected
+}

@@ -1,0 +1,290 @@
+package node
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/countersign-mpc/countersign/keystore"
+	"github.com/countersign-mpc/countersign/node/asking"
+	"github.com/countersign-mpc/countersign/wire"
+)
+
+// approvalLife is how old an Approve reply may be when its session starts; an older one is asked for again.
+const approvalLife = 10 * time.Minute
+
+// Guard asks the callback servers of this node. *asking.Asker is one.
+type Guard interface {
+	// Check returns what the servers decided; an error is no decision.
+	Check(ctx context.Context, q asking.Question, progress func(error)) (wire.Decision, error)
+	// Report delivers a finished signature; nil says that it was acknowledged.
+	Report(ctx context.Context, q asking.Question) error
+}
+
+// renewAsk makes a new question for a request: a fresh callback_id and the body that goes with it. It must be stored
+// before it is sent.
+func (p *party) renewAsk(rec *requestRecord) error {
+	id, err := wire.NewCallbackID(rand.Reader)
+	if err != nil {
+		return fmt.Errorf("make callback_id: %w", err)
+	}
+	check := &wire.Check{CallbackID: id, RequestType: rec.Terms.Type, ExtraInfo: rec.extraInfo()}
+	check.RequestDetail.TxInfo = rec.TxInfo
+	if rec.Terms.IsKeygen() {
+		check.RequestDetail.T, check.RequestDetail.N = rec.Terms.T, rec.Terms.N
+		check.RequestDetail.Cryptography = rec.Terms.Cryptography
+		for _, party := range rec.Terms.Parties {
+			check.RequestDetail.PartyIDs = append(check.RequestDetail.PartyIDs, string(party))
+		}
+	} else if err := p.signDetail(&check.RequestDetail, rec); err != nil {
+		return err
+	}
+	body, signature, err := wire.SealCheck(p.identity, check)
+	if err != nil {
+		return fmt.Errorf("make callback body: %w", err)
+	}
+	rec.Ask = &askRecord{CallbackID: id, Body: body, Signature: signature}
+	rec.State, rec.Reason = StateAsking, ""
+	return nil
+}
+
+func (p *party) signDetail(d *wire.RequestDetail, rec *requestRecord) error {
+	key, err := p.records.key(rec.KeyID)
+	if err != nil {
+		return err
+	}
+	if key == nil {
+		return fmt.Errorf("this node holds no share of key %s", rec.KeyID)
+	}
+	share, err := p.share(key)
+	if err != nil {
+		return err
+	}
+	defer share.Wipe()
+	d.T, d.N = share.Threshold(), len(key.Parties)
+	d.Cryptography = share.Algorithm().String()
+	d.SignType, d.Path, d.Message = rec.SignType, rec.Terms.Path, rec.Message
+	d.PublicKey = hex.EncodeToString(share.PublicKey())
+	return nil
+}
+
+// ask starts the goroutine that asks the callback about a request until it has an answer. The caller holds mu.
+func (p *party) ask(r *request) {
+	if r.asking {
+		return
+	}
+	r.asking = true
+	p.wg.Go(func() {
+		err := p.askUntilDecided(r)
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		r.asking = false
+		if err == nil || p.ctx.Err() != nil {
+			return // decided, or goes on after the next start
+		}
+		p.settle(r, StateRefused, err.Error())
+	})
+}
+
+// askUntilDecided asks, waits where it is told to, and asks again with a fresh callback_id, until the answer is Approve or
+// Reject. It returns nil then, and an error where no decision can be had.
+func (p *party) askUntilDecided(r *request) error {
+	for {
+		p.mu.Lock()
+		rec := r.record
+		question := asking.Question{Body: rec.Ask.Body, Signature: rec.Ask.Signature, Asked: rec.asked()}
+		answered, expires := rec.Ask.Action, rec.Expires
+		wait := rec.Ask.AnsweredAt.Add(rec.Ask.Wait).Sub(p.clock())
+		p.mu.Unlock()
+
+		if answered == wire.Wait {
+			if err := p.pauseUntil(wait, expires); err != nil {
+				return err
+			}
+			if err := p.again(r); err != nil {
+				return err
+			}
+			continue
+		}
+		decision, err := p.check(question, r, expires)
+		if err != nil {
+			return err
+		}
+		decided, err := p.answered(r, decision)
+		if err != nil || decided {
+			return err
+		}
+	}
+}
+
+// check asks once, with the retries that the configuration allows. The settings are read anew: a key file may have come
+// meanwhile.
+func (p *party) check(q asking.Question, r *request, expires time.Time) (wire.Decision, error) {
+	guard, err := p.settings.Guard()
+	if err != nil {
+		return wire.Decision{}, err
+	}
+	if guard == nil {
+		return wire.Decision{}, errors.New("the callback server was taken out of the configuration while a request was waiting for it")
+	}
+	ctx, cancel := context.WithDeadline(p.ctx, expires)
+	defer cancel()
+	decision, err := guard.Check(ctx, q, func(try error) {
+		p.metrics.callback("no-answer")
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if r.record.State != StateAsking {
+			return
+		}
+		r.record.Reason = try.Error()
+		p.tell(r)
+	})
+	if err != nil && p.ctx.Err() == nil && ctx.Err() != nil {
+		return wire.Decision{}, errors.New("the request expired before the callback answered")
+	}
+	return decision, err
+}
+
+// answered stores what the callback said. It reports whether that ends the asking.
+func (p *party) answered(r *request, d wire.Decision) (decided bool, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	rec := r.record
+	rec.Ask.Action, rec.Ask.Reason, rec.Ask.Wait, rec.Ask.AnsweredAt = d.Action, d.Reason, d.Wait, p.clock()
+	p.metrics.callback(string(d.Action))
+	p.log.Info("callback answered", "sino_id", rec.SinoID, "callback_id", rec.Ask.CallbackID, "action", string(d.Action))
+	switch d.Action {
+	case wire.Approve:
+		p.settle(r, StateApproved, "")
+		return true, nil
+	case wire.Wait:
+		p.settle(r, StateWaiting, d.Reason)
+		return false, nil
+	case wire.Reject:
+		p.settle(r, StateRejected, d.Reason)
+		return true, nil
+	default:
+		return false, fmt.Errorf("the callback's answer has an action that is not known: %q", excerpt(string(d.Action)))
+	}
+}
+
+// again makes and stores a fresh question after a wait.
+func (p *party) again(r *request) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err := p.renewAsk(r.record); err != nil {
+		return err
+	}
+	if err := p.records.saveRequest(r.record, nil); err != nil {
+		return err
+	}
+	p.tell(r)
+	return nil
+}
+
+// settle stores a request's new state and tells the coordinator. What cannot be stored is not approved. The caller holds mu.
+func (p *party) settle(r *request, state State, reason string) {
+	r.record.State, r.record.Reason = state, reason
+	if err := p.records.saveRequest(r.record, nil); err != nil {
+		p.log.Error("a request's state could not be stored: it is refused", "sino_id", r.record.SinoID, "error", err)
+		r.record.State, r.record.Reason = StateRefused, "this node could not store the answer of its callback: see its log"
+	}
+	p.metrics.request(r.record.Terms.Type, r.record.State)
+	p.tell(r)
+	if r.record.State.final() {
+		delete(p.requests, r.record.SinoID)
+	}
+}
+
+func (p *party) pauseUntil(wait time.Duration, expires time.Time) error {
+	if left := expires.Sub(p.clock()); left <= wait {
+		wait = left
+	}
+	timer := time.NewTimer(max(wait, 0))
+	defer timer.Stop()
+	select {
+	case <-p.ctx.Done():
+		return p.ctx.Err()
+	case <-timer.C:
+	}
+	if !p.clock().Before(expires) {
+		return errors.New("the request expired while the callback said Wait")
+	}
+	return nil
+}
+
+// signatureReport makes the report of a finished signature of sign_type 2 or 3; nil where none is due.
+func (p *party) signatureReport(rec *requestRecord, signature []byte) (*reportRecord, error) {
+	if rec.Ask == nil || (rec.SignType != wire.SignTypeMessage && rec.SignType != wire.SignTypeRaw) {
+		return nil, nil
+	}
+	check := &wire.Check{CallbackID: rec.Ask.CallbackID, ExtraInfo: rec.extraInfo()}
+	check.RequestDetail.Message, check.RequestDetail.Signature = rec.Message, hex.EncodeToString(signature)
+	body, seal, err := wire.SealCheck(p.identity, check)
+	if err != nil {
+		return nil, fmt.Errorf("make signature report: %w", err)
+	}
+	return &reportRecord{Version: recordVersion, CallbackID: rec.Ask.CallbackID, Asked: check.Asked(), Body: body, Signature: seal}, nil
+}
+
+// resumeReports delivers every stored report that no server has acknowledged yet.
+func (p *party) resumeReports() error {
+	err := each(p.records, bucketReport, func(rec *reportRecord) error {
+		p.deliverReport(rec)
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("read signature reports: %w", err)
+	}
+	return nil
+}
+
+const (
+	reportFirstPause = time.Second
+	reportMaxPause   = time.Hour
+	reportDaily      = 24 * time.Hour
+)
+
+// deliverReport tries until the report is acknowledged; the stored record outlives this process.
+func (p *party) deliverReport(rec *reportRecord) {
+	p.wg.Go(func() {
+		for pause := reportFirstPause; ; pause = min(2*pause, reportMaxPause) {
+			err := p.tryReport(rec)
+			if err == nil {
+				return
+			}
+			var reply *wire.ReplyError
+			if errors.As(err, &reply) && reply.DecryptFailed() {
+				pause = reportDaily
+			}
+			p.log.Warn("signature report is not acknowledged yet", "callback_id", rec.CallbackID, "error", err, "again_in", pause)
+			timer := time.NewTimer(pause)
+			select {
+			case <-p.ctx.Done():
+				timer.Stop()
+				return
+			case <-timer.C:
+			}
+		}
+	})
+}
+
+func (p *party) tryReport(rec *reportRecord) error {
+	guard, err := p.settings.Guard()
+	if err != nil {
+		return err
+	}
+	if guard == nil {
+		return errors.New("the callback server was taken out of the configuration while a report was waiting for it")
+	}
+	if err := guard.Report(p.ctx, asking.Question{Body: rec.Body, Signature: rec.Signature, Asked: rec.Asked}); err != nil {
+		return err
+	}
+	if err := p.records.store.Update(func(tx *keystore.Tx) error { return tx.Delete(bucketReport, rec.CallbackID) }); err != nil {
+		return fmt.Errorf("forget acknowledged report: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,149 @@
+package node
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+
+	linkv1 "github.com/countersign-mpc/countersign/api/link/v1"
+	"github.com/countersign-mpc/countersign/derive"
+	"github.com/countersign-mpc/countersign/keystore"
+	"github.com/countersign-mpc/countersign/manifest"
+	"github.com/countersign-mpc/countersign/signing"
+)
+
+// finish stores the result of a session and reports it.
+func (p *party) finish(s *session) error {
+	switch protocol := s.protocol.(type) {
+	case signing.KeygenSession:
+		share, err := protocol.Share()
+		if err != nil {
+			return err
+		}
+		defer share.Wipe()
+		return p.finishKeygen(s, share)
+	case signing.SignSession:
+		signature, err := protocol.Signature()
+		if err != nil {
+			return err
+		}
+		return p.finishSign(s, signature)
+	default:
+		return fmt.Errorf("protocol %T has no result that is known here", s.protocol)
+	}
+}
+
+// finishKeygen stores the new share as pending, then confirms it to the other parties.
+func (p *party) finishKeygen(s *session, share *signing.Share) error {
+	if err := p.checkShare(s, share); err != nil {
+		return err
+	}
+	echo, err := s.channel.Echo()
+	if err != nil {
+		return err
+	}
+	encoded, err := share.MarshalBinary()
+	if err != nil {
+		return fmt.Errorf("encode share: %w", err)
+	}
+	defer clear(encoded)
+	chain := share.ChainCode()
+	statement := manifest.ShareStatement{
+		KeyID: s.manifest.KeyID, Epoch: s.manifest.Epoch, Cryptography: s.manifest.Cryptography, T: s.manifest.T,
+		Parties: s.manifest.Parties, Recipient: s.manifest.Recipient, Binding: s.channel.Binding(), Public: share.PublicStatement(), Echo: echo,
+	}
+	key := &keyRecord{
+		Version: recordVersion, KeyID: s.manifest.KeyID, Epoch: s.manifest.Epoch, State: KeyPending, Share: encoded, Index: s.self,
+		Statement: statement.Hash(), Parties: s.manifest.Parties, Recipient: s.manifest.Recipient,
+		Confirmed: make(map[byte]*confirmation), Created: p.clock(),
+	}
+	own, err := p.confirmOwn(key)
+	if err != nil {
+		return err
+	}
+	report := &manifest.Report{SessionID: s.id, Completed: true, PublicKey: share.PublicKey(), ChainCode: chain[:]}
+	err = p.complete(s, report, func(tx *keystore.Tx) error {
+		if _, err := tx.Get(bucketKey, key.KeyID); !errors.Is(err, keystore.ErrNotFound) {
+			return fmt.Errorf("this node holds a share of key %s already: %w", key.KeyID, err)
+		}
+		return put(tx, bucketKey, key.KeyID, key)
+	})
+	if err != nil {
+		return err
+	}
+	p.send(&linkv1.Frame{Body: &linkv1.Frame_Confirmation{Confirmation: own}})
+	return nil
+}
+
+// checkShare holds what the protocol made against what was asked for.
+func (p *party) checkShare(s *session, share *signing.Share) error {
+	if byte(share.Index()) != s.self || share.Threshold() != s.manifest.T || share.Algorithm().String() != s.manifest.Cryptography ||
+		len(share.Parties()) != len(s.manifest.Parties) {
+		return errors.New("the protocol made another share than was asked for")
+	}
+	for i, id := range share.Parties() {
+		if byte(id) != s.manifest.Parties[i].Index {
+			return errors.New("the protocol made a share among other parties than were asked for")
+		}
+	}
+	return nil
+}
+
+// finishSign verifies the signature once more against the derived key, stores it with its report, and reports it.
+func (p *party) finishSign(s *session, signature signing.Signature) error {
+	if !derive.VerifyECDSA(s.derived.PublicKey[:], s.manifest.Digest, signature.Bytes[:]) {
+		return errors.New("the finished signature does not verify: it is not given out")
+	}
+	key, err := p.records.key(s.manifest.KeyID)
+	if err != nil {
+		return err
+	}
+	share, err := p.share(key)
+	if err != nil {
+		return err
+	}
+	root := share.PublicKey()
+	share.Wipe()
+	report := &manifest.Report{SessionID: s.id, Completed: true, PublicKey: root, Digest: s.manifest.Digest,
+		Result: bytes.Clone(signature.Bytes[:]), RecoveryID: signature.RecoveryID, DerivedKey: s.derived.PublicKey[:]}
+	toCallback, err := p.signatureReport(s.request.record, report.Result)
+	if err != nil {
+		return err
+	}
+	err = p.complete(s, report, func(tx *keystore.Tx) error {
+		key.LastUsed = p.clock()
+		if err := put(tx, bucketKey, key.KeyID, key); err != nil {
+			return err
+		}
+		if toCallback == nil {
+			return nil
+		}
+		return put(tx, bucketReport, toCallback.CallbackID, toCallback)
+	})
+	if err != nil {
+		return err
+	}
+	if toCallback != nil {
+		p.deliverReport(toCallback)
+	}
+	return nil
+}
+
+// complete makes the result durable in one transaction with extra, and only then reports it.
+func (p *party) complete(s *session, report *manifest.Report, extra func(*keystore.Tx) error) error {
+	if err := report.Sign(p.identity); err != nil {
+		return err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	rec := *s.request.record
+	rec.State, rec.Reason, rec.Report = StateDone, "", report
+	if err := p.records.saveRequest(&rec, extra); err != nil {
+		return err
+	}
+	s.request.record = &rec
+	delete(p.requests, rec.SinoID)
+	p.metrics.request(rec.Terms.Type, StateDone)
+	p.report(report)
+	return nil
+}

@@ -1,0 +1,92 @@
+package node
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/countersign-mpc/countersign/keystore"
+	"github.com/countersign-mpc/countersign/wire"
+)
+
+// Metrics counts what a node does, for Prometheus. No label holds an address, an id or an amount.
+type Metrics struct {
+	registry  *prometheus.Registry
+	requests  *prometheus.CounterVec
+	sessions  *prometheus.HistogramVec
+	callbacks *prometheus.CounterVec
+	links     prometheus.Counter
+}
+
+// NewMetrics makes the metrics and their registry.
+func NewMetrics() *Metrics {
+	m := &Metrics{
+		registry: prometheus.NewRegistry(),
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "countersign_node_requests_total",
+			Help: "State changes of requests, by type and the state they came to."}, []string{"type", "state"}),
+		sessions: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "countersign_node_session_seconds",
+			Help:    "Length of sessions at this node in seconds, by type and result.",
+			Buckets: []float64{0.1, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600}, NativeHistogramBucketFactor: 1.1}, []string{"type", "result"}),
+		callbacks: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "countersign_node_callback_answers_total",
+			Help: "Answers of callback servers, by action; no-answer counts tries that brought no answer that counts."}, []string{"action"}),
+		links: prometheus.NewCounter(prometheus.CounterOpts{Name: "countersign_node_link_connections_total",
+			Help: "Connections made to the coordinator."}),
+	}
+	m.registry.MustRegister(m.requests, m.sessions, m.callbacks, m.links)
+	return m
+}
+
+// Registry is where the metrics are gathered from.
+func (m *Metrics) Registry() *prometheus.Registry { return m.registry }
+
+// watch adds what is read from the node at each scrape.
+func (m *Metrics) watch(n *Node) {
+	m.registry.MustRegister(
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "countersign_node_unsealed",
+			Help: "1 while the node is unsealed."}, func() float64 { return truth(n.cfg.Store.State() == keystore.Unsealed) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "countersign_node_link_up",
+			Help: "1 while the node is connected to the coordinator."}, func() float64 { return truth(n.Linked()) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "countersign_node_store_bytes",
+			Help: "Size of the sealed store in bytes."}, func() float64 {
+			stat, err := n.cfg.Store.Stat()
+			if err != nil {
+				return 0
+			}
+			return float64(stat.Bytes)
+		}),
+	)
+}
+
+func truth(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// requestTypes bounds the label: a type comes from outside.
+var requestTypes = map[string]bool{wire.TypeKeygen: true, wire.TypeSign: true, wire.TypeBIP340SchnorrSign: true,
+	wire.TypeTaprootSign: true, wire.TypeRefresh: true, wire.TypeReshare: true, wire.TypePreSign: true, wire.TypePreSignOnline: true}
+
+func typeLabel(t string) string {
+	if requestTypes[t] {
+		return t
+	}
+	return "other"
+}
+
+func (m *Metrics) request(kind string, state State) {
+	m.requests.WithLabelValues(typeLabel(kind), string(state)).Inc()
+}
+
+func (m *Metrics) session(kind string, completed bool, took time.Duration) {
+	result := "failed"
+	if completed {
+		result = "completed"
+	}
+	m.sessions.WithLabelValues(typeLabel(kind), result).Observe(took.Seconds())
+}
+
+func (m *Metrics) callback(action string) { m.callbacks.WithLabelValues(action).Inc() }
+
+func (m *Metrics) connected() { m.links.Inc() }

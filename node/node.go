@@ -1,0 +1,251 @@
+// Package node is the MPC node: one party that holds sealed key shares and takes part in keygen and signing with the other
+// parties of a key, after its callback servers have approved.
+//
+// It is sealed after every start: it holds its password for no longer than it takes to unseal, and the master key only
+// while it is unsealed. The coordinator that offers it work is not trusted: what is signed is computed here from what the
+// requester signed, and every rule of whom to work with is this node's own. It evaluates no policy.
+package node
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/countersign-mpc/countersign/internal/secret"
+	"github.com/countersign-mpc/countersign/keystore"
+	"github.com/countersign-mpc/countersign/transport"
+	"github.com/countersign-mpc/countersign/wire"
+)
+
+// Config is what a node is made of.
+type Config struct {
+	Store      *keystore.Store
+	Settings   Settings
+	Protocols  Protocols
+	LinkURL    string // ws:// or wss:// address of the coordinator
+	Software   string // name and version, told to the coordinator
+	Metrics    *Metrics
+	Log        *slog.Logger
+	Clock      func() time.Time // nil: time.Now
+	MinBackoff time.Duration    // of the link; 0: its default
+}
+
+// Node is the daemon behind the admin interface. It is safe for concurrent use.
+type Node struct {
+	cfg Config
+
+	mu     sync.Mutex // guards the fields below; held through Init, Unseal and Seal
+	party  *party     // while unsealed
+	link   *transport.Link
+	cancel context.CancelFunc
+	done   chan struct{} // closed when the link of the unsealed node has ended
+	closed bool
+
+	current atomic.Pointer[transport.Link] // the link, readable while mu is held for long
+}
+
+// New checks the configuration. The node does nothing until it is unsealed.
+func New(cfg Config) (*Node, error) {
+	if cfg.Store == nil || cfg.Settings == nil || cfg.Protocols == nil || cfg.Log == nil || cfg.LinkURL == "" {
+		return nil, errors.New("node: store, settings, protocols, log and the coordinator's address are needed")
+	}
+	if cfg.Clock == nil {
+		cfg.Clock = time.Now
+	}
+	if cfg.Metrics == nil {
+		cfg.Metrics = NewMetrics()
+	}
+	n := &Node{cfg: cfg}
+	cfg.Metrics.watch(n)
+	return n, nil
+}
+
+// Identity is what init and info print of a node.
+type Identity struct {
+	NodeID    wire.NodeID `json:"node_id"`
+	PublicKey string      `json:"public_key"` // PEM
+}
+
+// Init sets the password and makes the identity key. The store is sealed afterwards.
+func (n *Node) Init(ctx context.Context, password secret.Bytes) (Identity, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.closed {
+		return Identity{}, errClosing
+	}
+	if err := n.cfg.Store.Init(ctx, password); err != nil {
+		return Identity{}, err
+	}
+	defer n.cfg.Store.Seal()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return Identity{}, fmt.Errorf("make identity key: %w", err)
+	}
+	if err := saveIdentity(n.cfg.Store, key); err != nil {
+		return Identity{}, err
+	}
+	n.cfg.Log.Info("node initialised", "node_id", wire.NodeIDOf(&key.PublicKey))
+	return identityOf(key)
+}
+
+var errClosing = errors.New("the node is stopping")
+
+// Unseal opens the store, resumes what was interrupted and connects to the coordinator.
+func (n *Node) Unseal(ctx context.Context, password secret.Bytes) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.closed {
+		return errClosing
+	}
+	if err := n.cfg.Store.Unseal(ctx, password); err != nil {
+		return err
+	}
+	if err := n.open(); err != nil {
+		n.cfg.Store.Seal()
+		return err
+	}
+	n.cfg.Log.Info("node unsealed")
+	return nil
+}
+
+// open starts the party over the unsealed store. The caller holds mu.
+func (n *Node) open() error {
+	identity, err := loadIdentity(n.cfg.Store)
+	if err != nil {
+		return err
+	}
+	instance := make([]byte, 16)
+	if _, err := rand.Read(instance); err != nil {
+		return fmt.Errorf("make instance id: %w", err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	p := &party{
+		id: wire.NodeIDOf(&identity.PublicKey), identity: identity, records: records{n.cfg.Store}, settings: n.cfg.Settings,
+		protocols: n.cfg.Protocols, clock: n.cfg.Clock, log: n.cfg.Log, metrics: n.cfg.Metrics, ctx: ctx,
+		requests: make(map[string]*request), sessions: make(map[string]*session), offered: make(map[string]*offerSeat),
+	}
+	link, err := transport.NewLink(transport.LinkConfig{
+		URL: n.cfg.LinkURL, Identity: identity, Instance: hex.EncodeToString(instance), Software: n.cfg.Software, Handler: p,
+		Log: n.cfg.Log, MinDelay: n.cfg.MinBackoff,
+	})
+	if err != nil {
+		cancel()
+		return err
+	}
+	p.link = link
+	for _, warning := range n.cfg.Settings.Warnings() {
+		n.cfg.Log.Warn(warning)
+	}
+	if err := p.start(); err != nil {
+		cancel()
+		p.stop()
+		return err
+	}
+	n.party, n.link, n.cancel, n.done = p, link, cancel, make(chan struct{})
+	n.current.Store(link)
+	go func(done chan struct{}) {
+		defer close(done)
+		link.Run(ctx)
+	}(n.done)
+	return nil
+}
+
+// Seal ends every session and every connection, and forgets the master key. What was asked and is unanswered goes on after
+// the next Unseal.
+func (n *Node) Seal() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.seal()
+}
+
+func (n *Node) seal() {
+	if n.party != nil {
+		n.cancel()
+		<-n.done
+		n.party.stop()
+		n.party, n.link = nil, nil
+		n.current.Store(nil)
+		n.cfg.Log.Info("node sealed")
+	}
+	n.cfg.Store.Seal()
+}
+
+// Close seals the node and closes its store.
+func (n *Node) Close() error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.closed = true
+	n.seal()
+	return n.cfg.Store.Close()
+}
+
+// State is the seal state as the guide names it.
+func (n *Node) State() string { return n.cfg.Store.State().String() }
+
+// Identity returns the node's identity; it fails while the node is not unsealed.
+func (n *Node) Identity() (Identity, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.party == nil {
+		return Identity{}, fmt.Errorf("the node is %s: its identity can be read once it is unsealed", n.cfg.Store.State())
+	}
+	return identityOf(n.party.identity)
+}
+
+// Info is what an operator sees of a running node. It holds no secret.
+type Info struct {
+	State    string     `json:"state"`
+	NodeID   string     `json:"node_id,omitempty"`
+	Link     *LinkInfo  `json:"link,omitempty"`
+	Keys     []KeyInfo  `json:"keys,omitempty"`
+	Requests int        `json:"open_requests"`
+	Sessions int        `json:"running_sessions"`
+	Warnings []string   `json:"warnings"`
+	Store    StoreState `json:"store"`
+}
+
+// LinkInfo is the state of the link to the coordinator.
+type LinkInfo struct {
+	Address   string `json:"address"`
+	Connected bool   `json:"connected"`
+	Name      string `json:"name,omitempty"`
+	LastError string `json:"last_error,omitempty"`
+}
+
+// StoreState is the state of the sealed store.
+type StoreState struct {
+	ID      string `json:"id"`
+	Size    int64  `json:"size_bytes"`
+	Commits uint64 `json:"commits,omitempty"`
+}
+
+// Info returns the node's state for operators.
+func (n *Node) Info() (Info, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	info := Info{State: n.State(), Warnings: n.cfg.Settings.Warnings()}
+	stat, err := n.cfg.Store.Stat()
+	if err != nil {
+		return info, err
+	}
+	info.Store = StoreState{ID: stat.ID, Size: stat.Bytes, Commits: stat.Sequence}
+	if n.party == nil {
+		return info, nil
+	}
+	info.NodeID = string(n.party.id)
+	state := n.link.State()
+	info.Link = &LinkInfo{Address: n.cfg.LinkURL, Connected: state.Connected, Name: state.Name, LastError: state.LastError}
+	n.party.mu.Lock()
+	info.Requests, info.Sessions = len(n.party.requests), len(n.party.sessions)
+	n.party.mu.Unlock()
+	info.Keys, err = n.party.keys()
+	return info, err
+}

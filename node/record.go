@@ -1,0 +1,268 @@
+package node
+
+import (
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/countersign-mpc/countersign/keystore"
+	"github.com/countersign-mpc/countersign/manifest"
+	"github.com/countersign-mpc/countersign/wire"
+)
+
+// Buckets of the sealed store (docs/FORMATS.md, node).
+const (
+	bucketIdentity = "identity" // key "p256": the identity key
+	bucketKey      = "key"      // key id: a share and what is known of it
+	bucketRequest  = "request"  // sino_id: a request and what came of it
+	bucketNonce    = "nonce"    // requester key id / nonce: which request used it, until when
+	bucketReport   = "report"   // callback_id: a signature report that is not acknowledged yet
+)
+
+const recordVersion = 1
+
+// State of a request at this node.
+type State string
+
+// The states. Rejected, refused and done are final.
+const (
+	StateAsking   State = "asking"   // a callback body is stored; no answer that counts yet
+	StateWaiting  State = "waiting"  // the callback said Wait
+	StateApproved State = "approved" // the callback approved, or there is none
+	StateRejected State = "rejected" // the callback rejected
+	StateRefused  State = "refused"  // this node refused, or the callback could not be reached
+	StateDone     State = "done"     // the result is stored
+)
+
+func (s State) final() bool { return s == StateRejected || s == StateRefused || s == StateDone }
+
+// requestRecord is one request, as stored: the terms as they arrived, the callback body that approval was asked with, and
+// the result.
+type requestRecord struct {
+	Version       int                     `json:"v"`
+	SinoID        string                  `json:"sino_id"`
+	KeyID         string                  `json:"key_id"`
+	Terms         manifest.Terms          `json:"terms"`
+	Authorization *manifest.Authorization `json:"authorization,omitempty"`
+	Digest        []byte                  `json:"digest,omitempty"`
+	SignType      string                  `json:"sign_type,omitempty"` // as asked: a lone digest is raw data
+	Message       string                  `json:"message,omitempty"`   // as the callback sees it
+	TxInfo        []byte                  `json:"tx_info,omitempty"`   // as the callback sees it
+	State         State                   `json:"state"`
+	Reason        string                  `json:"reason,omitempty"`
+	Recipient     string                  `json:"recipient,omitempty"` // keygen: what this node states of itself
+	Ask           *askRecord              `json:"ask,omitempty"`
+	Expires       time.Time               `json:"expires"`
+	Released      bool                    `json:"share_released,omitempty"`
+	Report        *manifest.Report        `json:"report,omitempty"` // of the session that gave the result
+}
+
+// askRecord is one question to the callback, kept before it is sent: the protocol starts only from this body.
+type askRecord struct {
+	CallbackID string        `json:"callback_id"`
+	Body       []byte        `json:"body"`
+	Signature  string        `json:"signature"`
+	Action     wire.Action   `json:"action,omitempty"` // empty until an answer that counts has come
+	Reason     string        `json:"reason,omitempty"`
+	Wait       time.Duration `json:"wait,omitempty"`
+	AnsweredAt time.Time     `json:"answered_at,omitzero"`
+}
+
+func (r *requestRecord) asked() wire.Asked {
+	return wire.Asked{CallbackID: r.Ask.CallbackID, ExtraInfo: r.extraInfo()}
+}
+
+func (r *requestRecord) extraInfo() wire.ExtraInfo {
+	return wire.ExtraInfo{SinoID: r.SinoID, RequestID: r.Terms.RequestID}
+}
+
+// sameAs tells whether an offer asks for the same thing as this record.
+func (r *requestRecord) sameAs(terms manifest.Terms, auth *manifest.Authorization) bool {
+	if r.Terms.ContentHash() != terms.ContentHash() || (r.Authorization == nil) != (auth == nil) {
+		return false
+	}
+	return auth == nil || (auth.KeyID == r.Authorization.KeyID && auth.Nonce == r.Authorization.Nonce)
+}
+
+// KeyState is how far a share is.
+type KeyState string
+
+// The states of a share.
+const (
+	KeyPending KeyState = "pending" // stored here; not all parties have confirmed theirs
+	KeyActive  KeyState = "active"  // all parties have confirmed: it signs, and its address may be shown
+)
+
+// keyRecord is one share and what the parties said about it.
+type keyRecord struct {
+	Version   int                    `json:"v"`
+	KeyID     string                 `json:"key_id"`
+	Epoch     uint32                 `json:"epoch"`
+	State     KeyState               `json:"state"`
+	Share     []byte                 `json:"share"` // signing.Share, encoded
+	Index     byte                   `json:"index"`
+	Statement [32]byte               `json:"statement_hash"`
+	Parties   []manifest.Party       `json:"parties"`
+	Recipient string                 `json:"recipient,omitempty"`
+	Confirmed map[byte]*confirmation `json:"confirmed"` // by party, own included
+	Created   time.Time              `json:"created"`
+	LastUsed  time.Time              `json:"last_used,omitzero"`
+}
+
+// confirmation is what one party has said of its share of this key and epoch.
+type confirmation struct {
+	Signature []byte `json:"signature"`
+	Active    bool   `json:"active"`
+}
+
+// allConfirmed tells whether every party has stored its share.
+func (k *keyRecord) allConfirmed() bool { return len(k.Confirmed) == len(k.Parties) }
+
+// allActive tells whether every party uses its share.
+func (k *keyRecord) allActive() bool {
+	for _, c := range k.Confirmed {
+		if !c.Active {
+			return false
+		}
+	}
+	return k.allConfirmed()
+}
+
+// nonceRecord says which request used up a requester's nonce.
+type nonceRecord struct {
+	Version int       `json:"v"`
+	SinoID  string    `json:"sino_id"`
+	Expires time.Time `json:"expires"`
+}
+
+// reportRecord is a signature report that some callback server has not acknowledged yet.
+type reportRecord struct {
+	Version    int        `json:"v"`
+	CallbackID string     `json:"callback_id"`
+	Asked      wire.Asked `json:"asked"`
+	Body       []byte     `json:"body"`
+	Signature  string     `json:"signature"`
+}
+
+// nonceKey names a nonce record: requester and nonce are bounded and checked before.
+func nonceKey(a *manifest.Authorization) string {
+	sum := sha256.Sum256(wire.SigningBytes("nonce", []byte(a.KeyID), []byte(a.Nonce)))
+	return fmt.Sprintf("%x", sum)
+}
+
+// records reads and writes the node's records in its sealed store.
+type records struct{ store *keystore.Store }
+
+func put(tx *keystore.Tx, bucket, key string, record any) error {
+	data, err := json.Marshal(record)
+	if err != nil {
+		return fmt.Errorf("encode %s record: %w", bucket, err)
+	}
+	return tx.Put(bucket, key, data)
+}
+
+// get reads one record; found is false if there is none.
+func get(tx *keystore.Tx, bucket, key string, record any) (found bool, err error) {
+	data, err := tx.Get(bucket, key)
+	if errors.Is(err, keystore.ErrNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	return true, decode(bucket, key, data, record)
+}
+
+// decode reads a record and refuses a version that this program does not know.
+func decode(bucket, key string, data []byte, record any) error {
+	var head struct {
+		Version int `json:"v"`
+	}
+	if err := json.Unmarshal(data, &head); err != nil {
+		return fmt.Errorf("record %s/%s does not parse: %v", bucket, key, err)
+	}
+	if head.Version != recordVersion {
+		return fmt.Errorf("record %s/%s has version %d, this program reads %d: use the version that wrote it, or a newer one", bucket, key, head.Version, recordVersion)
+	}
+	if err := json.Unmarshal(data, record); err != nil {
+		return fmt.Errorf("record %s/%s does not parse: %v", bucket, key, err)
+	}
+	return nil
+}
+
+// saveRequest stores one request; extra, if not nil, joins the same transaction.
+func (r records) saveRequest(rec *requestRecord, extra func(*keystore.Tx) error) error {
+	rec.Version = recordVersion
+	err := r.store.Update(func(tx *keystore.Tx) error {
+		if extra != nil {
+			if err := extra(tx); err != nil {
+				return err
+			}
+		}
+		return put(tx, bucketRequest, rec.SinoID, rec)
+	})
+	if err != nil {
+		return fmt.Errorf("store request %s: %w", rec.SinoID, err)
+	}
+	return nil
+}
+
+func (r records) request(sinoID string) (*requestRecord, error) {
+	rec := new(requestRecord)
+	found := false
+	err := r.store.View(func(tx *keystore.Tx) (err error) {
+		found, err = get(tx, bucketRequest, sinoID, rec)
+		return err
+	})
+	if err != nil || !found {
+		return nil, err
+	}
+	return rec, nil
+}
+
+func (r records) key(keyID string) (*keyRecord, error) {
+	rec := new(keyRecord)
+	found := false
+	err := r.store.View(func(tx *keystore.Tx) (err error) {
+		found, err = get(tx, bucketKey, keyID, rec)
+		return err
+	})
+	if err != nil || !found {
+		return nil, err
+	}
+	return rec, nil
+}
+
+// updateKey changes one key's record in a transaction; change may say that nothing needs to be written.
+func (r records) updateKey(keyID string, change func(*keyRecord) (write bool, err error)) error {
+	return r.store.Update(func(tx *keystore.Tx) error {
+		rec := new(keyRecord)
+		found, err := get(tx, bucketKey, keyID, rec)
+		if err != nil {
+			return err
+		}
+		if !found {
+			return fmt.Errorf("key %s is not held here", keyID)
+		}
+		write, err := change(rec)
+		if err != nil || !write {
+			return err
+		}
+		return put(tx, bucketKey, keyID, rec)
+	})
+}
+
+// each calls f with every record of a bucket.
+func each[T any](r records, bucket string, f func(*T) error) error {
+	return r.store.View(func(tx *keystore.Tx) error {
+		return tx.ForEach(bucket, "", func(key string, data []byte) error {
+			rec := new(T)
+			if err := decode(bucket, key, data, rec); err != nil {
+				return err
+			}
+			return f(rec)
+		})
+	})
+}

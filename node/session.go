@@ -1,0 +1,248 @@
+package node
+
+import (
+	"context"
+	"crypto/ecdh"
+	"errors"
+	"fmt"
+	"time"
+
+	linkv1 "github.com/countersign-mpc/countersign/api/link/v1"
+	"github.com/countersign-mpc/countersign/derive"
+	"github.com/countersign-mpc/countersign/manifest"
+	"github.com/countersign-mpc/countersign/signing"
+	"github.com/countersign-mpc/countersign/transport"
+)
+
+// inboxSize bounds the frames that wait for one session. A CMP run has fewer than 20 frames from each of 8 others.
+const inboxSize = 512
+
+// session is one run of one protocol at this node. Its goroutine owns everything but inbox and stopped.
+type session struct {
+	id            string
+	request       *request
+	manifest      manifest.Manifest
+	self          byte
+	own           manifest.Contribution
+	ephemeral     *ecdh.PrivateKey
+	contributions map[byte]manifest.Contribution
+	early         []*linkv1.Envelope // came before the last contribution
+	channel       *transport.Channel
+	protocol      signing.Session
+	derived       derive.Derived
+	inbox         chan any // *linkv1.Contribution and *linkv1.Envelope
+	stopped       chan *signing.Abort
+}
+
+// stop ends the session from outside; only the first reason counts.
+func (s *session) stop(why *signing.Abort) {
+	select {
+	case s.stopped <- why:
+	default:
+	}
+}
+
+// runSession drives one session to its result or its abort, and reports it.
+func (p *party) runSession(s *session, deadline time.Time) {
+	started := time.Now()
+	ctx, cancel := context.WithTimeout(p.ctx, deadline.Sub(p.clock()))
+	defer cancel()
+	err := p.drive(ctx, s)
+	if err == nil {
+		err = p.finish(s)
+	}
+	p.mu.Lock()
+	delete(p.sessions, s.id)
+	p.mu.Unlock()
+	p.metrics.session(s.manifest.Type, err == nil, time.Since(started))
+	if err == nil {
+		p.log.Info("session completed", "session_id", s.id, "sino_id", s.request.record.SinoID, "type", s.manifest.Type)
+		return
+	}
+	if p.ctx.Err() != nil {
+		p.log.Warn("session lost: the node is being sealed or stopped", "session_id", s.id)
+		return // the coordinator learns it from the next instance
+	}
+	var abort *signing.Abort
+	if !errors.As(err, &abort) {
+		abort = &signing.Abort{Reason: "this node could not go on", Err: err}
+	}
+	p.log.Warn("session aborted", "session_id", s.id, "sino_id", s.request.record.SinoID, "culprit", byte(abort.Culprit), "round", abort.Round, "error", abort)
+	p.fail(s.id, abort)
+}
+
+// drive feeds the session until its protocol is done.
+func (p *party) drive(ctx context.Context, s *session) error {
+	for {
+		if s.protocol != nil && s.protocol.Done() {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return &signing.Abort{Reason: "the session's time is over before all parties' messages came", Err: context.Cause(ctx)}
+		case why := <-s.stopped:
+			return why
+		case frame := <-s.inbox:
+			if err := p.take(s, frame); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+func (p *party) take(s *session, frame any) error {
+	switch f := frame.(type) {
+	case *linkv1.Contribution:
+		return p.contribution(s, f)
+	case *linkv1.Envelope:
+		if s.channel == nil {
+			s.early = append(s.early, f)
+			return nil
+		}
+		return p.envelope(s, f)
+	default:
+		return fmt.Errorf("a %T is no frame of a session", frame)
+	}
+}
+
+// contribution collects the parties' parts of the binding; with the last one the protocol starts.
+func (p *party) contribution(s *session, f *linkv1.Contribution) error {
+	c, err := readContribution(f)
+	if err != nil {
+		return &signing.Abort{Reason: err.Error()}
+	}
+	from, ok := s.manifest.Party(c.Index)
+	if !ok {
+		return &signing.Abort{Reason: fmt.Sprintf("a contribution of party %d, which is not in this session", c.Index)}
+	}
+	if err := c.Verify(from.NodeID); err != nil {
+		return &signing.Abort{Reason: err.Error()}
+	}
+	if old, ok := s.contributions[c.Index]; ok {
+		if old.Ephemeral != c.Ephemeral || old.Random != c.Random || old.ManifestHash != c.ManifestHash {
+			return &signing.Abort{Culprit: signing.PartyID(c.Index), Reason: "two different contributions of one party, both signed by it"}
+		}
+		return nil
+	}
+	s.contributions[c.Index] = c
+	if len(s.contributions) < len(s.manifest.Parties) {
+		return nil
+	}
+	return p.startProtocol(s)
+}
+
+func (p *party) startProtocol(s *session) error {
+	all := make([]manifest.Contribution, 0, len(s.contributions))
+	for _, c := range s.contributions {
+		all = append(all, c)
+	}
+	channel, err := transport.NewChannel(transport.ChannelConfig{
+		SessionID: s.id, Manifest: s.manifest, Self: s.self, Identity: p.identity, Ephemeral: s.ephemeral, Contributions: all,
+	})
+	if err != nil {
+		return &signing.Abort{Reason: "the session could not be bound", Err: err}
+	}
+	s.channel, s.ephemeral = channel, nil
+	p.log.Info("session starts", "session_id", s.id, "sino_id", s.request.record.SinoID, "type", s.manifest.Type, "parties", len(s.manifest.Parties))
+	if s.protocol, err = p.protocol(s); err != nil {
+		return err
+	}
+	if err := p.flush(s); err != nil {
+		return err
+	}
+	early := s.early
+	s.early = nil
+	for _, e := range early {
+		if err := p.envelope(s, e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// protocol starts the protocol that the manifest names.
+func (p *party) protocol(s *session) (signing.Session, error) {
+	parties := make([]signing.PartyID, len(s.manifest.Parties))
+	for i, q := range s.manifest.Parties {
+		parties[i] = signing.PartyID(q.Index)
+	}
+	if s.request.record.Terms.IsKeygen() {
+		return p.protocols.Keygen(s.channel.Binding(), signing.PartyID(s.self), parties, s.manifest.T)
+	}
+	key, err := p.records.key(s.manifest.KeyID)
+	if err != nil {
+		return nil, err
+	}
+	share, err := p.share(key)
+	if err != nil {
+		return nil, err
+	}
+	defer share.Wipe() // the protocol keeps its own copy
+	if s.derived, err = derivedKey(share, s.manifest.Path); err != nil {
+		return nil, err
+	}
+	if len(s.manifest.Digest) != 32 {
+		return nil, fmt.Errorf("the digest has %d bytes, ECDSA signs 32", len(s.manifest.Digest))
+	}
+	return p.protocols.Sign(s.channel.Binding(), share, parties, s.derived, [32]byte(s.manifest.Digest))
+}
+
+// derivedKey derives the key that a path names from a share's public side.
+func derivedKey(share *signing.Share, path string) (derive.Derived, error) {
+	parsed, err := derive.ParsePath(path)
+	if err != nil {
+		return derive.Derived{}, fmt.Errorf("path: %w", err)
+	}
+	chain := share.ChainCode()
+	return derive.Secp256k1Child(share.PublicKey(), chain[:], parsed)
+}
+
+// envelope opens one envelope and feeds what it releases.
+func (p *party) envelope(s *session, e *linkv1.Envelope) error {
+	messages, err := s.channel.Open(e)
+	if err != nil {
+		return err
+	}
+	for _, m := range messages {
+		if err := s.protocol.Accept(m); err != nil {
+			return err
+		}
+		if err := p.flush(s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// flush sends what the protocol has to send. Before the last message that depends on the share leaves, that it leaves is
+// on the disk.
+func (p *party) flush(s *session) error {
+	for _, m := range s.protocol.Outgoing() {
+		if m.ReleasesShare {
+			if err := p.released(s); err != nil {
+				return err
+			}
+		}
+		envelopes, err := s.channel.Seal(m)
+		if err != nil {
+			return err
+		}
+		for _, e := range envelopes {
+			if err := p.link.Send(&linkv1.Frame{Body: &linkv1.Frame_Envelope{Envelope: e}}); err != nil {
+				return fmt.Errorf("send message of round %d: %w", m.Round, err)
+			}
+		}
+	}
+	return nil
+}
+
+// released makes it durable that this node's share goes into a signature.
+func (p *party) released(s *session) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if s.request.record.Released {
+		return nil
+	}
+	s.request.record.Released = true
+	return p.records.saveRequest(s.request.record, nil)
+}

@@ -1,0 +1,178 @@
+package node
+
+import (
+	"crypto/ecdsa"
+	"crypto/x509"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/countersign-mpc/countersign/manifest"
+	"github.com/countersign-mpc/countersign/node/asking"
+	"github.com/countersign-mpc/countersign/wire"
+)
+
+// Settings is what an operator configured about whom this node trusts. It is asked anew for each request, so that a key
+// file that has been put in place or replaced counts at once, and a missing one refuses requests instead of ending the node.
+// Its methods are safe for concurrent use.
+type Settings interface {
+	// Guard returns the callback servers to ask. nil with no error: there are none, and none is required.
+	Guard() (Guard, error)
+	// Parties returns the node ids with which this node makes and uses keys.
+	Parties() (map[wire.NodeID]bool, error)
+	// Requesters returns the keys that may ask for something, and whether every request must be signed by one of them.
+	Requesters() (keys map[string]manifest.RequesterKey, required bool, err error)
+	// Recipient is the hex SPKI of the key that results are encrypted to; empty if they are not.
+	Recipient() (string, error)
+	// AllowUnguardedQuorum permits keys that t parties could use with none of them asking a callback.
+	AllowUnguardedQuorum() bool
+	// Warnings says in words what weakens this node.
+	Warnings() []string
+}
+
+// CallbackServer is one [[callback.server]] of the configuration.
+type CallbackServer struct {
+	Address       string
+	PublicKeyPath string
+}
+
+// FileSettings are Settings from a configuration file and the key files that it names.
+type FileSettings struct {
+	PartyIDs             []string // allow-list
+	PartyIDsPath         string   // a file of node ids, one a line, that adds to it
+	RequesterKeyPaths    []string // PEM public keys
+	RequesterRequired    bool
+	CallbackServers      []CallbackServer
+	CallbackRequired     bool
+	CallbackMode         asking.Mode
+	RetryTimes           int
+	Sleep                time.Duration
+	UnguardedQuorum      bool
+	EncryptPublicKeyPath string // empty: results are not encrypted
+	Log                  *slog.Logger
+}
+
+var _ Settings = (*FileSettings)(nil)
+
+// Guard implements Settings.
+func (s *FileSettings) Guard() (Guard, error) {
+	if len(s.CallbackServers) == 0 {
+		if s.CallbackRequired {
+			return nil, errors.New("callback.required is true and no [[callback.server]] is configured at this node: it takes part in nothing")
+		}
+		return nil, nil
+	}
+	cfg := asking.Config{Mode: s.CallbackMode, RetryTimes: s.RetryTimes, Sleep: s.Sleep, Log: s.Log}
+	for _, server := range s.CallbackServers {
+		key, err := loadKey(server.PublicKeyPath)
+		if err != nil {
+			return nil, fmt.Errorf("the public key of callback server %s (callback.server.public-key-path) cannot be read: %w", server.Address, err)
+		}
+		cfg.Servers = append(cfg.Servers, asking.Server{Address: server.Address, Key: key})
+	}
+	asker, err := asking.New(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return asker, nil
+}
+
+// Parties implements Settings.
+func (s *FileSettings) Parties() (map[wire.NodeID]bool, error) {
+	ids := s.PartyIDs
+	if s.PartyIDsPath != "" {
+		lines, err := readLines(s.PartyIDsPath)
+		if err != nil {
+			return nil, fmt.Errorf("parties.party-ids-path: %w", err)
+		}
+		ids = append(lines, ids...)
+	}
+	allowed := make(map[wire.NodeID]bool, len(ids))
+	for _, text := range ids {
+		id, err := wire.ParseNodeID(text)
+		if err != nil {
+			return nil, fmt.Errorf("parties.party-ids: %w", err)
+		}
+		allowed[id] = true
+	}
+	return allowed, nil
+}
+
+// Requesters implements Settings.
+func (s *FileSettings) Requesters() (map[string]manifest.RequesterKey, bool, error) {
+	keys := make(map[string]manifest.RequesterKey, len(s.RequesterKeyPaths))
+	for _, path := range s.RequesterKeyPaths {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return nil, true, fmt.Errorf("authorization.public-key-paths: %w", err)
+		}
+		key, err := manifest.ParseRequesterKey(data)
+		if err != nil {
+			return nil, true, fmt.Errorf("authorization.public-key-paths: %s: %w", path, err)
+		}
+		keys[key.ID()] = key
+	}
+	return keys, s.RequesterRequired, nil
+}
+
+// Recipient implements Settings.
+func (s *FileSettings) Recipient() (string, error) {
+	if s.EncryptPublicKeyPath == "" {
+		return "", nil
+	}
+	key, err := loadKey(s.EncryptPublicKeyPath)
+	if err != nil {
+		return "", fmt.Errorf("the key that results are encrypted to (encrypt-signature.public-key-path) cannot be read: %w", err)
+	}
+	der, err := x509.MarshalPKIXPublicKey(key)
+	if err != nil {
+		return "", fmt.Errorf("encrypt-signature.public-key-path: %w", err)
+	}
+	return hex.EncodeToString(der), nil
+}
+
+// AllowUnguardedQuorum implements Settings.
+func (s *FileSettings) AllowUnguardedQuorum() bool { return s.UnguardedQuorum }
+
+// Warnings implements Settings.
+func (s *FileSettings) Warnings() []string {
+	var out []string
+	if len(s.CallbackServers) == 0 && !s.CallbackRequired {
+		out = append(out, "no callback server is configured: this node signs whatever the other parties of a key sign")
+	}
+	if !s.RequesterRequired {
+		out = append(out, "authorization.required is false: this node takes part in requests that nobody has signed")
+	}
+	if s.UnguardedQuorum {
+		out = append(out, "callback.allow-unguarded-quorum is true: keys may be made that sign without any callback server")
+	}
+	check := func(err error) {
+		if err != nil {
+			out = append(out, "requests are refused: "+err.Error())
+		}
+	}
+	_, err := s.Guard()
+	check(err)
+	_, err = s.Parties()
+	check(err)
+	_, _, err = s.Requesters()
+	check(err)
+	_, err = s.Recipient()
+	check(err)
+	return out
+}
+
+func loadKey(path string) (*ecdsa.PublicKey, error) {
+	if path == "" {
+		return nil, errors.New("no path is given")
+	}
+	key, err := wire.LoadPublicKey(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%s does not exist: put the PEM public key there", path)
+	}
+	return key, err
+}
