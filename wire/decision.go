@@ -134,7 +134,7 @@ func parseReply(body []byte) (*reply, error) {
 		return r, err
 	}
 	if len(bytes.Trim(rest, " \t\r\n")) > 0 {
-		return r, fmt.Errorf("%d bytes follow the JSON object", len(rest))
+		return r, fmt.Errorf("%d byte(s) follow the JSON object", len(rest))
 	}
 	if jsontext.Value(body).Kind() != '{' {
 		return r, errors.New("the body is not a JSON object")

@@ -26,7 +26,7 @@ func scan(data []byte, depth int) error {
 		return err
 	}
 	if len(rest) > 0 {
-		return fmt.Errorf("%d bytes follow the JSON value: send it alone", len(rest))
+		return fmt.Errorf("%d byte(s) follow the JSON value: send it alone", len(rest))
 	}
 	return nil
 }

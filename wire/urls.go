@@ -28,10 +28,11 @@ func CallbackURLs(address string) (check, rawdata, outcome string, err error) {
 	if err != nil {
 		return "", "", "", err
 	}
-	base := u.Scheme + "://" + u.Host + strings.TrimRight(u.EscapedPath(), "/")
-	siblings, full := strings.CutSuffix(base, string(PathCheck))
+	path := strings.TrimRight(u.EscapedPath(), "/")
+	folder, full := strings.CutSuffix(path, string(PathCheck))
 	if !full {
-		siblings = base + "/v1"
+		folder = path + "/v1"
 	}
+	siblings := u.Scheme + "://" + u.Host + folder
 	return siblings + string(PathCheck), siblings + string(PathRawdata), siblings + string(PathOutcome), nil
 }

@@ -15,15 +15,15 @@ const redacted = "[redacted]"
 // Bytes is a secret byte string. The zero value is empty. A copy of a Bytes shares its memory, so wiping one wipes all.
 // It is safe for concurrent use except that Wipe must not run beside another use.
 type Bytes struct {
-	// A pointer, because fmt prints the content of unexported fields of an enclosing struct without calling methods; of a
-	// pointer it prints the address.
+	// fmt prints the unexported fields of an enclosing struct without calling their methods, and follows one pointer when
+	// the verb does not suit it. Of the second pointer it prints the address.
 	box *box
 }
 
-type box struct{ b []byte }
+type box struct{ b *[]byte }
 
 // New makes a secret of b and takes it over: the caller must not use b again.
-func New(b []byte) Bytes { return Bytes{&box{b}} }
+func New(b []byte) Bytes { return Bytes{&box{&b}} }
 
 // Copy makes a secret of a copy of b; wiping b stays the caller's.
 func Copy(b []byte) Bytes { return New(append([]byte(nil), b...)) }
@@ -34,7 +34,7 @@ func (s Bytes) Expose() []byte {
 	if s.box == nil {
 		return nil
 	}
-	return s.box.b
+	return *s.box.b
 }
 
 // Len returns the length in bytes.
@@ -50,8 +50,8 @@ func (s Bytes) Wipe() {
 	if s.box == nil {
 		return
 	}
-	Wipe(s.box.b)
-	s.box.b = nil
+	Wipe(*s.box.b)
+	*s.box.b = nil
 }
 
 // Wipe overwrites b with zeros, up to its length. Go may have copied it elsewhere before.
