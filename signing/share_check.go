@@ -61,6 +61,20 @@ func CheckParties(parties []PartyID, self PartyID, t int) error {
 	return nil
 }
 
+// CheckSigners checks that signers can sign with this share: exactly t parties of the key, all different, its own party
+// among them.
+func (s *Share) CheckSigners(signers []PartyID) error {
+	if len(signers) != s.threshold {
+		return fmt.Errorf("%d signers are named: the key needs exactly %d", len(signers), s.threshold)
+	}
+	for _, id := range signers {
+		if _, ok := s.shares[id]; !ok {
+			return fmt.Errorf("signer %s has no share of the key", id)
+		}
+	}
+	return CheckParties(signers, s.index, len(signers))
+}
+
 // checkSecret compares the secret with the own public share.
 func (c *Contents) checkSecret() error {
 	var x secp256k1.ModNScalar
@@ -77,7 +91,8 @@ func (c *Contents) checkSecret() error {
 }
 
 // checkPolynomial checks that the public key and all public shares are values, at 0 and at the party ids, of one
-// polynomial in the exponent of degree t-1: any t parties can then sign for this key and no other.
+// polynomial in the exponent of degree t-1, and of no lower one: any t parties, and no fewer, can then sign for this
+// key and for no other.
 func (c *Contents) checkPolynomial() error {
 	ids := slices.Sorted(maps.Keys(c.PublicShares))
 	points := make(map[PartyID]*secp256k1.JacobianPoint, len(ids))
@@ -94,6 +109,9 @@ func (c *Contents) checkPolynomial() error {
 	base := ids[:c.Threshold]
 	if !bytes.Equal(compress(interpolate(points, base, 0)), c.PublicKey) {
 		return errors.New("the public shares do not stand for the public key")
+	}
+	if bytes.Equal(compress(interpolate(points, base[1:], 0)), c.PublicKey) {
+		return fmt.Errorf("fewer than t = %d public shares stand for the public key", c.Threshold)
 	}
 	for _, id := range ids[c.Threshold:] {
 		if !bytes.Equal(compress(interpolate(points, base, id)), c.PublicShares[id]) {

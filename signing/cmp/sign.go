@@ -37,15 +37,8 @@ func (c SignConfig) validate() error {
 		return errors.New("the binding is zero: give the session's identity")
 	case c.Share == nil:
 		return errors.New("no share is given")
-	case len(c.Signers) != c.Share.Threshold():
-		return fmt.Errorf("%d signers are named: the key needs exactly %d", len(c.Signers), c.Share.Threshold())
 	}
-	for _, id := range c.Signers {
-		if !slices.Contains(c.Share.Parties(), id) {
-			return fmt.Errorf("signer %s has no share of the key", id)
-		}
-	}
-	return signing.CheckParties(c.Signers, c.Share.Index(), len(c.Signers))
+	return c.Share.CheckSigners(c.Signers)
 }
 
 // Sign is one run of interactive signing by one party (eprint 2021/060, figures 7 and 8, as one protocol of four

@@ -27,8 +27,11 @@ type toyKeygen struct {
 // NewKeygen starts a toy keygen with the arguments, and the checks of them, of cmp.NewKeygen. The same binding gives
 // the same key.
 func NewKeygen(c cmp.KeygenConfig) (signing.KeygenSession, error) {
-	if err := signing.CheckParties(c.Parties, c.Self, c.Threshold); err != nil || c.Binding == [32]byte{} {
-		return nil, fmt.Errorf("start toy keygen: bad configuration: %w", err)
+	if c.Binding == [32]byte{} {
+		return nil, errors.New("start toy keygen: no binding is given")
+	}
+	if err := signing.CheckParties(c.Parties, c.Self, c.Threshold); err != nil {
+		return nil, fmt.Errorf("start toy keygen: %w", err)
 	}
 	parties := slices.Sorted(slices.Values(c.Parties))
 	session := hash("keygen", c.Binding[:], partyBytes(parties), []byte{byte(c.Threshold)})
@@ -93,17 +96,17 @@ type toySign struct {
 // NewSign starts a toy signature with the arguments of cmp.NewSign and most of its checks. It takes the shares of any
 // protocol, and every signer learns the private key.
 func NewSign(c cmp.SignConfig) (signing.SignSession, error) {
-	if c.Share == nil || c.Binding == [32]byte{} || len(c.Signers) != c.Share.Threshold() {
-		return nil, errors.New("start toy signing: bad configuration")
+	if c.Share == nil || c.Binding == [32]byte{} {
+		return nil, errors.New("start toy signing: no share or no binding is given")
+	}
+	if err := c.Share.CheckSigners(c.Signers); err != nil {
+		return nil, fmt.Errorf("start toy signing: %w", err)
 	}
 	contents, err := c.Share.Open(custody.Open())
 	if err != nil {
 		return nil, fmt.Errorf("start toy signing: %w", err)
 	}
 	parties := slices.Sorted(slices.Values(c.Signers))
-	if err := signing.CheckParties(parties, contents.Index, len(parties)); err != nil {
-		return nil, fmt.Errorf("start toy signing: %w", err)
-	}
 	if !tweaks(contents.PublicKey, c) {
 		return nil, errors.New("start toy signing: tweak and share do not give the public key that is asked for")
 	}

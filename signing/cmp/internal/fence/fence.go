@@ -75,6 +75,9 @@ func New(cfg Config) (*Run, error) {
 		return nil, err
 	}
 	r.settle(0)
+	if r.abort == nil && r.ssid == nil {
+		r.fail(0, 1, "the library began without a message", nil)
+	}
 	if r.abort != nil {
 		return nil, r.abort
 	}
