@@ -21,6 +21,9 @@ import (
 // MaxSealed bounds the sealed bytes of one envelope.
 const MaxSealed = 1 << 20
 
+// maxFromPeer bounds the messages of one party in one session; the longest protocol here has a dozen.
+const maxFromPeer = 256
+
 // Channel carries the protocol messages of one session between its parties. It is a state machine: it does no input or
 // output and is not safe for concurrent use.
 //
@@ -203,6 +206,8 @@ func (c *Channel) open(e *linkv1.Envelope) ([]signing.Message, error) {
 		return nil, nil // delivered again
 	case e.Seq > peer.nextRecv:
 		return nil, abort(0, e.Round, fmt.Sprintf("messages %d to %d of party %d were lost on the way", peer.nextRecv, e.Seq-1, e.From), nil)
+	case e.Seq >= maxFromPeer:
+		return nil, abort(byte(e.From), e.Round, fmt.Sprintf("party %d sends more messages than any protocol has", e.From), nil)
 	case len(e.Sealed) > MaxSealed:
 		return nil, abort(0, e.Round, fmt.Sprintf("a message of party %d is larger than %d bytes", e.From, MaxSealed), nil)
 	}
