@@ -1,13 +1,25 @@
 package policy
 
-// Action is what is answered to a node. Its values are those of the wire protocol.
-type Action string
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/binary"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/countersign-mpc/countersign/wire"
+)
+
+// Action is what is answered to a node.
+type Action = wire.Action
 
 // The actions. Reject beats Wait beats Approve.
 const (
-	Approve Action = "Approve"
-	Reject  Action = "Reject"
-	Wait    Action = "Wait"
+	Approve = wire.Approve
+	Reject  = wire.Reject
+	Wait    = wire.Wait
 )
 
 // Reason is one rule's say in a decision.
@@ -29,6 +41,23 @@ type Requirement struct {
 	RejectionFinal bool     `json:"rejection_final"` // one approver's rejection rejects the request
 }
 
+// Hash is SHA-256 over the requirement's labelled bytes (docs/FORMATS.md, "policy"). Approvers sign it, and an approval
+// is void for a requirement with another hash. The keys are covered by the group's revision.
+func (r Requirement) Hash() [sha256.Size]byte {
+	var flags byte
+	if r.NotRequester {
+		flags |= 1
+	}
+	if r.RejectionFinal {
+		flags |= 2
+	}
+	return sha256.Sum256(wire.SigningBytes("approval-requirement",
+		[]byte(r.RuleID), []byte(r.Group), []byte(r.GroupRevision),
+		binary.BigEndian.AppendUint32(nil, uint32(r.Threshold)),
+		binary.BigEndian.AppendUint64(nil, uint64(r.ExpirySeconds)),
+		[]byte{flags}))
+}
+
 // Decision is the outcome of an evaluation.
 type Decision struct {
 	Action      Action       `json:"action"`
@@ -39,16 +68,86 @@ type Decision struct {
 	Fired       []string     `json:"fired"`                 // ids of all rules that had a say, sorted
 }
 
-// MaxMessage bounds a reason's message, and ErrorText, in bytes.
+// Bounds on a decision, in bytes and in number.
 const (
 	MaxMessage   = 400
 	MaxErrorText = 1000
+	maxReasons   = 64
 )
 
-// ErrorText is the decision's reasons as they go into the reply's error field: "rule.id: reason; rule.id: reason" of
-// the deciding severity, and "" for Approve.
-func (d Decision) ErrorText() string { return "" }
+// The engine's own rules, under which it rejects by itself.
+const (
+	RuleEngineInput     = "engine.input"     // the input is not one that can be judged
+	RuleEngineError     = "engine.error"     // the evaluation failed, or two rules gave one thing two values
+	RuleEngineTimeout   = "engine.timeout"   // the evaluation took too long
+	RuleEngineUndefined = "engine.undefined" // the policy gave no result
+	RuleEngineShape     = "engine.shape"     // the policy gave a result of another shape
+	RuleEngineUnproven  = "engine.unproven"  // nothing speaks against it, but not everything required was proven
+)
 
-// Hash is SHA-256 over the requirement's labelled bytes (docs/FORMATS.md); approvers sign it, and an approval is void
-// for a requirement with another hash.
-func (r Requirement) Hash() [32]byte { return [32]byte{} }
+// ErrorText is the decision's reasons as they go into the reply's error field: "rule.id: reason; rule.id: reason", those
+// of the deciding severity, in at most MaxErrorText bytes; "" for Approve.
+func (d Decision) ErrorText() string {
+	if d.Action == Approve {
+		return ""
+	}
+	var parts []string
+	for _, r := range d.Reasons {
+		if r.Severity == d.Action {
+			parts = append(parts, r.RuleID+": "+r.Message)
+		}
+	}
+	return oneLine(strings.Join(parts, "; "), MaxErrorText)
+}
+
+// Rule returns the id of the first rule that decided: what a log line or a table shows of a decision.
+func (d Decision) Rule() string {
+	for _, r := range d.Reasons {
+		if r.Severity == d.Action {
+			return r.RuleID
+		}
+	}
+	return ""
+}
+
+// rejection is the engine's own Reject.
+func (e *Engine) rejection(rule, message string) Decision {
+	return Decision{
+		Action:   Reject,
+		Reasons:  []Reason{{RuleID: rule, Severity: Reject, Message: oneLine(message, MaxMessage)}},
+		Revision: e.revision,
+		Fired:    []string{rule},
+	}
+}
+
+// sortReasons brings reasons into their one order, drops repetitions and what is beyond maxReasons.
+func sortReasons(reasons []Reason) []Reason {
+	rank := map[Action]int{Reject: 0, Wait: 1, Approve: 2}
+	slices.SortFunc(reasons, func(a, b Reason) int {
+		return cmp.Or(
+			cmp.Compare(rank[a.Severity], rank[b.Severity]),
+			strings.Compare(a.RuleID, b.RuleID),
+			strings.Compare(a.Message, b.Message))
+	})
+	reasons = slices.Compact(reasons)
+	return reasons[:min(len(reasons), maxReasons)]
+}
+
+// oneLine makes text printable on one line and at most limit bytes long: control and format characters and invalid
+// UTF-8 become '?', since messages repeat names that a requester chose.
+func oneLine(text string, limit int) string {
+	text = strings.Map(func(r rune) rune {
+		if r == utf8.RuneError || !unicode.IsPrint(r) {
+			return '?'
+		}
+		return r
+	}, text)
+	if len(text) <= limit {
+		return text
+	}
+	cut := limit - len("...")
+	for cut > 0 && !utf8.RuneStart(text[cut]) {
+		cut--
+	}
+	return text[:cut] + "..."
+}

@@ -1,13 +1,33 @@
 package policy
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
 	"time"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/rego"
+	"github.com/open-policy-agent/opa/v1/storage"
+	"github.com/open-policy-agent/opa/v1/storage/inmem"
+	"github.com/open-policy-agent/opa/v1/topdown"
 )
 
+// entrypoint is the one thing that is asked of a policy.
+const entrypoint = "data.countersign.decision"
+
+var ruleIDPattern = regexp.MustCompile(`^[a-z0-9_]+(\.[a-z0-9_]+)+$`)
+
 // DefaultTimeout bounds one evaluation.
-const DefaultTimeout = time.Second
+const DefaultTimeout = 2 * time.Second
+
+// testTimeout bounds each of a policy's own tests, which run side by side and on a busy machine.
+const testTimeout = 30 * time.Second
 
 // Config is what New needs.
 type Config struct {
@@ -15,50 +35,24 @@ type Config struct {
 	Timeout time.Duration // of one evaluation; 0 is DefaultTimeout
 }
 
+func (c Config) validate() error {
+	switch {
+	case c.Source == nil:
+		return errors.New("no policy is given")
+	case c.Timeout < 0:
+		return fmt.Errorf("the time-out %v is negative", c.Timeout)
+	}
+	return nil
+}
+
 // Engine is a compiled policy. It does not change; all its methods are safe for concurrent use.
 type Engine struct {
 	revision string
+	timeout  time.Duration
 	data     *Data
-}
-
-// New checks the data, lints and compiles the modules and runs their tests. A policy that fails in any of these is
-// refused with an error that names file and line, or the place in data.json; there is no engine that did not pass.
-func New(ctx context.Context, cfg Config) (*Engine, error) { return nil, errors.New("not built") }
-
-// Evaluate decides about in. The decision always can be used: when the error is not nil, it is a Reject under one of
-// the engine's own rules, and the error says the same in more detail for the log.
-func (e *Engine) Evaluate(ctx context.Context, in Input) (Decision, error) {
-	return Decision{Action: Reject}, errors.New("not built")
-}
-
-// Replay decides about an input recorded as Input.Canonical wrote it. It gives the decision that Evaluate gave.
-func (e *Engine) Replay(ctx context.Context, recorded []byte) (Decision, error) {
-	return Decision{Action: Reject}, errors.New("not built")
-}
-
-// Revision is the hex SHA-256 over the canonical content of modules and data (docs/FORMATS.md).
-func (e *Engine) Revision() string { return e.revision }
-
-// Chain returns what data.json says about the chain with this symbol, matched exactly.
-func (e *Engine) Chain(symbol string) (Chain, bool) { return Chain{}, false }
-
-// Groups returns the approver groups, sorted by name.
-func (e *Engine) Groups() []Group { return nil }
-
-// Group returns the approver group of this name.
-func (e *Engine) Group(name string) (Group, bool) { return Group{}, false }
-
-// TestReport is the outcome of a policy's own tests.
-type TestReport struct {
-	Passed   int
-	Failures []string // "file:line: name: output", sorted
-	Coverage float64  // per cent of the modules' expressions, tests excluded
-	Missed   []string // "file:from-to" of what no test covers, sorted
-}
-
-// Test runs the policy's own tests with coverage.
-func (e *Engine) Test(ctx context.Context) (TestReport, error) {
-	return TestReport{}, errors.New("not built")
+	source   *Source
+	rules    map[string]RuleInfo
+	query    rego.PreparedEvalQuery
 }
 
 // RuleInfo describes a rule that may have a say in a decision.
@@ -68,5 +62,217 @@ type RuleInfo struct {
 	File  string
 }
 
+// New checks the data, lints and compiles the modules and runs their tests. A policy that fails in any of these is
+// refused with an error that names file and line, or the place in data.json; there is no engine that did not pass.
+func New(ctx context.Context, cfg Config) (*Engine, error) {
+	if err := cfg.validate(); err != nil {
+		return nil, fmt.Errorf("build policy engine: %w", err)
+	}
+	data, err := ParseData(cfg.Source.DataName, cfg.Source.Data)
+	if err != nil {
+		return nil, fmt.Errorf("build policy engine: %w", err)
+	}
+	e := &Engine{timeout: cfg.Timeout, data: data, source: cfg.Source.clone(), revision: cfg.Source.revision(data)}
+	if e.timeout == 0 {
+		e.timeout = DefaultTimeout
+	}
+	if err := e.compile(ctx); err != nil {
+		return nil, fmt.Errorf("build policy engine: %w", err)
+	}
+	report, err := e.runTests(ctx, false)
+	if err != nil {
+		return nil, fmt.Errorf("build policy engine: %w", err)
+	}
+	if err := report.err(); err != nil {
+		return nil, fmt.Errorf("build policy engine: %w", err)
+	}
+	return e, nil
+}
+
+// compile prepares the query over everything but the tests.
+func (e *Engine) compile(ctx context.Context) error {
+	modules, err := e.source.parse()
+	if err != nil {
+		return err
+	}
+	if err := lint(modules); err != nil {
+		return fmt.Errorf("lint:\n%w", err)
+	}
+	maps.DeleteFunc(modules, func(name string, _ *ast.Module) bool { return isTest(name) })
+	if e.rules, err = declaredRules(modules); err != nil {
+		return err
+	}
+	c := newCompiler()
+	if c.Compile(modules); c.Failed() {
+		return fmt.Errorf("compile: %w", c.Errors)
+	}
+	store, err := e.data.store()
+	if err != nil {
+		return err
+	}
+	e.query, err = rego.New(
+		rego.Query(entrypoint),
+		rego.Compiler(c),
+		rego.Store(store),
+		rego.StrictBuiltinErrors(true),
+		rego.GenerateJSON(func(t *ast.Term, _ *rego.EvalContext) (any, error) { return t.Value, nil }),
+	).PrepareForEval(ctx)
+	if err != nil {
+		return fmt.Errorf("prepare %s: %w", entrypoint, err)
+	}
+	return nil
+}
+
+func newCompiler() *ast.Compiler {
+	return ast.NewCompiler().WithStrict(true).WithCapabilities(capabilities())
+}
+
+// parse parses every module anew: a compiler changes what it is given.
+func (s *Source) parse() (map[string]*ast.Module, error) {
+	modules := make(map[string]*ast.Module, len(s.Modules))
+	for _, name := range sortedKeys(s.Modules) {
+		m, err := ast.ParseModuleWithOpts(name, string(s.Modules[name]), ast.ParserOptions{
+			ProcessAnnotation: true,
+			RegoVersion:       ast.RegoV1,
+			Capabilities:      capabilities(),
+		})
+		if err != nil {
+			return nil, fmt.Errorf("parse: %w", err)
+		}
+		modules[name] = m
+	}
+	return modules, nil
+}
+
+// declaredRules collects the ids that METADATA labels declare.
+func declaredRules(modules map[string]*ast.Module) (map[string]RuleInfo, error) {
+	rules := map[string]RuleInfo{}
+	for _, name := range sortedKeys(modules) {
+		for _, r := range modules[name].Rules {
+			id := annotatedID(r)
+			if id == "" {
+				continue
+			}
+			if !ruleIDPattern.MatchString(id) || strings.HasPrefix(id, "engine.") {
+				return nil, fmt.Errorf("%s:%d: rule id %q: ids are lower-case words joined by points, such as limit.per_transaction, and engine. is the engine's own", name, r.Location.Row, id)
+			}
+			if known, ok := rules[id]; ok && known.File != name {
+				return nil, fmt.Errorf("%s:%d: rule id %s is already that of a rule in %s", name, r.Location.Row, id, known.File)
+			} else if !ok {
+				rules[id] = RuleInfo{ID: id, Title: title(r), File: name}
+			}
+		}
+	}
+	return rules, nil
+}
+
+func title(r *ast.Rule) string {
+	for _, a := range r.Annotations {
+		if a.Title != "" {
+			return a.Title
+		}
+	}
+	return "allowed"
+}
+
+// store holds the data as Rego values, made once, so that no evaluation converts them.
+func (d *Data) store() (storage.Store, error) {
+	v, err := ast.ValueFromReader(bytes.NewReader(d.canonical))
+	if err != nil {
+		return nil, fmt.Errorf("load the policy's data: %v", err)
+	}
+	obj, ok := v.(ast.Object)
+	if !ok {
+		return nil, errors.New("load the policy's data: it is no object")
+	}
+	return inmem.NewFromASTObject(obj), nil
+}
+
+// Evaluate decides about in. The decision always can be used: when the error is not nil, it is a Reject under one of
+// the engine's own rules, and the error says the same in more detail for the log.
+func (e *Engine) Evaluate(ctx context.Context, in Input) (Decision, error) {
+	b, err := in.Canonical()
+	if err != nil {
+		return e.rejection(RuleEngineInput, "the request cannot be judged"), err
+	}
+	return e.evaluate(ctx, b)
+}
+
+// Replay decides about an input recorded as Input.Canonical wrote it. It gives the decision that Evaluate gave.
+func (e *Engine) Replay(ctx context.Context, recorded []byte) (Decision, error) {
+	if err := checkRecorded(recorded); err != nil {
+		err = fmt.Errorf("replay: %w", err)
+		return e.rejection(RuleEngineInput, "the recorded input cannot be judged"), err
+	}
+	return e.evaluate(ctx, recorded)
+}
+
+// evaluate turns whatever happens to the evaluation into a Reject, a panic in the evaluator included.
+func (e *Engine) evaluate(ctx context.Context, input []byte) (d Decision, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			d, err = e.rejection(RuleEngineError, "the policy failed"), fmt.Errorf("evaluate policy: panic: %v", p)
+		}
+	}()
+	value, err := ast.ValueFromReader(bytes.NewReader(input))
+	if err != nil {
+		return e.rejection(RuleEngineInput, "the request cannot be judged"), fmt.Errorf("read the policy's input: %v", err)
+	}
+	limited, cancel := context.WithTimeout(ctx, e.timeout)
+	defer cancel()
+	results, err := e.query.Eval(limited, rego.EvalParsedInput(value))
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return e.rejection(RuleEngineError, "the evaluation was broken off"), fmt.Errorf("evaluate policy: %w", ctx.Err())
+	case err != nil && (topdown.IsCancel(err) || limited.Err() != nil):
+		return e.rejection(RuleEngineTimeout, "the policy took too long"), fmt.Errorf("evaluate policy within %v: %w", e.timeout, err)
+	case err != nil:
+		return e.rejection(RuleEngineError, "the policy failed"), fmt.Errorf("evaluate policy: %w", err)
+	case len(results) != 1 || len(results[0].Expressions) != 1:
+		return e.rejection(RuleEngineUndefined, "the policy gave no result"), fmt.Errorf("evaluate policy: %s is undefined", entrypoint)
+	}
+	verdict, err := readVerdict(results[0].Expressions[0].Value)
+	if err == nil {
+		err = e.check(verdict)
+	}
+	if err != nil {
+		return e.rejection(RuleEngineShape, "the policy's result cannot be read"), fmt.Errorf("evaluate policy: result of %s: %w", entrypoint, err)
+	}
+	return e.decide(verdict), nil
+}
+
+// Revision is the hex SHA-256 over the canonical content of modules and data (docs/FORMATS.md, "policy").
+func (e *Engine) Revision() string { return e.revision }
+
+// Chain returns what data.json says about the chain with this symbol, matched exactly.
+func (e *Engine) Chain(symbol string) (Chain, bool) {
+	c, ok := e.data.chains[symbol]
+	c.Assets = maps.Clone(c.Assets)
+	return c, ok
+}
+
+// Group returns the approver group of this name.
+func (e *Engine) Group(name string) (Group, bool) {
+	g, ok := e.data.groups[name]
+	g.Approvers = slices.Clone(g.Approvers)
+	return g, ok
+}
+
+// Groups returns the approver groups, sorted by name.
+func (e *Engine) Groups() []Group {
+	out := make([]Group, 0, len(e.data.groups))
+	for _, name := range sortedKeys(e.data.groups) {
+		g, _ := e.Group(name)
+		out = append(out, g)
+	}
+	return out
+}
+
 // Rules lists the rules of the policy, sorted by id.
-func (e *Engine) Rules() []RuleInfo { return nil }
+func (e *Engine) Rules() []RuleInfo {
+	out := make([]RuleInfo, 0, len(e.rules))
+	for _, id := range sortedKeys(e.rules) {
+		out = append(out, e.rules[id])
+	}
+	return out
+}

@@ -46,6 +46,9 @@ func (e *Engine) NewInput(p *wire.Parsed) Input {
 	return in
 }
 
+// maxProblems bounds the problems that are told of one transaction.
+const maxProblems = 32
+
 // normaliser makes one claim exact, collecting what it could not.
 type normaliser struct {
 	chains   map[string]Chain
@@ -54,7 +57,9 @@ type normaliser struct {
 }
 
 func (n *normaliser) problem(rule, field, format string, args ...any) {
-	n.problems = append(n.problems, Problem{Rule: rule, Field: field, Message: fmt.Sprintf(format, args...)})
+	if len(n.problems) < maxProblems { // one is enough to reject
+		n.problems = append(n.problems, Problem{Rule: rule, Field: field, Message: fmt.Sprintf(format, args...)})
+	}
 }
 
 func (n *normaliser) tx(info *wire.TxInfo) *Tx {

@@ -1,1 +1,54 @@
+# METADATA
+# title: The decision
+# description: |
+#   Collects what the packages countersign.rules.<name> say. The engine merges it: any reject rejects; an id in require
+#   that is neither among those of allow nor among those of wait rejects, and so does an empty require; then any wait
+#   waits; what is left is approved.
 package countersign
+
+import data.countersign.lib
+
+decision := {
+	"allow": allow,
+	"reject": reject,
+	"wait": wait,
+	"require": require,
+}
+
+# What has to be proven, by kind of request. A rule that is silent because of a missing field therefore rejects.
+proofs := {
+	"keygen": {"request.type", "keygen.parties", "keygen.scheme"},
+	"pre_sign": {"request.type", "pre_sign.key"},
+	"transaction": {
+		"request.type",
+		"tx.invalid",
+		"evidence.verified",
+		"address.listed",
+		"limit.per_transaction",
+		"approval.required",
+	},
+	"message": {"request.type", "evidence.verified", "message.key"},
+	"raw": {"request.type", "raw.key"},
+}
+
+require contains id if some id in proofs[lib.kind]
+
+require contains id if {
+	some name
+	some id in data.countersign.rules[name].require
+}
+
+allow contains say if {
+	some name
+	some say in data.countersign.rules[name].allow
+}
+
+reject contains say if {
+	some name
+	some say in data.countersign.rules[name].reject
+}
+
+wait contains say if {
+	some name
+	some say in data.countersign.rules[name].wait
+}

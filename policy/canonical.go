@@ -1,0 +1,116 @@
+package policy
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+)
+
+// InputFormat is the first member of an input's JSON form; it is checked when a recorded input is replayed.
+const InputFormat = "countersign/policy-input/v1"
+
+// inputPrefix is how every canonical input begins.
+var inputPrefix = []byte(`{"format":"` + InputFormat + `",`)
+
+// Canonical is the input's JSON as it is evaluated and as it is recorded: the same input gives the same bytes. It fails
+// for an input that could be read in two ways, or whose numbers are not exact integers.
+func (in Input) Canonical() ([]byte, error) {
+	if err := in.validate(); err != nil {
+		return nil, fmt.Errorf("write the policy's input: %w", err)
+	}
+	b, err := json.Marshal(struct {
+		Format string `json:"format"`
+		Input
+	}{InputFormat, in.withoutNil()})
+	if err != nil {
+		return nil, fmt.Errorf("write the policy's input: %v", err)
+	}
+	if err := checkJSON(b, false, false); err != nil {
+		return nil, fmt.Errorf("write the policy's input: %w", err)
+	}
+	return b, nil
+}
+
+// checkRecorded checks bytes that Canonical is said to have written.
+func checkRecorded(b []byte) error {
+	if !bytes.HasPrefix(b, inputPrefix) {
+		return fmt.Errorf("the recorded input does not begin as %s does", InputFormat)
+	}
+	return checkJSON(b, false, false)
+}
+
+// validate checks what the types leave open. An absent integer is left out of the JSON form, since null and strings
+// compare with numbers in Rego and would pass for small or large ones.
+func (in Input) validate() error {
+	switch in.Evidence.Status {
+	case EvidenceNone, EvidenceVerified, EvidenceMismatch, EvidenceUnverifiable:
+	default:
+		return fmt.Errorf("evidence.status is %q", in.Evidence.Status)
+	}
+	if in.Evidence.Status == EvidenceVerified && len(in.Evidence.Differences) > 0 {
+		return errors.New("evidence is verified, but lists differences")
+	}
+	if in.Now.Unix <= 0 || in.Now.RFC3339 == "" {
+		return errors.New("now is missing")
+	}
+	for _, n := range in.integers() {
+		if !isBase(n) {
+			return errors.New("an amount is not an integer in base units")
+		}
+	}
+	return nil
+}
+
+// integers returns every exact integer of the input that is there.
+func (in Input) integers() []json.Number {
+	var all []json.Number
+	add := func(n json.Number) {
+		if n != "" {
+			all = append(all, n)
+		}
+	}
+	if in.Tx != nil {
+		add(in.Tx.AmountBase)
+		add(in.Tx.FeeBase)
+	}
+	if in.UTXO != nil {
+		for _, c := range in.UTXO.Inputs {
+			add(c.AmountBase)
+		}
+		for _, c := range in.UTXO.Outputs {
+			add(c.AmountBase)
+		}
+	}
+	for _, w := range in.Windows {
+		all = append(all, w.Used, w.Reserved, w.After) // none of them may be absent
+	}
+	return all
+}
+
+// withoutNil makes JSON write [] and {} instead of null for lists and maps that hold nothing.
+func (in Input) withoutNil() Input {
+	in.Request.PartyIDs = orEmpty(in.Request.PartyIDs)
+	in.BRC20, in.Runes = orEmpty(in.BRC20), orEmpty(in.Runes)
+	in.UnknownFields, in.Problems = orEmpty(in.UnknownFields), orEmpty(in.Problems)
+	in.Evidence.Differences = orEmpty(in.Evidence.Differences)
+	if in.Windows == nil {
+		in.Windows = map[string]Window{}
+	}
+	if in.Tx != nil {
+		tx := *in.Tx
+		tx.Problems = orEmpty(tx.Problems)
+		in.Tx = &tx
+	}
+	if in.UTXO != nil {
+		in.UTXO = &UTXO{Inputs: orEmpty(in.UTXO.Inputs), Outputs: orEmpty(in.UTXO.Outputs)}
+	}
+	approvals := make([]Approval, len(in.Approvals))
+	for i, a := range in.Approvals {
+		a.ApprovedBy, a.RejectedBy = orEmpty(a.ApprovedBy), orEmpty(a.RejectedBy)
+		a.Requirement.Keys = orEmpty(a.Requirement.Keys)
+		approvals[i] = a
+	}
+	in.Approvals = approvals
+	return in
+}

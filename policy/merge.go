@@ -1,0 +1,188 @@
+package policy
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	jsonv2 "github.com/go-json-experiment/json"
+	"github.com/open-policy-agent/opa/v1/ast"
+)
+
+// verdict is what data.countersign.decision has to be, and nothing else. The sets of Rego arrive as arrays.
+type verdict struct {
+	Require []string `json:"require"` // ids that have to be among those of allow
+	Allow   []say    `json:"allow"`
+	Reject  []say    `json:"reject"`
+	Wait    []say    `json:"wait"`
+}
+
+// say is one element of allow, reject or wait.
+type say struct {
+	ID          string          `json:"id"`
+	Message     string          `json:"message"`
+	Seconds     int             `json:"seconds"`
+	Requirement *requirementSay `json:"requirement"`
+}
+
+// requirementSay is a requirement as a rule states it; who is in the group is not the rule's to say.
+type requirementSay struct {
+	Rule           string `json:"rule"`
+	Group          string `json:"group"`
+	GroupRevision  string `json:"group_revision"`
+	Threshold      int    `json:"threshold"`
+	ExpirySeconds  int64  `json:"expiry_seconds"`
+	NotRequester   bool   `json:"not_requester"`
+	RejectionFinal bool   `json:"rejection_final"`
+}
+
+// readVerdict reads the result of an evaluation strictly.
+func readVerdict(result any) (verdict, error) {
+	var out verdict
+	obj, ok := result.(ast.Object)
+	if !ok || obj.Len() != 4 {
+		return out, fmt.Errorf("it is not an object of allow, reject, wait and require")
+	}
+	for _, key := range outcomes {
+		member := obj.Get(ast.StringTerm(key))
+		if member == nil {
+			return out, fmt.Errorf("it has no member %s", key)
+		}
+		if _, isSet := member.Value.(ast.Set); !isSet {
+			return out, fmt.Errorf("its member %s is not a set", key)
+		}
+	}
+	plain, err := ast.JSON(obj)
+	if err != nil {
+		return out, fmt.Errorf("it cannot be written as JSON: %v", err)
+	}
+	b, err := json.Marshal(plain)
+	if err != nil {
+		return out, fmt.Errorf("it cannot be written as JSON: %v", err)
+	}
+	if err := jsonv2.Unmarshal(b, &out, jsonv2.RejectUnknownMembers(true)); err != nil {
+		return out, semanticError(err)
+	}
+	return out, nil
+}
+
+// check refuses what a rule must not say: an id that no METADATA declares, a wait without its time, and the like.
+func (e *Engine) check(v verdict) error {
+	for severity, list := range map[Action][]say{Approve: v.Allow, Reject: v.Reject, Wait: v.Wait} {
+		for _, s := range list {
+			if _, declared := e.rules[s.ID]; !declared {
+				return fmt.Errorf("rule id %q is in no METADATA label", clip(s.ID))
+			}
+			if severity != Approve && s.Message == "" {
+				return fmt.Errorf("%s of rule %s has no message", severity, s.ID)
+			}
+			if severity != Wait && (s.Seconds != 0 || s.Requirement != nil) {
+				return fmt.Errorf("%s of rule %s has seconds or a requirement, which belong to wait", severity, s.ID)
+			}
+			if severity == Wait {
+				if err := e.checkWait(s); err != nil {
+					return fmt.Errorf("wait of rule %s: %w", s.ID, err)
+				}
+			}
+		}
+	}
+	return nil
+}
+
+func (e *Engine) checkWait(s say) error {
+	if s.Seconds < 1 || s.Seconds > maxWaitSeconds {
+		return fmt.Errorf("seconds is %d, not from 1 to %d", s.Seconds, maxWaitSeconds)
+	}
+	r := s.Requirement
+	if r == nil {
+		return nil
+	}
+	group, known := e.data.groups[r.Group]
+	switch {
+	case r.Rule != s.ID:
+		return fmt.Errorf("its requirement is of rule %q", clip(r.Rule))
+	case !known || r.GroupRevision != group.Revision:
+		return fmt.Errorf("group %q with this revision is not in data.json", clip(r.Group))
+	case r.Threshold < 1 || r.Threshold > len(group.Approvers):
+		return fmt.Errorf("threshold %d cannot be met by the %d members of group %s", r.Threshold, len(group.Approvers), r.Group)
+	case r.ExpirySeconds < 1 || r.ExpirySeconds > maxExpirySeconds:
+		return fmt.Errorf("expiry_seconds is %d, not from 1 to %d", r.ExpirySeconds, maxExpirySeconds)
+	}
+	return nil
+}
+
+// decide merges a checked verdict: any reject rejects. Something has to be required, and all of it proven but for what
+// is waited for, else it is a reject too. Then any wait waits, and what is left is approved.
+func (e *Engine) decide(v verdict) Decision {
+	d := Decision{Revision: e.revision}
+	proven := map[string]bool{}
+	for _, s := range v.Allow {
+		proven[s.ID] = true
+		d.Reasons = append(d.Reasons, Reason{s.ID, Approve, e.message(s)})
+	}
+	for _, s := range v.Reject {
+		d.Reasons = append(d.Reasons, Reason{s.ID, Reject, e.message(s)})
+	}
+	for _, s := range v.Wait {
+		d.Reasons = append(d.Reasons, Reason{s.ID, Wait, e.message(s)})
+	}
+	waiting := map[string]bool{} // what is waited for cannot be proven yet
+	for _, s := range v.Wait {
+		waiting[s.ID] = true
+	}
+	missing := slices.DeleteFunc(slices.Sorted(slices.Values(v.Require)), func(id string) bool { return proven[id] || waiting[id] })
+	switch {
+	case len(v.Reject) > 0:
+		d.Action = Reject
+	case len(v.Require) == 0:
+		d.Action = Reject
+		d.Reasons = append(d.Reasons, Reason{RuleEngineUnproven, Reject, "the policy does not say what has to hold for a request of this kind"})
+	case len(missing) > 0:
+		d.Action = Reject
+		d.Reasons = append(d.Reasons, Reason{RuleEngineUnproven, Reject, oneLine("not proven: "+strings.Join(missing, ", "), MaxMessage)})
+	case len(v.Wait) > 0:
+		d.Action = Wait
+		d.WaitSeconds, d.Requirement = e.waits(v.Wait)
+	default:
+		d.Action = Approve
+	}
+	d.Reasons = sortReasons(d.Reasons)
+	d.Fired = []string{}
+	for _, r := range d.Reasons {
+		d.Fired = append(d.Fired, r.RuleID)
+	}
+	slices.Sort(d.Fired)
+	d.Fired = slices.Compact(d.Fired)
+	return d
+}
+
+// message is what a rule said, or else its title.
+func (e *Engine) message(s say) string {
+	return oneLine(cmp.Or(s.Message, e.rules[s.ID].Title), MaxMessage)
+}
+
+// waits returns the longest of the waits, and the first of their requirements in a fixed order: requirements are met
+// one after the other, the next one showing when this one is satisfied.
+func (e *Engine) waits(list []say) (seconds int, first *Requirement) {
+	var all []Requirement
+	for _, s := range list {
+		seconds = max(seconds, s.Seconds)
+		if r := s.Requirement; r != nil {
+			all = append(all, Requirement{
+				RuleID: r.Rule, Group: r.Group, GroupRevision: r.GroupRevision, Keys: e.data.groups[r.Group].keys(),
+				Threshold: r.Threshold, ExpirySeconds: r.ExpirySeconds,
+				NotRequester: r.NotRequester, RejectionFinal: r.RejectionFinal,
+			})
+		}
+	}
+	if len(all) == 0 {
+		return seconds, nil
+	}
+	slices.SortFunc(all, func(a, b Requirement) int {
+		ha, hb := a.Hash(), b.Hash()
+		return cmp.Or(strings.Compare(a.RuleID, b.RuleID), strings.Compare(a.Group, b.Group), slices.Compare(ha[:], hb[:]))
+	})
+	return seconds, &all[0]
+}

@@ -1,0 +1,121 @@
+# METADATA
+# title: What needs people's approval
+package countersign.rules.approvals
+
+import data.countersign.lib
+
+# In every limit, the highest tier that the amount is above asks for approval; data.json lists tiers in rising order.
+tiers contains tier if {
+	some limit in lib.limits
+	passed := [t | some t in limit.approvals; lib.amount > t.above_base]
+	tier := passed[count(passed) - 1]
+}
+
+requirement(tier) := {
+	"rule": "approval.required",
+	"group": tier.group,
+	"group_revision": data.groups[tier.group].revision,
+	"threshold": tier.threshold,
+	"expiry_seconds": tier.expiry_seconds,
+	"not_requester": tier.not_requester,
+	"rejection_final": tier.rejection_final,
+}
+
+# An approval counts for the requirement it was given for, as it is now, until it expires.
+approvals(tier) := [approval |
+	some approval in input.approvals
+	object.subset(approval.requirement, requirement(tier))
+	input.now.unix < approval.expires_unix
+]
+
+rejecters(tier) := {name |
+	some approval in approvals(tier)
+	some name in approval.rejected_by
+	data.groups[tier.group].members[name]
+}
+
+approvers(tier) := {name |
+	some approval in approvals(tier)
+	some name in approval.approved_by
+	data.groups[tier.group].members[name]
+	not own(tier, name)
+} - rejecters(tier)
+
+# own says that an approver would approve its own request, where the tier forbids that.
+own(tier, name) if {
+	tier.not_requester != false
+	lib.requester in data.groups[tier.group].members[name]
+}
+
+nobody_known(tier) if {
+	tier.not_requester != false
+	not lib.requester
+}
+
+satisfied(tier) if {
+	not nobody_known(tier)
+	count(approvers(tier)) >= tier.threshold
+}
+
+# METADATA
+# title: No approval is needed
+# labels:
+#   id: approval.required
+allow contains {"id": "approval.required", "message": "no approval is needed"} if {
+	count(lib.limits) > 0
+	is_number(lib.amount)
+	count(tiers) == 0
+}
+
+# METADATA
+# title: The approval that is needed was given
+# labels:
+#   id: approval.required
+allow contains {"id": "approval.required", "message": message} if {
+	count(tiers) > 0
+	every tier in tiers {
+		satisfied(tier)
+	}
+	names := {name | some tier in tiers; some name in approvers(tier)}
+	message := sprintf("approved by %s", [concat(", ", sort(names))])
+}
+
+# METADATA
+# title: Approval is needed
+# labels:
+#   id: approval.required
+wait contains {
+	"id": "approval.required",
+	"message": message,
+	"seconds": tier.wait_seconds,
+	"requirement": requirement(tier),
+} if {
+	some tier in tiers
+	not satisfied(tier)
+	message := sprintf(
+		"above %s %s it takes %d approvals of group %s; %d are there",
+		[tier.above, input.tx.asset, tier.threshold, tier.group, count(approvers(tier))],
+	)
+}
+
+# METADATA
+# title: An approver rejected it
+# labels:
+#   id: approval.rejected
+reject contains {"id": "approval.rejected", "message": message} if {
+	some tier in tiers
+	tier.rejection_final != false
+	names := rejecters(tier)
+	count(names) > 0
+	message := sprintf("rejected by %s of group %s", [concat(", ", sort(names)), tier.group])
+}
+
+# METADATA
+# title: Nobody may approve its own request, but who asks is not known
+# labels:
+#   id: approval.requester_unknown
+reject contains {"id": "approval.requester_unknown", "message": message} if {
+	some tier in tiers
+	nobody_known(tier)
+	message := sprintf("a requester may not approve its own request (group %s), and no requester is known", [tier.group])
+}

@@ -1,0 +1,122 @@
+# METADATA
+# title: Requests and data that the tests start from
+package countersign.fixtures
+
+ids(says) := {say.id | some say in says}
+
+# approved says that a decision holds everything that Approve takes; the engine merges in the same way.
+approved(decision) if {
+	count(decision.reject) == 0
+	count(decision.wait) == 0
+	count(decision.require) > 0
+	count(decision.require - ids(decision.allow)) == 0
+}
+
+usdt_to := "0x5aaeb6053f3e94c9b9a09f33669435e7ef1beaed"
+
+own_address := "0x742d35cc6634c0532925a3b844bc454e4438f44e"
+
+key := "0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798"
+
+empty := {
+	"format": "countersign/policy-input/v1",
+	"request": {
+		"callback_id": "cb-1",
+		"request_type": "sign",
+		"t": 0,
+		"n": 0,
+		"cryptography": "",
+		"party_ids": [],
+		"sign_type": "1",
+		"public_key": key,
+		"path": "m/44/60/0/0/0",
+		"message": "00",
+	},
+	"node": {"id": "sinoA", "name": "a"},
+	"requester": {"key_id": "ops"},
+	"tx_info": null,
+	"tx": null,
+	"brc20": [],
+	"runes": [],
+	"utxo": null,
+	"evidence": {"status": "", "code": "", "reason": "", "decoded": null, "transfer": null, "differences": []},
+	"windows": {},
+	"approvals": [],
+	"now": {"unix": 1800000000, "rfc3339": "2027-01-15T08:00:00Z"},
+	"unknown_fields": [],
+	"problems": [],
+}
+
+# transfer moves so many base units of USDT.
+transfer(amount) := object.union(empty, {
+	"tx_info": {},
+	"tx": {
+		"chain": "ETH",
+		"family": "evm",
+		"asset": "USDT_ETH",
+		"from": own_address,
+		"to": usdt_to,
+		"amount_base": amount,
+		"problems": [],
+		"source": "evidence",
+	},
+	"evidence": {"status": "verified"},
+})
+
+keygen := object.union(empty, {"request": {
+	"request_type": "keygen",
+	"sign_type": "",
+	"t": 3,
+	"n": 3,
+	"cryptography": "ecdsa-secp256k1",
+	"party_ids": ["sinoA", "sinoB", "sinoC"],
+}})
+
+# patch replaces the value at a path.
+patch(document, path, value) := json.patch(document, [{"op": "add", "path": path, "value": value}])
+
+chains := {"ETH": {"family": "evm", "chain_id": 1, "amount_unit": "base", "assets": {"USDT_ETH": {"decimals": 6}}}}
+
+tier := {
+	"above": "5000",
+	"above_base": 5000000000,
+	"group": "treasury",
+	"threshold": 2,
+	"expiry_seconds": 3600,
+	"wait_seconds": 5,
+	"not_requester": false,
+	"rejection_final": false,
+}
+
+limits_with(tiers) := {"ETH": {"USDT_ETH": [{"max": "10000", "max_base": 10000000000, "approvals": tiers}]}}
+
+limits := limits_with([tier])
+
+addresses := {"ETH": {
+	"allow_any": true,
+	"allow": {},
+	"deny": {"0x000000000000000000000000000000000000dead": "burns"},
+}}
+
+groups := {"treasury": {
+	"revision": "r1",
+	"members": {"alice": ["alice", "k1"], "bob": ["bob", "k2", "ops"], "carol": ["carol", "k3"]},
+}}
+
+requirement := {
+	"rule": "approval.required",
+	"group": "treasury",
+	"group_revision": "r1",
+	"keys": ["alice", "bob", "carol"],
+	"threshold": 2,
+	"expiry_seconds": 3600,
+	"not_requester": false,
+	"rejection_final": false,
+}
+
+approval(approvers) := {
+	"requirement": requirement,
+	"approved_by": approvers,
+	"rejected_by": [],
+	"expires_unix": 1800000001,
+}

@@ -1,0 +1,55 @@
+# METADATA
+# title: What several rules ask
+package countersign.lib
+
+keygen_types := {"keygen", "refresh", "reshare"}
+
+# pre-sign-online is a signature by a presignature and judged as sign is.
+signing_types := {"sign", "bip340-schnorr-sign", "taproot-sign", "pre-sign-online"}
+
+signing if input.request.request_type in signing_types
+
+# kind says which rules judge a request. It is undefined for one that nothing judges, which rejects it.
+kind := "keygen" if input.request.request_type in keygen_types
+
+kind := "pre_sign" if input.request.request_type == "pre-sign"
+
+kind := "transaction" if {
+	signing
+	input.request.sign_type == "1"
+	is_object(input.tx)
+}
+
+# Type 1 with a digest and no word about the transaction is raw signing.
+kind := "raw" if {
+	signing
+	input.request.sign_type == "1"
+	not is_object(input.tx)
+	not is_object(input.tx_info)
+}
+
+kind := "raw" if {
+	signing
+	input.request.sign_type == "3"
+}
+
+kind := "message" if {
+	signing
+	input.request.sign_type == "2"
+}
+
+# amount is the transaction's, in base units. It has to be a number: null is less than any number in Rego.
+amount := input.tx.amount_base if is_number(input.tx.amount_base)
+
+# limits are those of data.json for the transaction's chain and asset.
+limits := data.limits[input.tx.chain][input.tx.asset] if kind == "transaction"
+
+requester := input.requester.key_id if {
+	is_string(input.requester.key_id)
+	input.requester.key_id != ""
+}
+
+# granted says whether a grant of data.json is given to whoever asks.
+granted(grant) if grant.any_requester == true
+
+granted(grant) if requester in grant.requesters

@@ -1,0 +1,72 @@
+package countersign.main_test
+
+import data.countersign
+import data.countersign.fixtures as f
+
+decide(request) := got if {
+	got := countersign.decision with input as request
+		with data.request_types as ["sign", "keygen", "pre-sign"]
+		with data.unknown_fields as []
+		with data.chains as f.chains
+		with data.limits as f.limits
+		with data.addresses as f.addresses
+		with data.groups as f.groups
+		with data.keygen as {
+			"parties": {"sinoA": "a", "sinoB": "b", "sinoC": "c"},
+			"schemes": [{"cryptography": "ecdsa-secp256k1", "t": 3, "n": 3}],
+		}
+		with data.messages as {f.key: {"any_requester": true, "requesters": []}}
+		with data.raw as {f.key: {"any_requester": true, "requesters": []}}
+		with data.pre_sign as {f.key: {"any_requester": true, "requesters": [], "paths": ["m/44/60/0/0/0"]}}
+		with data.evidence as {"unverifiable": {}}
+}
+
+test_transfer_within_limits_is_approved if f.approved(decide(f.transfer(1500000000)))
+
+test_keygen_of_known_parties_is_approved if f.approved(decide(f.keygen))
+
+test_message_of_allowed_key_is_approved if {
+	request := f.patch(f.patch(f.empty, "/request/sign_type", "2"), "/evidence/status", "verified")
+	f.approved(decide(request))
+}
+
+test_raw_data_of_allowed_key_is_approved if f.approved(decide(f.patch(f.empty, "/request/sign_type", "3")))
+
+test_presignature_of_allowed_key_is_approved if {
+	f.approved(decide(f.patch(f.empty, "/request/request_type", "pre-sign")))
+}
+
+# With nothing but the input missing, every proof is missing and nothing is approved.
+test_empty_request_proves_nothing if not f.approved(decide({}))
+
+test_each_missing_part_is_not_approved if {
+	every part in ["request", "tx", "evidence", "now"] {
+		not f.approved(decide(object.remove(f.transfer(6000000000), [part])))
+		not f.approved(decide(f.patch(f.transfer(6000000000), sprintf("/%s", [part]), null)))
+	}
+	every part in ["chain", "asset", "to", "amount_base", "problems"] {
+		not f.approved(decide(json.remove(f.transfer(1), [sprintf("tx/%s", [part])])))
+		not f.approved(decide(f.patch(f.transfer(1), sprintf("/tx/%s", [part]), null)))
+	}
+}
+
+test_amount_as_a_string_is_not_approved if not f.approved(decide(f.transfer("1")))
+
+test_empty_data_approves_nothing if {
+	every request in [f.transfer(1), f.keygen, f.patch(f.empty, "/request/sign_type", "3")] {
+		decision := countersign.decision with input as request
+			with data.request_types as ["sign", "keygen"]
+			with data.keygen as {"parties": {}, "schemes": []}
+			with data.limits as {}
+			with data.addresses as {}
+			with data.raw as {}
+		not f.approved(decision)
+		count(decision.reject) > 0
+	}
+}
+
+# A package of rules of one's own may ask for more.
+test_own_requirement_is_collected if {
+	own := {"mine": {"require": {"mine.checked"}}}
+	"mine.checked" in countersign.require with input as f.transfer(1) with data.countersign.rules as own
+}

@@ -1,0 +1,56 @@
+# METADATA
+# title: The transaction is one whose chain, asset, addresses and amounts are exact
+package countersign.rules.transaction
+
+import data.countersign.lib
+
+# METADATA
+# title: Chain, asset, addresses and amounts are known exactly
+# labels:
+#   id: tx.invalid
+allow contains {"id": "tx.invalid"} if {
+	lib.kind == "transaction"
+	input.tx.problems == []
+	is_object(data.chains[input.tx.chain].assets[input.tx.asset])
+	is_number(lib.amount)
+	is_string(input.tx.to)
+	input.tx.to != ""
+}
+
+# METADATA
+# title: An amount or an address is not well formed
+# labels:
+#   id: tx.invalid
+reject contains {"id": "tx.invalid", "message": message} if {
+	lib.kind == "transaction"
+	some problem in input.tx.problems
+	problem.rule != "asset.unknown"
+	message := sprintf("%s: %s", [problem.field, problem.message])
+}
+
+# METADATA
+# title: The chain or the asset is not in data.json
+# labels:
+#   id: asset.unknown
+reject contains {"id": "asset.unknown", "message": message} if {
+	lib.kind == "transaction"
+	some problem in input.tx.problems
+	problem.rule == "asset.unknown"
+	message := sprintf("%s: %s", [problem.field, problem.message])
+}
+
+# METADATA
+# title: No shipped rule judges BRC-20 tokens or runes
+# labels:
+#   id: token.unsupported
+reject contains {"id": "token.unsupported", "message": "brc20Details: no rule judges BRC-20 transfers"} if {
+	count(input.brc20) > 0
+}
+
+# METADATA
+# title: No shipped rule judges BRC-20 tokens or runes
+# labels:
+#   id: token.unsupported
+reject contains {"id": "token.unsupported", "message": "runeDetails: no rule judges rune transfers"} if {
+	count(input.runes) > 0
+}
