@@ -54,7 +54,7 @@ func TestVerifyRefuses(t *testing.T) {
 	var high secp256k1.ModNScalar
 	high.SetByteSlice(s.rs[32:])
 	highS := high.Negate().Bytes()
-	order := secp256k1.S256().N.Bytes()
+	order := secp256k1.Params().N.Bytes()
 	zero := make([]byte, 32)
 	for name, c := range map[string]signed{
 		"high s":           {pub: s.pub, digest: s.digest, rs: bytes.Join([][]byte{s.rs[:32], highS[:]}, nil)},

@@ -95,7 +95,9 @@ func (k *comparison) payment(claim Claim, tx *EVM) {
 		}
 		k.number("amount", nativeAmount(claim), tx.Value)
 	case len(tx.Data) == 0:
-		k.effective(claim, Transfer{Asset: AssetNative, To: formatAddress(tx.To), Amount: tx.Value.String()})
+		moved := Transfer{Asset: AssetNative, To: formatAddress(tx.To), Amount: tx.Value.String()}
+		k.decoded.Transfer = &moved
+		k.compareTransfer(claim, moved)
 	default:
 		k.call(claim, tx)
 	}
@@ -110,27 +112,32 @@ func (k *comparison) call(claim Claim, tx *EVM) {
 		return
 	}
 	k.decoded.Call = call.fields(tx.Data, tx.To)
-	if call.Method != MethodApprove {
-		moved := Transfer{
-			Asset: AssetERC20, Contract: formatAddress(tx.To), To: formatAddress(&call.To), Amount: call.Amount.String(),
-		}
-		if call.Method == MethodTransfer && tx.Value.Sign() == 0 {
-			k.effective(claim, moved)
-			return
-		}
-		k.compareTransfer(claim, moved)
+	moved := Transfer{
+		Asset: AssetERC20, Contract: formatAddress(tx.To), To: formatAddress(&call.To), Amount: call.Amount.String(),
 	}
-	if call.Method != MethodTransfer {
-		k.obstruct(CodeNotTransfer, "the transaction calls "+call.Method+", which is no plain transfer")
+	if call.Method == MethodTransfer && tx.Value.Sign() == 0 {
+		k.decoded.Transfer = &moved
 	}
-	switch {
-	case call.Method == MethodApprove && claim.Asset.Kind != AssetERC20:
+	k.plainTransfer(claim, call)
+	if call.Method == MethodApprove && claim.Asset.Kind != AssetERC20 {
 		k.declaredCall(claim, tx)
-	case call.Method != MethodTransfer && claim.Asset.Kind == AssetERC20:
-		k.differ("method", MethodTransfer, call.Method)
+		return
 	}
+	k.compareTransfer(claim, moved)
 	if tx.Value.Sign() != 0 && claim.Asset.Kind == AssetERC20 {
 		k.differ("value", "0", tx.Value.String())
+	}
+}
+
+// plainTransfer notes a method that is no transfer: for a claim about a token, which says that there is one, a
+// contradiction.
+func (k *comparison) plainTransfer(claim Claim, call *Call) {
+	if call.Method == MethodTransfer {
+		return
+	}
+	k.obstruct(CodeNotTransfer, "the calldata calls "+call.Method+", which is no plain transfer")
+	if claim.Asset.Kind == AssetERC20 {
+		k.differ("method", MethodTransfer, call.Method)
 	}
 }
 
@@ -158,12 +165,7 @@ func (k *comparison) declaredCall(claim Claim, tx *EVM) {
 	}
 }
 
-// effective records the one movement that the transaction makes and compares it.
-func (k *comparison) effective(claim Claim, moved Transfer) {
-	k.decoded.Transfer = &moved
-	k.compareTransfer(claim, moved)
-}
-
+// compareTransfer compares the movement that the transaction makes with the claimed one.
 func (k *comparison) compareTransfer(claim Claim, moved Transfer) {
 	known := claim.Asset.Kind == AssetNative || claim.Asset.Kind == AssetERC20
 	same := claim.Asset.Kind == moved.Asset &&
@@ -198,11 +200,9 @@ func (k *comparison) claimedCalldata(claim Claim) {
 		return
 	}
 	k.decoded = Decoded{Kind: KindEVMCalldata, Call: call.fields(data, nil)}
+	k.plainTransfer(claim, call)
 	switch claim.Asset.Kind {
 	case AssetERC20:
-		if call.Method != MethodTransfer {
-			k.differ("method", MethodTransfer, call.Method)
-		}
 		if claim.To != "" && !sameAddress(claim.To, formatAddress(&call.To)) {
 			k.differ("to", claim.To, formatAddress(&call.To))
 		}
@@ -211,9 +211,6 @@ func (k *comparison) claimedCalldata(claim Claim) {
 		if call.Method != MethodApprove {
 			k.differ("assetId", formatAsset(claim.Asset), "a token, by "+call.Method)
 		}
-	}
-	if call.Method != MethodTransfer {
-		k.obstruct(CodeNotTransfer, "the claimed calldata calls "+call.Method+", which is no plain transfer")
 	}
 }
 

@@ -123,7 +123,7 @@ func (c *comparison) worst() (Code, string) {
 func excerpt(s string) string {
 	const most = 256
 	if len(s) > most {
-		return s[:most] + "..."
+		return strings.ToValidUTF8(s[:most], "") + "..."
 	}
 	return s
 }

@@ -1,10 +1,9 @@
 package evidence
 
 import (
+	"errors"
 	"fmt"
-	"strings"
 
-	"github.com/countersign-mpc/countersign/derive"
 	"github.com/ethereum/go-ethereum/crypto"
 	"github.com/ethereum/go-ethereum/signer/core/apitypes"
 	"github.com/go-json-experiment/json"
@@ -51,7 +50,7 @@ func decodeTypedData(message string) (Decoded, [32]byte, error) {
 	}
 	var doc typedDocument
 	if err := json.Unmarshal([]byte(message), &doc, json.RejectUnknownMembers(true)); err != nil {
-		return fail(fmt.Errorf("it must be one strict JSON object of types, primaryType, domain and message: %v", err))
+		return fail(fmt.Errorf("it must be one strict JSON object of types, primaryType, domain and message: %s", excerpt(err.Error())))
 	}
 	schema, err := newTypedSchema(doc)
 	if err != nil {
@@ -130,7 +129,7 @@ func (r *typedReader) structValue(name string, value jsontext.Value, depth int) 
 	}
 	var members map[string]jsontext.Value
 	if err := json.Unmarshal(value, &members); err != nil {
-		return nil, fmt.Errorf(": %v", err)
+		return nil, fmt.Errorf(": %s", excerpt(err.Error()))
 	}
 	fields := r.schema[name]
 	out := make(map[string]any, len(fields))
@@ -173,11 +172,11 @@ func (r *typedReader) array(t typedType, value jsontext.Value, depth int) (any, 
 		return nil, fmt.Errorf(": more than %d levels", maxDepth)
 	}
 	if value.Kind() != '[' {
-		return nil, fmt.Errorf(": an array is wanted")
+		return nil, errors.New(": an array is wanted")
 	}
 	var elements []jsontext.Value
 	if err := json.Unmarshal(value, &elements); err != nil {
-		return nil, fmt.Errorf(": %v", err)
+		return nil, fmt.Errorf(": %s", excerpt(err.Error()))
 	}
 	last := len(t.dimensions) - 1
 	if want := t.dimensions[last]; want != dynamic && want != len(elements) {
@@ -194,16 +193,4 @@ func (r *typedReader) array(t typedType, value jsontext.Value, depth int) (any, 
 		out[i] = v
 	}
 	return out, nil
-}
-
-// canonicalAddress checks an address' checksum where it has one.
-func canonicalAddress(s string) (string, error) {
-	if strings.HasPrefix(s, "0X") {
-		return "", fmt.Errorf("write the prefix as 0x")
-	}
-	a, err := derive.ParseEVMAddress(s)
-	if err != nil {
-		return "", err
-	}
-	return derive.FormatEVMAddress(a), nil
 }

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/countersign-mpc/countersign/derive"
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -78,7 +79,11 @@ func readAddress(v jsontext.Value) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return canonicalAddress(s)
+	a, err := derive.ParseEVMAddress(s)
+	if err != nil {
+		return nil, err
+	}
+	return derive.FormatEVMAddress(a), nil
 }
 
 // readBytes reads 0x and hex digits; size is the number of bytes, or dynamic.
