@@ -176,9 +176,9 @@ func checkRanges(tx *types.Transaction, chainID *big.Int) error {
 	if chainID != nil && (chainID.Sign() <= 0 || !chainID.IsUint64() || chainID.Uint64() > maxChainID) {
 		return fmt.Errorf("transaction has no usable chain id: it must be between 1 and %d", uint64(maxChainID))
 	}
-	for name, n := range map[string]*big.Int{"value": tx.Value(), "gas price": tx.GasFeeCap(), "priority fee": tx.GasTipCap()} {
+	for _, n := range []*big.Int{tx.Value(), tx.GasFeeCap(), tx.GasTipCap()} {
 		if n.BitLen() > 256 {
-			return fmt.Errorf("transaction's %s has %d bits: at most 256 are possible", name, n.BitLen())
+			return fmt.Errorf("transaction has a value or gas price of %d bits: at most 256 are possible", n.BitLen())
 		}
 	}
 	return nil

@@ -128,6 +128,8 @@ func TestTypedDataRefuses(t *testing.T) {
 		"type unknown":          {replace(`{"name":"contents","type":"string"}`, `{"name":"contents","type":"str"}`), "neither elementary"},
 		"type fixed point":      {replace(`{"name":"contents","type":"string"}`, `{"name":"contents","type":"fixed128x18"}`), "neither elementary"},
 		"field used twice":      {replace(`{"name":"to","type":"Person"}`, `{"name":"from","type":"Person"}`), "used twice"},
+		"two members over":      {replace(`"contents":"Hello`, `"b":"","a":"","contents":"Hello`), `"a" is not a field`},
+		"two broken types":      {replace(`"Mail":[`, `"B":[{"name":"x","type":"y"}],"A":[{"name":"x","type":"y"}],"Mail":[`), "type A"},
 		"field misnamed":        {replace(`{"name":"to","type":"Person"}`, `{"name":"to,uint x","type":"Person"}`), "malformed"},
 		"type misnamed":         {replace(`"Person":[`, `"A":[],"Person(x":[`), "malformed or reserved"},
 		"type redefined":        {replace(`"Person":[`, `"address":[],"Person":[`), "malformed or reserved"},
@@ -139,6 +141,11 @@ func TestTypedDataRefuses(t *testing.T) {
 		f := evidence.CheckMessage(c.message)
 		if f.Status != evidence.Unverifiable || f.Code != evidence.CodeUndecodable || f.Decoded != nil || !strings.Contains(f.Reason, c.want) {
 			t.Errorf("%s: %s %q %+v, want %q", name, f.Status, f.Reason, f.Decoded, c.want)
+		}
+		for range 5 { // findings are recorded and replayed
+			if again := evidence.CheckMessage(c.message); again.Reason != f.Reason {
+				t.Errorf("%s: %q, then %q", name, f.Reason, again.Reason)
+			}
 		}
 		if len(f.Reason) > 1000 {
 			t.Errorf("%s: a reason of %d bytes", name, len(f.Reason))

@@ -3,6 +3,8 @@ package evidence
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/ethereum/go-ethereum/crypto"
 	"github.com/ethereum/go-ethereum/signer/core/apitypes"
@@ -144,7 +146,7 @@ func (r *typedReader) structValue(name string, value jsontext.Value, depth int) 
 		}
 		out[f.name] = v
 	}
-	for member := range members {
+	for _, member := range slices.Sorted(maps.Keys(members)) {
 		if _, ok := out[member]; !ok {
 			return nil, fmt.Errorf(": member %q is not a field of type %s", excerpt(member), name)
 		}

@@ -3,7 +3,9 @@ package evidence
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -41,15 +43,20 @@ func newTypedSchema(doc typedDocument) (typedSchema, error) {
 	if _, ok := doc.Types[doc.PrimaryType]; !ok || doc.PrimaryType == domainType {
 		return nil, fmt.Errorf("primaryType %q must be a type that types defines, other than %s", excerpt(doc.PrimaryType), domainType)
 	}
-	schema, total := typedSchema{}, 0
-	for name, fields := range doc.Types {
-		if total += len(fields); total > maxTypeFields {
+	// In sorted order, so that the same document always gives the same error: findings are recorded and replayed.
+	names := slices.Sorted(maps.Keys(doc.Types))
+	total := 0
+	for _, name := range names {
+		if total += len(doc.Types[name]); total > maxTypeFields {
 			return nil, fmt.Errorf("types have more than %d fields", maxTypeFields)
 		}
 		if !wellNamed(name, typeName) || reserved.MatchString(name) {
 			return nil, fmt.Errorf("type name %q is malformed or reserved", excerpt(name))
 		}
-		parsed, err := parseFields(doc, fields)
+	}
+	schema := typedSchema{}
+	for _, name := range names {
+		parsed, err := parseFields(doc, doc.Types[name])
 		if err != nil {
 			return nil, fmt.Errorf("type %s: %w", name, err)
 		}
