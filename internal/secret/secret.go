@@ -5,6 +5,7 @@ package secret
 
 import (
 	"crypto/subtle"
+	"errors"
 	"fmt"
 	"log/slog"
 	"runtime"
@@ -77,3 +78,6 @@ func (s Bytes) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 
 // MarshalJSON returns a placeholder.
 func (s Bytes) MarshalJSON() ([]byte, error) { return []byte(`"` + redacted + `"`), nil }
+
+// UnmarshalText always fails: a placeholder must not come back as the secret.
+func (s *Bytes) UnmarshalText([]byte) error { return errors.New("a secret is not read from text") }

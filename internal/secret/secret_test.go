@@ -19,7 +19,7 @@ const plain = "hunter2!"
 func leaks(s string) bool {
 	for _, form := range []string{
 		plain, fmt.Sprintf("%x", plain), fmt.Sprintf("%X", plain), fmt.Sprint([]byte(plain)), fmt.Sprintf("%#v", []byte(plain)),
-		"104 117 110", "0x68", "aHVudGVyMiE", "1101000",
+		"104 117 110", "0x68, 0x75", "aHVudGVyMiE", "1101000 1110101", "150 165 156",
 	} {
 		if strings.Contains(s, form) {
 			return true
@@ -91,9 +91,11 @@ func TestEncodersRedact(t *testing.T) {
 			t.Errorf("%s log: %s", name, log.String())
 		}
 	}
-	var back secret.Bytes
-	if err := json.Unmarshal([]byte(`"[redacted]"`), &back); err == nil {
-		t.Error("a placeholder was read back as a secret")
+	for _, text := range []string{`"[redacted]"`, `{}`, `[1]`} {
+		var back secret.Bytes
+		if err := json.Unmarshal([]byte(text), &back); err == nil {
+			t.Errorf("%s was read back as a secret", text)
+		}
 	}
 }
 
