@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/countersign-mpc/countersign/wire"
 )
 
 // Bounds on what is decoded; everything beyond is refused before it is looked at.
@@ -15,27 +17,15 @@ const (
 	MaxMessage = 256 << 10
 )
 
-// The values of Request that mean something here; see WIRE.md's request.
-const (
-	RequestSign        = "sign"
-	RequestBIP340      = "bip340-schnorr-sign"
-	RequestTaproot     = "taproot-sign"
-	Secp256k1          = "ecdsa-secp256k1"
-	Ed25519            = "eddsa-ed25519"
-	SignTypeOrdinary   = "1"
-	SignTypeEthMessage = "2"
-	SignTypeRaw        = "3"
-)
-
 // ErrDigestMismatch is wrapped where a request brings both a digest and what it should be the digest of, and the two
 // do not belong together.
 var ErrDigestMismatch = errors.New("digest does not belong to the transaction")
 
-// Request is what a signing request asks for, as it came.
+// Request is what a signing request asks for, as it came. RequestType, Cryptography and SignType take wire's values.
 type Request struct {
-	RequestType  string // RequestSign, RequestBIP340 or RequestTaproot
-	Cryptography string // Secp256k1 or Ed25519
-	SignType     string // SignTypeOrdinary, SignTypeEthMessage or SignTypeRaw
+	RequestType  string
+	Cryptography string
+	SignType     string
 	// Message is hex for types 1 and 3, the text or typed-data JSON itself for type 2. For type 1 with RawTx it may be
 	// empty; if it is not, it must be the digest.
 	Message string
@@ -61,7 +51,7 @@ type Payload struct {
 // transaction contradict each other.
 //
 //   - Type 1 with RawTx: the digest of the EVM transaction. Without: the digest as asked, KindRaw if there is no tx_info.
-//   - Type 2: EIP-712 or EIP-191, for RequestSign with Secp256k1 only.
+//   - Type 2: EIP-712 or EIP-191, for wire.TypeSign with secp256k1 only.
 //   - Type 3: the data itself, 32 bytes for secp256k1, up to MaxMessage for Ed25519.
 func SigningDigest(r Request) (Payload, error) {
 	if err := r.validate(); err != nil {
@@ -70,9 +60,9 @@ func SigningDigest(r Request) (Payload, error) {
 	var p Payload
 	var err error
 	switch r.SignType {
-	case SignTypeEthMessage:
+	case wire.SignTypeMessage:
 		p, err = r.ethMessage()
-	case SignTypeRaw:
+	case wire.SignTypeRaw:
 		p, err = r.data(KindRaw)
 	default:
 		p, err = r.ordinary()
@@ -85,35 +75,35 @@ func SigningDigest(r Request) (Payload, error) {
 
 func (r Request) validate() error {
 	switch r.RequestType {
-	case RequestSign, RequestBIP340, RequestTaproot:
+	case wire.TypeSign, wire.TypeBIP340SchnorrSign, wire.TypeTaprootSign:
 	default:
 		return fmt.Errorf("request_type %q signs nothing: use %s, %s or %s",
-			excerpt(r.RequestType), RequestSign, RequestBIP340, RequestTaproot)
+			excerpt(r.RequestType), wire.TypeSign, wire.TypeBIP340SchnorrSign, wire.TypeTaprootSign)
 	}
 	switch r.Cryptography {
-	case Secp256k1:
-	case Ed25519:
-		if r.RequestType != RequestSign {
-			return fmt.Errorf("%s needs a %s key, this one is %s", r.RequestType, Secp256k1, Ed25519)
+	case wire.ECDSASecp256k1:
+	case wire.EdDSAEd25519:
+		if r.RequestType != wire.TypeSign {
+			return fmt.Errorf("%s needs a %s key, this one is %s", r.RequestType, wire.ECDSASecp256k1, wire.EdDSAEd25519)
 		}
 	default:
-		return fmt.Errorf("cryptography %q is unknown: it is %s or %s", excerpt(r.Cryptography), Secp256k1, Ed25519)
+		return fmt.Errorf("cryptography %q is unknown: it is %s or %s", excerpt(r.Cryptography), wire.ECDSASecp256k1, wire.EdDSAEd25519)
 	}
 	switch r.SignType {
-	case SignTypeOrdinary, SignTypeEthMessage, SignTypeRaw:
+	case wire.SignTypeTransaction, wire.SignTypeMessage, wire.SignTypeRaw:
 	default:
 		return fmt.Errorf("sign_type %q is unknown: it is 1 (transaction), 2 (EIP-191 or EIP-712) or 3 (raw data)",
 			excerpt(r.SignType))
 	}
-	if r.RawTx != "" && r.SignType != SignTypeOrdinary {
+	if r.RawTx != "" && r.SignType != wire.SignTypeTransaction {
 		return fmt.Errorf("sign_type %s with a rawTx: a transaction is sign_type 1", r.SignType)
 	}
 	return nil
 }
 
 func (r Request) ethMessage() (Payload, error) {
-	if r.RequestType != RequestSign || r.Cryptography != Secp256k1 {
-		return Payload{}, fmt.Errorf("sign_type 2 is for %s with %s only", RequestSign, Secp256k1)
+	if r.RequestType != wire.TypeSign || r.Cryptography != wire.ECDSASecp256k1 {
+		return Payload{}, fmt.Errorf("sign_type 2 is for %s with %s only", wire.TypeSign, wire.ECDSASecp256k1)
 	}
 	decoded, digest, err := decodeMessage(r.Message)
 	if err != nil {
@@ -129,7 +119,7 @@ func (r Request) ordinary() (Payload, error) {
 		}
 		return r.data(KindDigest)
 	}
-	if r.RequestType != RequestSign || r.Cryptography != Secp256k1 {
+	if r.RequestType != wire.TypeSign || r.Cryptography != wire.ECDSASecp256k1 {
 		return Payload{}, fmt.Errorf("rawTx with %s and %s is not decoded by this version: only EVM transactions are",
 			r.RequestType, r.Cryptography)
 	}
@@ -155,7 +145,7 @@ func (r Request) ordinary() (Payload, error) {
 
 // data takes the message as it came.
 func (r Request) data(kind Kind) (Payload, error) {
-	if r.Cryptography == Secp256k1 {
+	if r.Cryptography == wire.ECDSASecp256k1 {
 		digest, err := parseDigest(r.Message)
 		if err != nil {
 			return Payload{}, err

@@ -7,10 +7,11 @@ import (
 	"testing"
 
 	"github.com/countersign-mpc/countersign/evidence"
+	"github.com/countersign-mpc/countersign/wire"
 )
 
 func TestSigningDigest(t *testing.T) {
-	const sign, secp, ed = evidence.RequestSign, evidence.Secp256k1, evidence.Ed25519
+	const sign, secp, ed = wire.TypeSign, wire.ECDSASecp256k1, wire.EdDSAEd25519
 	token := erc20(t)
 	digest := strings.Repeat("ab", 32)
 	long := strings.Repeat("cd", 200)
@@ -29,8 +30,8 @@ func TestSigningDigest(t *testing.T) {
 		"raw":                      {evidence.Request{sign, secp, "3", digest, "", true}, evidence.KindRaw, digest, false},
 		"EIP-191":                  {evidence.Request{sign, secp, "2", "Hello Joe", "", false}, evidence.KindEIP191, "a080337ae51c4e064c189e113edd0ba391df9206e2f49db658bb32cf2911730b", true},
 		"EIP-712":                  {evidence.Request{sign, secp, "2", mail, "", false}, evidence.KindEIP712, "be609aee343fb3c4b28e1df9e632fca64fcfaede20f02e86244efddf30957bd2", true},
-		"Schnorr":                  {evidence.Request{evidence.RequestBIP340, secp, "1", digest, "", true}, evidence.KindDigest, digest, false},
-		"Taproot":                  {evidence.Request{evidence.RequestTaproot, secp, "3", digest, "", true}, evidence.KindRaw, digest, false},
+		"Schnorr":                  {evidence.Request{wire.TypeBIP340SchnorrSign, secp, "1", digest, "", true}, evidence.KindDigest, digest, false},
+		"Taproot":                  {evidence.Request{wire.TypeTaprootSign, secp, "3", digest, "", true}, evidence.KindRaw, digest, false},
 		"Ed25519 message":          {evidence.Request{sign, ed, "1", long, "", true}, evidence.KindDigest, long, false},
 		"Ed25519 raw, single byte": {evidence.Request{sign, ed, "3", "0x07", "", false}, evidence.KindRaw, "07", false},
 	} {
@@ -42,7 +43,7 @@ func TestSigningDigest(t *testing.T) {
 }
 
 func TestSigningDigestRefuses(t *testing.T) {
-	const sign, secp, ed = evidence.RequestSign, evidence.Secp256k1, evidence.Ed25519
+	const sign, secp, ed = wire.TypeSign, wire.ECDSASecp256k1, wire.EdDSAEd25519
 	raw, digest := erc20(t).RawTx, strings.Repeat("ab", 32)
 	for name, c := range map[string]struct {
 		request evidence.Request
@@ -54,12 +55,12 @@ func TestSigningDigestRefuses(t *testing.T) {
 		"unknown curve":       {evidence.Request{sign, "ecdsa-p256", "1", digest, "", true}, "cryptography"},
 		"no sign type":        {evidence.Request{sign, secp, "", digest, "", true}, "sign_type"},
 		"sign type 4":         {evidence.Request{sign, secp, "4", digest, "", true}, "sign_type"},
-		"Schnorr, Ed25519":    {evidence.Request{evidence.RequestBIP340, ed, "1", digest, "", true}, "needs a"},
-		"EIP-191, Taproot":    {evidence.Request{evidence.RequestTaproot, secp, "2", "hello", "", true}, "sign_type 2"},
+		"Schnorr, Ed25519":    {evidence.Request{wire.TypeBIP340SchnorrSign, ed, "1", digest, "", true}, "needs a"},
+		"EIP-191, Taproot":    {evidence.Request{wire.TypeTaprootSign, secp, "2", "hello", "", true}, "sign_type 2"},
 		"EIP-191, Ed25519":    {evidence.Request{sign, ed, "2", "hello", "", true}, "sign_type 2"},
 		"rawTx as message":    {evidence.Request{sign, secp, "2", "hello", raw, true}, "sign_type 1"},
 		"rawTx as raw":        {evidence.Request{sign, secp, "3", digest, raw, true}, "sign_type 1"},
-		"rawTx for Taproot":   {evidence.Request{evidence.RequestTaproot, secp, "1", digest, raw, true}, "not decoded"},
+		"rawTx for Taproot":   {evidence.Request{wire.TypeTaprootSign, secp, "1", digest, raw, true}, "not decoded"},
 		"rawTx for Ed25519":   {evidence.Request{sign, ed, "1", digest, raw, true}, "not decoded"},
 		"rawTx is a PSBT":     {evidence.Request{sign, secp, "1", digest, "cHNidP8BAHECAAAA", true}, "PSBT"},
 		"rawTx does not fit":  {evidence.Request{sign, secp, "1", digest, "0x02c0", true}, "does not decode"},
@@ -87,15 +88,15 @@ func TestSigningDigestRefuses(t *testing.T) {
 // FuzzSigningDigest: whatever comes, a node signs 32 bytes with secp256k1, and what it computed is what a callback sees.
 func FuzzSigningDigest(f *testing.F) {
 	c := erc20(f)
-	f.Add(evidence.RequestSign, evidence.Secp256k1, "1", c.Message, c.RawTx, true)
-	f.Add(evidence.RequestSign, evidence.Secp256k1, "2", mail, "", false)
-	f.Add(evidence.RequestSign, evidence.Ed25519, "3", "00", "", false)
+	f.Add(wire.TypeSign, wire.ECDSASecp256k1, "1", c.Message, c.RawTx, true)
+	f.Add(wire.TypeSign, wire.ECDSASecp256k1, "2", mail, "", false)
+	f.Add(wire.TypeSign, wire.EdDSAEd25519, "3", "00", "", false)
 	f.Fuzz(func(t *testing.T, requestType, cryptography, signType, message, rawTx string, hasTxInfo bool) {
 		p, err := evidence.SigningDigest(evidence.Request{requestType, cryptography, signType, message, rawTx, hasTxInfo})
 		if err != nil {
 			return
 		}
-		if len(p.Digest) == 0 || cryptography == evidence.Secp256k1 && len(p.Digest) != 32 {
+		if len(p.Digest) == 0 || cryptography == wire.ECDSASecp256k1 && len(p.Digest) != 32 {
 			t.Fatalf("a digest of %d bytes", len(p.Digest))
 		}
 		if p.Kind == evidence.KindEVMTransaction {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/countersign-mpc/countersign/evidence"
+	"github.com/countersign-mpc/countersign/wire"
 	"github.com/ethereum/go-ethereum/accounts"
 	"github.com/ethereum/go-ethereum/crypto"
 	"pgregory.net/rapid"
@@ -150,7 +151,7 @@ func TestTypedDataRefuses(t *testing.T) {
 		if len(f.Reason) > 1000 {
 			t.Errorf("%s: a reason of %d bytes", name, len(f.Reason))
 		}
-		r := evidence.Request{RequestType: evidence.RequestSign, Cryptography: evidence.Secp256k1, SignType: evidence.SignTypeEthMessage, Message: c.message}
+		r := evidence.Request{RequestType: wire.TypeSign, Cryptography: wire.ECDSASecp256k1, SignType: wire.SignTypeMessage, Message: c.message}
 		if p, err := evidence.SigningDigest(r); err == nil || p.Digest != nil {
 			t.Errorf("%s: would be signed", name)
 		}
@@ -311,8 +312,8 @@ func FuzzCheckMessage(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, s string) {
 		found := evidence.CheckMessage(s)
-		p, err := evidence.SigningDigest(evidence.Request{RequestType: evidence.RequestSign, Cryptography: evidence.Secp256k1,
-			SignType: evidence.SignTypeEthMessage, Message: s})
+		p, err := evidence.SigningDigest(evidence.Request{RequestType: wire.TypeSign, Cryptography: wire.ECDSASecp256k1,
+			SignType: wire.SignTypeMessage, Message: s})
 		if (err == nil) != (found.Status == evidence.Verified) {
 			t.Fatalf("node and callback disagree: %v, %+v", err, found)
 		}
