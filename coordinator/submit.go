@@ -1,0 +1,299 @@
+package coordinator
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/countersign-mpc/countersign/derive"
+	"github.com/countersign-mpc/countersign/manifest"
+	"github.com/countersign-mpc/countersign/wire"
+)
+
+const maxDeviceText = 128 // bytes of device_type and device_id
+
+// Submit takes an order: a request is made, its first session offered to the parties. An order with the request id of an
+// earlier one of the account gives that request if it asks for the same, and is refused with CodeRequestConflict if it
+// asks for anything else. created tells whether the request is new.
+func (c *Coordinator) Submit(ctx context.Context, o Order) (status Status, created bool, err error) {
+	if err := o.check(); err != nil {
+		return Status{}, false, err
+	}
+	err = c.update(ctx, func(s *step) error {
+		created = false
+		req, err := s.submit(o, &created)
+		if err != nil {
+			return err
+		}
+		status, err = s.status(req)
+		return err
+	})
+	if err != nil {
+		return Status{}, false, err
+	}
+	return status, created, nil
+}
+
+// check is what can be said of an order without the store.
+func (o *Order) check() error {
+	t := o.Terms
+	texts := []string{t.Type, t.RequestID, t.KeyID, t.Cryptography, t.Path, t.SignType, t.Message, t.TapScriptRoot, string(t.TxInfo)}
+	for _, p := range o.Participants {
+		texts = append(texts, p.Party, p.DeviceType, p.DeviceID)
+		if len(p.DeviceType) > maxDeviceText || len(p.DeviceID) > maxDeviceText {
+			return refuse(CodeInvalid, "device_type and device_id have %d bytes at most", maxDeviceText).field("participants", "too long")
+		}
+	}
+	for _, text := range texts {
+		if !utf8.ValidString(text) {
+			return refuse(CodeInvalid, "a field is not valid UTF-8")
+		}
+	}
+	if len(o.Participants) > manifest.MaxParties {
+		return refuse(CodeInvalid, "%d participants: a key has %d at most", len(o.Participants), manifest.MaxParties).field("participants", "too many")
+	}
+	if o.Authorization != nil && t.RequestID == "" {
+		return refuse(CodeInvalid, "authorization is a signature over request_id too: send both").field("request_id", "missing")
+	}
+	switch t.Type {
+	case wire.TypeKeygen:
+		return o.checkKeygen()
+	case wire.TypeSign:
+		return o.checkSign()
+	case wire.TypeBIP340SchnorrSign, wire.TypeTaprootSign, wire.TypeRefresh, wire.TypeReshare, wire.TypePreSign, wire.TypePreSignOnline:
+		return refuse(CodeUnsupported, "request_type %s is not done by this version: %s and %s are", t.Type, wire.TypeKeygen, wire.TypeSign).field("request_type", "not supported")
+	default:
+		return refuse(CodeInvalid, "request_type %q is unknown: it is %s or %s", clip(t.Type, 40), wire.TypeKeygen, wire.TypeSign).field("request_type", "unknown")
+	}
+}
+
+func (o *Order) checkKeygen() error {
+	t := o.Terms
+	switch t.Cryptography {
+	case wire.ECDSASecp256k1:
+	case wire.EdDSAEd25519:
+		return refuse(CodeUnsupported, "cryptography %s is not done by this version: %s is", t.Cryptography, wire.ECDSASecp256k1).field("cryptography", "not supported")
+	default:
+		return refuse(CodeInvalid, "cryptography %q is unknown: it is %s", clip(t.Cryptography, 40), wire.ECDSASecp256k1).field("cryptography", "unknown")
+	}
+	if len(o.Participants) != t.N {
+		return refuse(CodeThreshold, "%d participants are named for a key of threshold_n = %d", len(o.Participants), t.N).field("participants", "must be threshold_n")
+	}
+	return nil
+}
+
+func (o *Order) checkSign() error {
+	t := o.Terms
+	if _, err := derive.ParsePath(t.Path); err != nil {
+		return refuse(CodeInvalid, "%v", err).field("path", err.Error())
+	}
+	switch t.SignType {
+	case wire.SignTypeTransaction, wire.SignTypeMessage, wire.SignTypeRaw:
+	default:
+		return refuse(CodeInvalid, "sign_type %q is unknown: it is 1 (transaction), 2 (EIP-191 or EIP-712 message) or 3 (raw data)", clip(t.SignType, 8)).field("sign_type", "unknown")
+	}
+	if t.SignType != wire.SignTypeTransaction && t.Message == "" {
+		return refuse(CodeInvalid, "sign_type %s signs message (or message_hash), which is missing", t.SignType).field("message", "missing")
+	}
+	if t.SignType == wire.SignTypeMessage || t.Message == "" {
+		return nil
+	}
+	if digestOf(t) == nil {
+		return refuse(CodeInvalid, "message of sign_type %s is the digest: 32 bytes in hex; a text to be signed is sign_type 2", t.SignType).field("message", "not 32 bytes of hex")
+	}
+	return nil
+}
+
+// digestOf is the digest that the terms name, nil if the nodes compute it from something else.
+func digestOf(t manifest.Terms) []byte {
+	if t.SignType == wire.SignTypeMessage {
+		return nil
+	}
+	digest, err := hex.DecodeString(strings.TrimPrefix(t.Message, "0x"))
+	if err != nil || len(digest) != 32 {
+		return nil
+	}
+	return digest
+}
+
+func (s *step) submit(o Order, created *bool) (*Request, error) {
+	terms := o.Terms
+	known, err := s.requestOf(o.Account, terms.RequestID)
+	if err != nil {
+		return nil, err
+	}
+	seats, err := s.resolve(o.Account, o.Participants)
+	if err != nil {
+		return nil, err
+	}
+	var key *Key
+	if terms.IsKeygen() {
+		for i := range seats {
+			seats[i].Index = byte(i + 1)
+			terms.Parties = append(terms.Parties, seats[i].NodeID)
+		}
+	} else {
+		if key, err = s.keyFor(o.Account, &terms, known); err != nil {
+			return nil, err
+		}
+		if seats, err = signersOf(key, seats); err != nil {
+			return nil, err
+		}
+	}
+	if terms.RequestID == "" {
+		terms.RequestID = newRequestID()
+	}
+	if err := terms.Validate(); err != nil {
+		return nil, refuse(CodeInvalid, "%v", err)
+	}
+	hash := terms.ContentHash()
+	if known != nil {
+		if !known.sameAs(hash[:], seats, len(o.Participants) > 0) {
+			return nil, refuse(CodeRequestConflict, "request_id %s stands for a request with other content already (sino_id %s): use a new one", clip(terms.RequestID, 64), known.SinoID).field("request_id", "in use")
+		}
+		return known, nil
+	}
+	*created = true
+	req := &Request{
+		SinoID: newUUID(), Account: o.Account, RequestID: terms.RequestID, Type: terms.Type, ContentHash: hash[:], KeyID: terms.KeyID,
+		T: terms.T, N: terms.N, Path: terms.Path, Seats: seats, Named: !terms.IsKeygen() && len(o.Participants) > 0,
+		Created: s.now, State: StateCreated,
+	}
+	return req, s.open(req, key, o, terms)
+}
+
+// open checks what depends on the present only, stores a new request and offers its first session.
+func (s *step) open(req *Request, key *Key, o Order, terms manifest.Terms) error {
+	life, err := s.c.limits.life(o.Life)
+	if err != nil {
+		return err
+	}
+	req.Expires = s.now.Add(life)
+	if key != nil {
+		if key.State != KeyActive {
+			return refuse(CodeKeyNotActive, "key %s is %s: it signs once all its parties have confirmed their shares", key.ID, key.State).field("key_id", string(key.State))
+		}
+		req.T, req.N = key.T, len(key.Seats)
+	}
+	open, err := s.keys(TableOpen, prefixOf(req.Account), s.c.limits.OpenRequests)
+	if err != nil {
+		return err
+	}
+	if len(open) >= s.c.limits.OpenRequests {
+		return refuse(CodeTooMany, "%d requests of this account are open, the most that is allowed: wait for one to end", len(open))
+	}
+	if terms.IsKeygen() {
+		req.KeyID = newUUID()
+		key = &Key{ID: req.KeyID, Account: req.Account, SinoID: req.SinoID, Cryptography: terms.Cryptography, T: terms.T,
+			Seats: req.Seats, State: KeyPending, Created: s.now}
+		if err := s.newKey(key); err != nil {
+			return err
+		}
+	}
+	if err := put(s, TableTerms, req.SinoID, &termsRecord{Terms: terms, Authorization: o.Authorization}); err != nil {
+		return err
+	}
+	for table, k := range map[Table]string{TableRequestIDs: keyOf(req.Account, req.RequestID), TableOpen: keyOf(req.Account, req.SinoID)} {
+		if err := s.Put(table, k, []byte(req.SinoID)); err != nil {
+			return fmt.Errorf("store request: %w", err)
+		}
+	}
+	s.info("request taken", "sino_id", req.SinoID, "account", req.Account, "type", req.Type, "key_id", req.KeyID)
+	s.after = append(s.after, func() { s.c.metrics.requests.WithLabelValues(req.Type).Inc() })
+	return s.startSession(req)
+}
+
+func (l Limits) life(asked time.Duration) (time.Duration, error) {
+	switch {
+	case asked == 0:
+		return l.RequestLife, nil
+	case asked < MinRequestLife || asked > l.RequestLife:
+		return 0, refuse(CodeInvalid, "a request may live for %s to %s", MinRequestLife, l.RequestLife).field("expires_in_seconds", "out of bounds")
+	}
+	return asked, nil
+}
+
+// requestOf finds the request behind an account's request id; nil if there is none.
+func (s *step) requestOf(account, requestID string) (*Request, error) {
+	if requestID == "" || len(requestID) > manifest.MaxTextSize {
+		return nil, nil
+	}
+	id, err := s.Get(TableRequestIDs, keyOf(account, requestID))
+	if err != nil {
+		return nil, fmt.Errorf("read request id: %w", err)
+	}
+	if id == nil {
+		return nil, nil
+	}
+	return must[Request](s, TableRequests, string(id))
+}
+
+func (r *Request) sameAs(hash []byte, seats []Seat, named bool) bool {
+	if !bytes.Equal(r.ContentHash, hash) {
+		return false
+	}
+	if r.Type == wire.TypeKeygen {
+		return true // its parties are part of the terms
+	}
+	return r.Named == named && (!named || slices.EqualFunc(r.Seats, seats, func(a, b Seat) bool { return a.NodeID == b.NodeID }))
+}
+
+// keyFor finds the key that signs: the one that is named, or the account's only active one.
+func (s *step) keyFor(account string, terms *manifest.Terms, known *Request) (*Key, error) {
+	if terms.KeyID == "" && known != nil {
+		terms.KeyID = known.KeyID
+	}
+	if terms.KeyID == "" {
+		active, err := s.activeKeys(account)
+		if err != nil {
+			return nil, err
+		}
+		switch len(active) {
+		case 0:
+			return nil, refuse(CodeKeyNotActive, "this account has no active key: make one first (POST /api/v1/mpc/keygen)").field("key_id", "missing")
+		case 1:
+			terms.KeyID = active[0].ID
+		default:
+			return nil, refuse(CodeInvalid, "this account has %d active keys: name one by key_id", len(active)).field("key_id", "missing")
+		}
+	}
+	if len(terms.KeyID) > manifest.MaxTextSize {
+		return nil, refuse(CodeNotFound, "there is no such key").field("key_id", "not found")
+	}
+	key, err := get[Key](s, TableKeys, terms.KeyID)
+	if err != nil {
+		return nil, err
+	}
+	if key == nil || key.Account != account {
+		return nil, refuse(CodeNotFound, "there is no key %s in this account", clip(terms.KeyID, 64)).field("key_id", "not found")
+	}
+	return key, nil
+}
+
+// signersOf gives the seats of a signing: those of the named signers, or all of the key.
+func signersOf(key *Key, named []Seat) ([]Seat, error) {
+	if len(named) == 0 {
+		return key.Seats, nil
+	}
+	switch {
+	case len(named) < key.T:
+		return nil, refuse(CodeThreshold, "%d signers are named: key %s needs %d", len(named), key.ID, key.T).field("participants", "too few")
+	case len(named) > key.T:
+		return nil, refuse(CodeInvalid, "%d signers are named: key %s needs exactly %d; name so many, or none", len(named), key.ID, key.T).field("participants", "too many")
+	}
+	for i := range named {
+		seat := slices.IndexFunc(key.Seats, func(k Seat) bool { return k.NodeID == named[i].NodeID })
+		if seat < 0 {
+			return nil, refuse(CodeInvalid, "%s is not a party of key %s", clip(named[i].Label, 64), key.ID).field(fmt.Sprintf("participants[%d].party_id", i), "not a party of the key")
+		}
+		named[i].Index = key.Seats[seat].Index
+	}
+	slices.SortFunc(named, func(a, b Seat) int { return cmp.Compare(a.Index, b.Index) })
+	return named, nil
+}
