@@ -106,7 +106,10 @@ func (p *parser) keep(value jsontext.Value) error {
 // absent reports a null where null is allowed to stand for nothing.
 func (p *parser) absent(value jsontext.Value) bool { return p.lenient && value.Kind() == 'n' }
 
-// list reads an array; each is called for every element.
+// errListTooLong stops the reading of a list; it does not leave list.
+var errListTooLong = errors.New("list too long")
+
+// list reads an array; each is called for every element up to MaxListLength, and one with more is wrong.
 func (p *parser) list(each reader) reader {
 	return func(value jsontext.Value) error {
 		if p.absent(value) {
@@ -115,9 +118,16 @@ func (p *parser) list(each reader) reader {
 		if value.Kind() != '[' {
 			return p.wrong("must be a JSON array")
 		}
-		return eachElement(value, func(i int, value jsontext.Value) error {
+		err := eachElement(value, func(i int, value jsontext.Value) error {
+			if i == MaxListLength {
+				return errListTooLong
+			}
 			return p.below(strconv.Itoa(i), each, value)
 		})
+		if err == errListTooLong {
+			return p.wrong(fmt.Sprintf("must not have more than %d elements", MaxListLength))
+		}
+		return err
 	}
 }
 

@@ -10,8 +10,13 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// MaxUnknownFields is how many unknown fields a body may have; with more it is a Problem.
-const MaxUnknownFields = 64
+const (
+	// MaxUnknownFields is how many unknown fields a body may have; with more it is a Problem.
+	MaxUnknownFields = 64
+	// MaxListLength is how many elements party_ids may have, with more the body is malformed; and how many a list of tx_info
+	// may have, with more it is a Problem.
+	MaxListLength = 4096
+)
 
 const txInfoPointer = "/request_detail/tx_info"
 

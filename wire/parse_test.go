@@ -302,6 +302,31 @@ func TestProblems(t *testing.T) {
 	equal(t, "bounded", len(must[*wire.Request](t)(open(t, wire.PathCheck, many)).Problems), 16)
 }
 
+func TestListsAreBounded(t *testing.T) {
+	list := func(n int, element string) string { return `[` + strings.Repeat(element+",", n-1) + element + `]` }
+	tests := []struct {
+		element, before, after string
+		count                  func(*wire.TxInfo) int
+	}{
+		{`{}`, `"extraData":{"vinList":`, `}`, func(x *wire.TxInfo) int { return len(x.ExtraData.VinList) }},
+		{`{}`, `"extraData":{"voutList":`, `}`, func(x *wire.TxInfo) int { return len(x.ExtraData.VoutList) }},
+		{`{}`, `"brc20Details":`, ``, func(x *wire.TxInfo) int { return len(x.BRC20Details) }},
+		{`{}`, `"runeDetails":`, ``, func(x *wire.TxInfo) int { return len(x.RuneDetails) }},
+	}
+	for _, test := range tests {
+		r := must[*wire.Request](t)(open(t, wire.PathCheck, in("tx", test.before+list(wire.MaxListLength, test.element)+test.after)))
+		equal(t, test.before+" at the limit: problems", len(r.Problems), 0)
+		equal(t, test.before+" at the limit: read", test.count(r.TxInfo), wire.MaxListLength)
+		r = must[*wire.Request](t)(open(t, wire.PathCheck, in("tx", test.before+list(wire.MaxListLength+1, test.element)+test.after)))
+		equal(t, test.before+" over the limit: problems", len(r.Problems), 1)
+		equal(t, test.before+" over the limit: read", test.count(r.TxInfo), wire.MaxListLength)
+	}
+	r := must[*wire.Request](t)(open(t, wire.PathCheck, in("detail", `"party_ids":`+list(wire.MaxListLength, `"p"`))))
+	equal(t, "party_ids", len(r.Check.RequestDetail.PartyIDs), wire.MaxListLength)
+	_, err := open(t, wire.PathCheck, in("detail", `"party_ids":`+list(wire.MaxListLength+1, `"p"`)))
+	wantCode(t, err, wire.CodeParse, "more than 4096")
+}
+
 func TestTxInfoNullIsAbsent(t *testing.T) {
 	body := in("tx", `"to":null,"extraData":null,"brc20Details":null,"rawTx":null,"requester":null,"note":"n"`)
 	r := must[*wire.Request](t)(open(t, wire.PathCheck, body))

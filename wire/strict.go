@@ -66,9 +66,14 @@ func syntaxError(err error) error {
 	return fmt.Errorf("not JSON: %s at byte %d, in %q", printable(fmt.Sprint(se.Err), maxPointer), se.ByteOffset, where)
 }
 
+// inside reads a value that passed scan: looking for duplicates once is enough.
+func inside(value jsontext.Value) *jsontext.Decoder {
+	return jsontext.NewDecoder(bytes.NewBuffer(value), jsontext.AllowDuplicateNames(true))
+}
+
 // eachMember calls f with the key and the raw value of every member of an object that passed scan.
 func eachMember(object jsontext.Value, f func(key string, value jsontext.Value) error) error {
-	dec := jsontext.NewDecoder(bytes.NewBuffer(object))
+	dec := inside(object)
 	if _, err := dec.ReadToken(); err != nil {
 		return syntaxError(err)
 	}
@@ -91,7 +96,7 @@ func eachMember(object jsontext.Value, f func(key string, value jsontext.Value) 
 
 // eachElement calls f with every raw element of an array that passed scan.
 func eachElement(array jsontext.Value, f func(i int, value jsontext.Value) error) error {
-	dec := jsontext.NewDecoder(bytes.NewBuffer(array))
+	dec := inside(array)
 	if _, err := dec.ReadToken(); err != nil {
 		return syntaxError(err)
 	}
