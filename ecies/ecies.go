@@ -33,11 +33,14 @@ const (
 // tag, so that nobody learns from it by trying.
 var ErrDecrypt = errors.New("ecies: the message cannot be decrypted with this key")
 
-// Encrypt encrypts plaintext, of any length, to pub, a P-256 key. The message is Overhead bytes longer. A nil random means
+// Encrypt encrypts plaintext, of at least one byte, to pub, a P-256 key. The message is Overhead bytes longer. A nil random means
 // crypto/rand; any other reader must give unpredictable bytes, 48 of them in all but one of 2^32 cases.
 func Encrypt(random io.Reader, pub *ecdsa.PublicKey, plaintext []byte) ([]byte, error) {
 	if random == nil {
 		random = cryptorand.Reader
+	}
+	if len(plaintext) == 0 {
+		return nil, errors.New("ecies: encrypt: nothing to encrypt")
 	}
 	to, err := publicKey(pub)
 	if err != nil {
@@ -66,7 +69,7 @@ func Encrypt(random io.Reader, pub *ecdsa.PublicKey, plaintext []byte) ([]byte, 
 // Decrypt opens a message that was encrypted to key's public key. Whatever is wrong, with the message or the key, the
 // error is ErrDecrypt. The caller wipes the plaintext after use.
 func Decrypt(key *ecdsa.PrivateKey, body []byte) ([]byte, error) {
-	if key == nil || len(body) < Overhead {
+	if key == nil || len(body) <= Overhead {
 		return nil, ErrDecrypt
 	}
 	own, err := privateKey(key)
@@ -106,7 +109,7 @@ func publicKey(pub *ecdsa.PublicKey) (*ecdh.PublicKey, error) {
 }
 
 func privateKey(key *ecdsa.PrivateKey) (*ecdh.PrivateKey, error) {
-	if key.Curve == nil || key.D == nil {
+	if key.Curve == nil {
 		return nil, errCurve
 	}
 	own, err := key.ECDH()
