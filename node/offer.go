@@ -237,7 +237,7 @@ func (p *party) computeDigest(o offer, rec *requestRecord) error {
 		rec.SignType = o.terms.SignType
 	}
 	rec.Message = o.terms.Message
-	if o.terms.SignType == wire.SignTypeTransaction {
+	if o.terms.SignType != wire.SignTypeMessage {
 		rec.Message = hex.EncodeToString(payload.Digest)
 	}
 	return nil

@@ -1,0 +1,60 @@
+# Countersign. `make help` lists the targets. Only Go, make and git are needed.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+
+BIN      := $(CURDIR)/bin
+VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS  := -s -w -X main.version=$(VERSION)
+BINARIES := $(BIN)/coordinator $(BIN)/mpc-node $(BIN)/callback
+# With a C compiler the tests run under the race detector; tests that run CMP rounds are left out of that run (build tag
+# !race) and run in the same target without it.
+RACE     := $(shell if command -v cc >/dev/null 2>&1 || command -v gcc >/dev/null 2>&1; then echo -race; fi)
+# Packages with tests that run CMP rounds or real processes.
+PLAIN    := ./signing/... ./node/... ./e2e/...
+FUZZTIME ?= 20s
+
+.PHONY: help build test lint demo demo-stop bench fuzz proto clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## build bin/coordinator, bin/mpc-node and bin/callback
+	@mkdir -p $(BIN)
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/coordinator ./cmd/coordinator
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/mpc-node ./cmd/node
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/callback ./cmd/callback
+
+test: ## all tests that need no outside service, with -race where there is a C compiler
+ifeq ($(RACE),)
+	@echo "no C compiler found: the tests run without the race detector"
+	go test ./...
+else
+	go test -race $$(go list ./... | grep -v /e2e)
+	go test $(PLAIN)
+endif
+
+lint: ## gofmt, go vet, staticcheck, and govulncheck where its data can be had
+	@files=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$files" ]; then echo "gofmt would change:"; echo "$$files"; exit 1; fi
+	go vet ./...
+	go tool staticcheck ./...
+	@sh deploy/vulncheck.sh
+
+demo: build ## set everything up in ./.demo, run the main job, print what happened (KEEP=1 leaves it running)
+	@go run ./e2e/demo -dir .demo -bin bin $(if $(KEEP),-keep)
+
+demo-stop: ## end what make demo KEEP=1 left running
+	@go run ./e2e/demo -dir .demo -bin bin -stop
+
+bench: ## run the benchmarks
+	go test -run '^$$' -bench . -benchmem $$(go list ./... | grep -v /e2e)
+
+fuzz: ## fuzz every parser for FUZZTIME (20s) each
+	@sh deploy/fuzz.sh $(FUZZTIME)
+
+proto: ## generate the Go code of api/ again (needs protoc)
+	go build -o $(BIN)/protoc-gen-go google.golang.org/protobuf/cmd/protoc-gen-go
+	protoc --plugin=protoc-gen-go=$(BIN)/protoc-gen-go --go_out=. --go_opt=paths=source_relative api/link/v1/link.proto
+
+clean: ## remove what was built and the demo's folder
+	-@go run ./e2e/demo -dir .demo -bin bin -stop
+	rm -rf $(BIN) .demo

@@ -1,0 +1,273 @@
+package cluster
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/countersign-mpc/countersign/manifest"
+	"github.com/countersign-mpc/countersign/wire"
+)
+
+// API is a client of the coordinator's REST interface and of the callback's admin interface.
+type API struct{ c *Cluster }
+
+// API returns a client.
+func (c *Cluster) API() *API { return &API{c} }
+
+// APIError is an answer in the error format of the API.
+type APIError struct {
+	Status  int
+	Code    string `json:"error"`
+	Message string `json:"message"`
+}
+
+// Error says what the server said.
+func (e *APIError) Error() string { return fmt.Sprintf("HTTP %d %s: %s", e.Status, e.Code, e.Message) }
+
+// call does one call; in and out are JSON.
+func (a *API) call(ctx context.Context, method, target string, header http.Header, in, out any) error {
+	var body io.Reader
+	if in != nil {
+		data, err := json.Marshal(in)
+		if err != nil {
+			return err
+		}
+		body = bytes.NewReader(data)
+	}
+	request, err := http.NewRequestWithContext(ctx, method, target, body)
+	if err != nil {
+		return err
+	}
+	request.Header = header
+	if in != nil {
+		request.Header.Set("Content-Type", "application/json")
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	data, err := io.ReadAll(io.LimitReader(response.Body, 8<<20))
+	if err != nil {
+		return err
+	}
+	if response.StatusCode >= 300 {
+		failure := &APIError{Status: response.StatusCode}
+		if json.Unmarshal(data, failure) != nil || failure.Code == "" {
+			failure.Code, failure.Message = "unexpected", strings.TrimSpace(string(data))
+		}
+		return failure
+	}
+	if out == nil {
+		return nil
+	}
+	if err := json.Unmarshal(data, out); err != nil {
+		return fmt.Errorf("%s %s answered with what is not its JSON: %w", method, target, err)
+	}
+	return nil
+}
+
+func (a *API) rest(ctx context.Context, method, path string, in, out any) error {
+	return a.call(ctx, method, "http://"+a.c.Ports.Coordinator+path, http.Header{"X-Api-Key": {a.c.apiKey}}, in, out)
+}
+
+func (a *API) admin(ctx context.Context, method, path string, in, out any) error {
+	return a.call(ctx, method, "http://"+a.c.Ports.CallbackAdmin+path, http.Header{"Authorization": {"Bearer " + a.c.token}}, in, out)
+}
+
+// Bind binds a node to the account.
+func (a *API) Bind(ctx context.Context, name string, id wire.NodeID) error {
+	return a.rest(ctx, http.MethodPost, "/api/v1/nodes", map[string]string{"node_id": string(id), "name": name}, nil)
+}
+
+// Submit asks for a keygen or a signature, signed by the cluster's requester, and returns the request's id.
+func (a *API) Submit(ctx context.Context, terms manifest.Terms) (Request, error) {
+	auth, err := manifest.Authorize(a.c.Requester, terms, time.Now().Add(time.Hour))
+	if err != nil {
+		return Request{}, err
+	}
+	return a.SubmitAs(ctx, terms, &auth)
+}
+
+// SubmitAs is Submit with an authorization of the caller's, or none.
+func (a *API) SubmitAs(ctx context.Context, terms manifest.Terms, auth *manifest.Authorization) (Request, error) {
+	body := map[string]any{"request_id": terms.RequestID}
+	if auth != nil {
+		body["authorization"] = map[string]any{"key_id": auth.KeyID, "expiry": auth.Expiry, "nonce": auth.Nonce, "signature": hex.EncodeToString(auth.Signature)}
+	}
+	path := "/api/v1/mpc/sign"
+	if terms.IsKeygen() {
+		path = "/api/v1/mpc/keygen"
+		body["threshold_n"], body["threshold_t"], body["cryptography"] = terms.N, terms.T, terms.Cryptography
+		var participants []any
+		for _, id := range terms.Parties {
+			participants = append(participants, map[string]string{"party_id": string(id)})
+		}
+		body["participants"] = participants
+	} else {
+		body["key_id"], body["request_type"], body["sign_type"], body["path"] = terms.KeyID, terms.Type, terms.SignType, terms.Path
+		if terms.Message != "" {
+			body["message"] = terms.Message
+		}
+		if len(terms.TxInfo) > 0 {
+			body["tx_info"] = json.RawMessage(terms.TxInfo)
+		}
+	}
+	var created struct {
+		SinoID    string `json:"sino_id"`
+		SessionID string `json:"session_id"`
+		KeyID     string `json:"key_id"`
+	}
+	if err := a.rest(ctx, http.MethodPost, path, body, &created); err != nil {
+		return Request{}, err
+	}
+	return Request{SinoID: created.SinoID, KeyID: created.KeyID}, nil
+}
+
+// Request is a request as the coordinator shows it.
+type Request struct {
+	SinoID     string            `json:"sino_id"`
+	State      string            `json:"state"`
+	Error      string            `json:"error"`
+	KeyID      string            `json:"key_id"`
+	PublicKey  string            `json:"public_key"`
+	DerivedKey string            `json:"derived_key"`
+	Digest     string            `json:"digest"`
+	Signature  string            `json:"signature"`
+	RecoveryID int               `json:"recovery_id"`
+	Sessions   []json.RawMessage `json:"sessions"`
+	Parties    []struct {
+		PartyID string `json:"party_id"`
+		Name    string `json:"name"`
+		Answer  string `json:"answer"`
+		Reason  string `json:"reason"`
+	} `json:"parties"`
+}
+
+// Final tells whether the request has ended.
+func (r Request) Final() bool {
+	return r.State == "completed" || r.State == "failed" || r.State == "expired"
+}
+
+// Get reads a request. wait, if positive, lets the server hold the answer until something changes.
+func (a *API) Get(ctx context.Context, sinoID string, wait time.Duration) (Request, error) {
+	path := "/api/v1/requests/" + url.PathEscape(sinoID)
+	if wait > 0 {
+		path += "?wait=" + strconv.Itoa(int(wait.Seconds()))
+	}
+	var r Request
+	return r, a.rest(ctx, http.MethodGet, path, nil, &r)
+}
+
+// Await reads a request until check is satisfied.
+func (a *API) Await(ctx context.Context, sinoID, what string, check func(Request) bool) (Request, error) {
+	var last Request
+	err := eventually(ctx, what, func() (bool, error) {
+		r, err := a.Get(ctx, sinoID, 0)
+		if err != nil {
+			return false, err
+		}
+		last = r
+		if check(r) {
+			return true, nil
+		}
+		if r.Final() {
+			return true, fmt.Errorf("the request is %s: %s", r.State, r.Error)
+		}
+		return false, fmt.Errorf("the request is %s: %v", r.State, r.Parties)
+	})
+	return last, err
+}
+
+// Decision is a decision in the callback's log.
+type Decision struct {
+	ID         string `json:"id"`
+	CallbackID string `json:"callback_id"`
+	Action     string `json:"action"`
+	Reasons    []struct {
+		RuleID  string `json:"rule_id"`
+		Message string `json:"message"`
+	} `json:"reasons"`
+}
+
+// Rule is the rule of the decision that counts most.
+func (d Decision) Rule() string {
+	if len(d.Reasons) == 0 {
+		return ""
+	}
+	return d.Reasons[0].RuleID
+}
+
+// Decisions lists the callback's decisions about a request, newest first.
+func (a *API) Decisions(ctx context.Context, sinoID string) ([]Decision, error) {
+	var page struct {
+		Decisions []Decision `json:"decisions"`
+	}
+	err := a.admin(ctx, http.MethodGet, "/admin/v1/decisions?sino_id="+url.QueryEscape(sinoID), nil, &page)
+	return page.Decisions, err
+}
+
+// Approvals lists the ids of open approvals.
+func (a *API) Approvals(ctx context.Context) ([]string, error) {
+	var page struct {
+		Approvals []struct {
+			ID string `json:"id"`
+		} `json:"approvals"`
+	}
+	if err := a.admin(ctx, http.MethodGet, "/admin/v1/approvals?state=open", nil, &page); err != nil {
+		return nil, err
+	}
+	var ids []string
+	for _, p := range page.Approvals {
+		ids = append(ids, p.ID)
+	}
+	return ids, nil
+}
+
+// Metric reads one sample, summed over its labels, from a process's metrics.
+func (a *API) Metric(ctx context.Context, address, name string) (float64, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/metrics", nil)
+	if err != nil {
+		return 0, err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return 0, err
+	}
+	defer response.Body.Close()
+	data, err := io.ReadAll(io.LimitReader(response.Body, 8<<20))
+	if err != nil {
+		return 0, err
+	}
+	sum := 0.0
+	for line := range strings.Lines(string(data)) {
+		head, value, found := strings.Cut(strings.TrimSpace(line), " ")
+		if series, _, _ := strings.Cut(head, "{"); !found || series != name {
+			continue
+		}
+		v, err := strconv.ParseFloat(value[strings.LastIndex(value, " ")+1:], 64)
+		if err != nil {
+			return 0, fmt.Errorf("metric %s: %w", name, err)
+		}
+		sum += v
+	}
+	return sum, nil
+}
+
+// Address reads the EVM address of a key at a path.
+func (a *API) Address(ctx context.Context, keyID, path string) (string, error) {
+	var key struct {
+		Address string `json:"evm_address"`
+	}
+	err := a.rest(ctx, http.MethodGet, "/api/v1/keys/"+url.PathEscape(keyID)+"?path="+url.QueryEscape(path), nil, &key)
+	return key.Address, err
+}

@@ -1,0 +1,199 @@
+// Command demo sets up a whole Countersign on loopback from its real binaries, runs the main job and prints what happened:
+// keygen and signing by three nodes, each request decided by Rego policies, every signature checked by go-ethereum.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/countersign-mpc/countersign/e2e/cluster"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx)
+	stop()
+	os.Exit(code)
+}
+
+func run(ctx context.Context) int {
+	dir := flag.String("dir", ".demo", "folder for everything that the demo makes; it is emptied first")
+	bin := flag.String("bin", "bin", "folder with the binaries")
+	keep := flag.Bool("keep", false, "leave everything running at the end")
+	end := flag.Bool("stop", false, "only end what an earlier demo left running")
+	flag.Parse()
+	binaries, err := filepath.Abs(*bin)
+	if err != nil {
+		return failed(err)
+	}
+	stopped, err := cluster.StopAll(*dir, binaries)
+	if err != nil {
+		return failed(err)
+	}
+	if *end {
+		fmt.Printf("demo: stopped %d processes %s\n", len(stopped), strings.Join(stopped, " "))
+		return 0
+	}
+	if err := os.RemoveAll(*dir); err != nil {
+		return failed(err)
+	}
+	c, err := cluster.New(*dir, binaries)
+	if err != nil {
+		return failed(err)
+	}
+	d := &demo{c: c, out: os.Stdout}
+	ok := d.run(ctx)
+	if err := d.writeReport(filepath.Join(*dir, "report.json")); err != nil {
+		return failed(err)
+	}
+	if *keep && ok {
+		d.explain()
+	} else {
+		c.Down()
+	}
+	d.summary()
+	if !ok {
+		return 1
+	}
+	return 0
+}
+
+func failed(err error) int {
+	fmt.Fprintf(os.Stderr, "demo: %v\n", err)
+	return 1
+}
+
+// Step is one line of the report; bytes are hex.
+type Step struct {
+	Name         string `json:"name"`
+	RequestType  string `json:"request_type"`
+	SignType     string `json:"sign_type"`
+	Algorithm    string `json:"algorithm"`
+	Path         string `json:"path"`
+	Digest       string `json:"digest"`
+	Message      string `json:"message"`
+	PublicKey    string `json:"public_key"`
+	Address      string `json:"address"`
+	Signature    string `json:"signature"`
+	Decision     string `json:"decision"`
+	Rule         string `json:"rule"`
+	Error        string `json:"error"`
+	Milliseconds int64  `json:"milliseconds"`
+	VerifiedBy   string `json:"verified_by"`
+
+	passed bool
+}
+
+// demo runs the steps and remembers what they gave.
+type demo struct {
+	c     *cluster.Cluster
+	out   *os.File
+	steps []*Step
+	key   cluster.Request // the finished keygen
+	from  string          // address of the key at cluster.Path
+	nonce uint64
+}
+
+const stepTimeout = 3 * time.Minute
+
+// run does all steps; a failed one ends the demo, since the later ones build on it.
+func (d *demo) run(ctx context.Context) bool {
+	fmt.Fprintf(d.out, "Countersign demo: one coordinator, one callback server, nodes a (guarded), b and c; everything in %s\n\n", d.c.Dir)
+	fmt.Fprintf(d.out, "%-4s %-34s %-8s %-42s %9s  %s\n", "step", "request", "decision", "rule", "time", "verified by")
+	for _, s := range []struct {
+		name string
+		do   func(context.Context, *Step) error
+	}{
+		{"start, init, unseal, info", d.setUp},
+		{"keygen 3-of-3", d.keygen},
+		{"keygen with an unknown party", d.keygenUnknownParty},
+		{"keygen that policy forbids", d.keygenForbidden},
+		{"USDT transfer within limits", d.transfer},
+		{"USDT transfer over the limit", d.overLimit},
+		{"large USDT transfer, two approvals", d.approved},
+		{"rawTx that tx_info does not match", d.mismatch},
+		{"callback down, then up again", d.callbackDown},
+	} {
+		step := &Step{Name: s.name}
+		d.steps = append(d.steps, step)
+		limited, cancel := context.WithTimeout(ctx, stepTimeout)
+		started := time.Now()
+		err := s.do(limited, step)
+		cancel()
+		step.Milliseconds = time.Since(started).Milliseconds()
+		step.passed = err == nil
+		d.print(step, err)
+		if err != nil {
+			d.logs()
+			return false
+		}
+	}
+	return true
+}
+
+func (d *demo) print(s *Step, err error) {
+	fmt.Fprintf(d.out, "%-4d %-34s %-8s %-42s %6.1f s   %s\n", len(d.steps), s.Name, s.Decision, s.Rule, float64(s.Milliseconds)/1000, s.VerifiedBy)
+	if s.Error != "" {
+		fmt.Fprintf(d.out, "       %s\n", s.Error)
+	}
+	if err != nil {
+		fmt.Fprintf(d.out, "       FAILED: %v\n", err)
+	}
+}
+
+// logs shows the end of every log after a failure.
+func (d *demo) logs() {
+	for _, name := range append([]string{"coordinator", "callback"}, cluster.NodeNames...) {
+		fmt.Fprintf(d.out, "\n--- end of %s\n%s\n", d.c.LogPath(name), d.c.Tail(name))
+	}
+}
+
+func (d *demo) summary() {
+	passed := 0
+	for _, s := range d.steps {
+		if s.passed {
+			passed++
+		}
+	}
+	fmt.Fprintf(d.out, "\ndemo: %d steps, %d passed, %d failed\n", len(d.steps), passed, len(d.steps)-passed)
+}
+
+func (d *demo) writeReport(path string) error {
+	data, err := json.MarshalIndent(map[string]any{"steps": d.steps}, "", "  ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(path, append(data, '\n'), 0o600)
+}
+
+// explain says what runs and what to try next.
+func (d *demo) explain() {
+	c := d.c
+	node := fmt.Sprintf("bin/mpc-node --config %s", c.NodeConfig("a"))
+	fmt.Fprintf(d.out, `
+Everything is left running (make demo-stop ends it):
+  coordinator     http://%s   metrics http://%s/metrics
+  callback        http://%s   admin   http://%s
+`, c.Ports.Coordinator, c.Ports.CoordinatorMonitoring, c.Ports.Callback, c.Ports.CallbackAdmin)
+	for _, name := range cluster.NodeNames {
+		fmt.Fprintf(d.out, "  node %s          http://%s   metrics http://%s/metrics\n", name, c.Ports.Admin[name], c.Ports.Monitoring[name])
+	}
+	fmt.Fprintf(d.out, `
+Try next:
+  %s status
+  %s keys
+  bin/callback approvals --server http://%s --token-file %s
+  bin/callback log verify --config %s
+  curl -H "X-API-Key: $(cat %s)" http://%s/api/v1/keys
+  jq . %s
+`, node, node, c.Ports.CallbackAdmin, c.TokenPath(), filepath.Join(c.Dir, "callback.toml"), filepath.Join(c.Dir, "keys", "api.key"),
+		c.Ports.Coordinator, filepath.Join(c.Dir, "report.json"))
+}
