@@ -73,7 +73,14 @@ func lockFile(path string, timeout time.Duration) (*os.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the node must be able to read and write it: %w", err)
 	}
-	if err := errors.Join(checkMode(file), flock(file, timeout), checkSame(file, path)); err != nil {
+	err = checkMode(file)
+	if err == nil {
+		err = flock(file, timeout)
+	}
+	if err == nil {
+		err = checkSame(file, path)
+	}
+	if err != nil {
 		return nil, errors.Join(err, file.Close())
 	}
 	return file, nil

@@ -18,7 +18,7 @@ func (s *Store) Init(ctx context.Context, password secret.Bytes) error {
 	}
 	release, err := s.acquire(ctx)
 	if err != nil {
-		return fmt.Errorf("initialise key store: %w", err)
+		return fmt.Errorf("initialise key store %s: %w", s.cfg.Path, err)
 	}
 	defer release()
 	if err := s.wantState(Uninitialised, ErrInitialised); err != nil {
@@ -29,13 +29,13 @@ func (s *Store) Init(ctx context.Context, password secret.Bytes) error {
 	rand.Read(master.Expose()) // never fails: crypto/rand ends the process instead
 	record, err := newPasswordSeal(s.cfg.Argon2, s.header, password, master)
 	if err != nil {
-		return fmt.Errorf("initialise key store: %w", err)
+		return fmt.Errorf("initialise key store %s: %w", s.cfg.Path, err)
 	}
 	if err := ctx.Err(); err != nil {
-		return fmt.Errorf("initialise key store: %w", err)
+		return fmt.Errorf("initialise key store %s: %w", s.cfg.Path, err)
 	}
 	if err := s.writeInit(master, record); err != nil {
-		return fmt.Errorf("initialise key store: %w", err)
+		return fmt.Errorf("initialise key store %s: %w", s.cfg.Path, err)
 	}
 	return nil
 }
@@ -64,13 +64,13 @@ func (s *Store) writeInit(master secret.Bytes, record []byte) error {
 }
 
 // Unseal opens the store with password and authenticates every record in it, which takes time in proportion to the
-// size of the file (about a second for a gigabyte). Errors: ErrWrongPassword; ErrBackoff, after more than a few wrong
+// size of the file (some seconds for a gigabyte). Errors: ErrWrongPassword; ErrBackoff, after more than a few wrong
 // passwords in a row, without looking at the password; ErrCorrupt, naming what is damaged; ErrUninitialised; ErrUnsealed.
 // The caller keeps and wipes password. ctx is looked at before and after the key derivation, and between records.
 func (s *Store) Unseal(ctx context.Context, password secret.Bytes) error {
 	release, err := s.acquire(ctx)
 	if err != nil {
-		return fmt.Errorf("unseal key store: %w", err)
+		return fmt.Errorf("unseal key store %s: %w", s.cfg.Path, err)
 	}
 	defer release()
 	if err := s.wantState(Sealed, ErrUnsealed); err != nil {
@@ -84,12 +84,12 @@ func (s *Store) Unseal(ctx context.Context, password secret.Bytes) error {
 		s.backoff.fail(s.cfg.Now())
 	}
 	if err != nil {
-		return err
+		return fmt.Errorf("unseal key store %s: %w", s.cfg.Path, err)
 	}
 	defer master.Wipe()
 	s.backoff = backoff{}
 	if err := s.load(ctx, master, record); err != nil {
-		return fmt.Errorf("unseal key store: %w", err)
+		return fmt.Errorf("unseal key store %s: %w", s.cfg.Path, err)
 	}
 	return nil
 }
