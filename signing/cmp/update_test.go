@@ -20,9 +20,9 @@ func TestUpdate(t *testing.T) {
 	if !*update {
 		t.Skip("makes new testdata; only with -update")
 	}
-	shares, network := keygen(t, 3, 2)
+	shares, _ := keygen(t, 3, 2)
 	signingtest.WriteShares(t, "2of3", shares)
-	shares, network = keygen(t, 3, 3)
+	shares, network := keygen(t, 3, 3)
 	signingtest.WriteShares(t, "3of3", shares)
 	writeFrames(t, "keygen", network.Sent)
 	network = startSign(t, shares, "m/44/60/0/0/0", nil)
