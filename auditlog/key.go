@@ -69,7 +69,11 @@ var errMalformedKey = errors.New("the audit log's key is not a note signing key 
 
 // publicOf derives the verifier key, which package note gives out only when it makes a key. NewSigner has checked text.
 func publicOf(text []byte, name string) (string, error) {
-	raw, err := base64.StdEncoding.DecodeString(string(text[bytes.LastIndexByte(text, '+')+1:]))
+	parts := strings.SplitN(string(text), "+", 5) // base64 has '+' too: it is the rest
+	if len(parts) != 5 {
+		return "", errMalformedKey
+	}
+	raw, err := base64.StdEncoding.DecodeString(parts[4])
 	if err != nil || len(raw) != 1+ed25519.SeedSize {
 		return "", errMalformedKey
 	}

@@ -49,6 +49,11 @@ func (l *Log) Append(s Storage, ref, entry []byte) (int64, error) {
 	if n >= maxSize {
 		return 0, errors.New("append to the audit log: it is full")
 	}
+	if there, err := s.Get(BucketLeaf, indexKey(n)); err != nil {
+		return 0, fmt.Errorf("append to the audit log: %w", err)
+	} else if there != nil { // never write over what was recorded
+		return 0, fmt.Errorf("%w: hashes are stored behind its end: its size was set back to %d", ErrDamaged, n)
+	}
 	hashes, err := tlog.StoredHashes(n, entry, hashReader(s))
 	if err != nil {
 		return 0, fmt.Errorf("append to the audit log: %w", err)

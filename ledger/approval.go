@@ -1,31 +1,14 @@
 package ledger
 
 import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
 	"time"
+
+	"github.com/countersign-mpc/countersign/wire"
 )
-
-// Approver is who may vote: a name that is unique in its group, and a key.
-type Approver struct {
-	Name      string `json:"name"`
-	PublicKey Hex    `json:"public_key"` // SPKI DER (RFC 5280, section 4.1.2.7) of a P-256 or an Ed25519 key
-	// RequesterKeyIDs are further key ids under which this approver asks for signatures, beside that of PublicKey.
-	RequesterKeyIDs []string `json:"requester_key_ids,omitempty"`
-}
-
-// Requirement is what has to be approved, by whom and how long it counts. Approvers sign its hash.
-type Requirement struct {
-	Rule            string     `json:"rule"` // the rule that asks for it
-	Group           string     `json:"group"`
-	GroupRevision   string     `json:"group_revision"`   // as the policy names the state of the group
-	Threshold       int        `json:"threshold"`        // approvals needed
-	Approvers       []Approver `json:"approvers"`        // all of the group; names and keys each unique
-	LifetimeSeconds int64      `json:"lifetime_seconds"` // from the opening, at most MaxLifetime
-	NotRequester    bool       `json:"not_requester"`    // it must be known who asked, else it is Reject
-	RejectionFinal  bool       `json:"rejection_final"`
-}
-
-// MaxLifetime bounds an approval's lifetime.
-const MaxLifetime = 30 * 24 * time.Hour
 
 // ApprovalState is what an approval has come to.
 type ApprovalState string
@@ -81,4 +64,153 @@ type Signed struct {
 }
 
 // ApprovalSigningBytes is what an approver signs for its vote (docs/FORMATS.md, ledger).
-func ApprovalSigningBytes(a Approval, decision VoteKind) []byte { return nil }
+func ApprovalSigningBytes(a Approval, decision VoteKind) []byte {
+	fields := [][]byte{[]byte(a.ID), a.IntentHash[:], binary.BigEndian.AppendUint32(nil, uint32(len(a.Digests)))}
+	for _, d := range a.Digests {
+		fields = append(fields, d)
+	}
+	fields = append(fields, []byte(decision), []byte(a.Requirement.Group),
+		binary.BigEndian.AppendUint64(nil, uint64(a.Expires.Unix())), a.RequirementHash[:])
+	return wire.SigningBytes("approval", fields...)
+}
+
+// execution names that for which an approval counts. The requester is in it beside the intent hash, which covers it too:
+// an approval must not serve another requester even if a caller hashes an intent wrongly.
+func execution(intent Hash, digests [][]byte, requester string) Hash {
+	fields := [][]byte{intent[:], binary.BigEndian.AppendUint32(nil, uint32(len(digests)))}
+	fields = append(fields, digests...)
+	fields = append(fields, []byte(requester))
+	return sha256.Sum256(wire.SigningBytes("approval-execution", fields...))
+}
+
+func (a Approval) execution() Hash {
+	digests := make([][]byte, len(a.Digests))
+	for i, d := range a.Digests {
+		digests[i] = d
+	}
+	return execution(a.IntentHash, digests, a.Requester)
+}
+
+// stateAt is what the approval has come to at a time.
+func (a *Approval) stateAt(now time.Time) ApprovalState {
+	approved, rejected := 0, 0
+	for _, v := range a.Votes {
+		if v.Decision == VoteApprove {
+			approved++
+		} else {
+			rejected++
+		}
+	}
+	r := a.Requirement
+	switch {
+	case a.void:
+		return ApprovalVoid
+	case r.RejectionFinal && rejected > 0:
+		return ApprovalRejected // stays when the time is over
+	case !now.Before(a.Expires):
+		return ApprovalExpired
+	case r.eligible(a.Requester)-rejected < r.Threshold:
+		return ApprovalRejected
+	case approved >= r.Threshold:
+		return ApprovalApproved
+	}
+	return ApprovalPending
+}
+
+const approvalMagic = "CSLA\x01"
+
+func (a *Approval) marshal() ([]byte, error) {
+	e := encoder{b: []byte(approvalMagic)}
+	e.id(a.ID)
+	e.hash(a.IntentHash)
+	e.u32(uint32(len(a.Digests)))
+	for _, d := range a.Digests {
+		e.bytes(d)
+	}
+	e.str(a.Requester)
+	e.requirement(a.Requirement)
+	e.time(a.Opened)
+	e.u64(uint64(a.Expires.Unix()))
+	e.id(a.OpenedBy)
+	e.bool(a.void)
+	e.u32(uint32(len(a.Votes)))
+	for _, v := range a.Votes {
+		e.vote(v)
+	}
+	return e.b, e.err
+}
+
+// parseApproval reads an approval and checks everything that it counts by: the requirement, and each vote's signature.
+func parseApproval(b []byte) (*Approval, error) {
+	d := decoder{b: b}
+	d.magic(approvalMagic)
+	a := &Approval{ID: d.id(), IntentHash: d.hash()}
+	for range d.count(4) {
+		a.Digests = append(a.Digests, d.bytes())
+	}
+	a.Requester = d.str()
+	a.Requirement = d.requirement()
+	a.Opened, a.Expires = d.time(), time.Unix(int64(d.u64()), 0).UTC()
+	a.OpenedBy = d.id()
+	a.void = d.bool()
+	for range d.count(13) {
+		a.Votes = append(a.Votes, d.vote())
+	}
+	if err := d.done("an approval"); err != nil {
+		return nil, err
+	}
+	r, err := a.Requirement.normal()
+	if err != nil {
+		return nil, fmt.Errorf("%w: approval %s: %w", ErrDamaged, a.ID, err)
+	}
+	a.Requirement, a.RequirementHash = r, r.hash()
+	if again, err := a.marshal(); err != nil || !bytes.Equal(again, b) {
+		return nil, fmt.Errorf("%w: approval %s is not as it is written", ErrDamaged, a.ID)
+	}
+	for i, v := range a.Votes {
+		if err := a.admit(v.Approver, v.Decision, v.Signature, a.Votes[:i]); err != nil {
+			return nil, fmt.Errorf("%w: approval %s: the vote of %s: %w", ErrDamaged, a.ID, v.Approver, err)
+		}
+	}
+	return a, nil
+}
+
+// admit checks that a vote may be counted beside earlier ones: by a named approver who did not ask for it, who has not
+// voted, and whose signature verifies.
+func (a *Approval) admit(name string, decision VoteKind, sig []byte, earlier []Vote) error {
+	if decision != VoteApprove && decision != VoteReject {
+		return fmt.Errorf("%w vote: it is %q or %q", ErrInvalid, VoteApprove, VoteReject)
+	}
+	approver, ok := a.Requirement.find(name)
+	if !ok {
+		return ErrNotApprover
+	}
+	if !approver.verify(ApprovalSigningBytes(*a, decision), sig) {
+		return ErrBadSignature
+	}
+	if approver.is(a.Requester) {
+		return ErrOwnRequest
+	}
+	for _, v := range earlier {
+		if v.Approver == name {
+			return ErrAlreadyVoted
+		}
+	}
+	return nil
+}
+
+func (e *encoder) vote(v Vote) {
+	e.str(v.Approver)
+	e.bool(v.Decision == VoteApprove)
+	e.bytes(v.Signature)
+	e.time(v.Time)
+}
+
+func (d *decoder) vote() Vote {
+	v := Vote{Approver: d.str(), Decision: VoteReject}
+	if d.bool() {
+		v.Decision = VoteApprove
+	}
+	v.Signature, v.Time = d.bytes(), d.time()
+	return v
+}

@@ -28,7 +28,8 @@ type Ask struct {
 
 // Limits on what is recorded, in bytes or numbers. A callback server's own limits are tighter.
 const (
-	MaxName    = 4096    // each name and id
+	MaxName    = 4096    // each name, id and message
+	MaxReasons = 1000    // reasons of one verdict, and rules that fired
 	MaxDigests = 4096    // digests of one ask
 	MaxBytes   = 8 << 20 // input, reply, all digests together
 )

@@ -2,128 +2,290 @@ package ledger
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
+	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/countersign-mpc/countersign/auditlog"
-	"github.com/countersign-mpc/countersign/wire"
 )
-
-// Clock tells the time. Both methods are safe for concurrent use.
-type Clock interface {
-	// Now is the wall clock.
-	Now() time.Time
-	// Elapsed is time passed since some fixed moment, by a clock that nobody sets.
-	Elapsed() time.Duration
-}
 
 // Config is what New needs.
 type Config struct {
 	Store Store
-	Clock Clock // nil: the system's
-	// Origin names the log in its checkpoints, such as "callback.example.com/countersign".
+	Clock Clock // nil: SystemClock
+	// Origin names the log in its checkpoints, such as "callback.example.com/countersign". It cannot be changed later.
 	Origin string
-	// LogKey signs the checkpoints; its origin must be Origin. nil: a key made at the first start and kept in the store.
+	// LogKey signs the checkpoints; its origin must be Origin. nil: a key made at the first start and kept in the store,
+	// where whoever has the file has the key.
 	LogKey *auditlog.Key
 }
 
+func (c *Config) validate() error {
+	if c.Store == nil {
+		return fmt.Errorf("%w ledger configuration: a store is needed", ErrInvalid)
+	}
+	if c.Origin == "" {
+		return fmt.Errorf("%w ledger configuration: an origin is needed, a name for the log such as \"callback.example.com/countersign\"", ErrInvalid)
+	}
+	if c.LogKey != nil && c.LogKey.Origin() != c.Origin {
+		return fmt.Errorf("%w ledger configuration: the log's key is of origin %q, and the configured origin is %q", ErrInvalid, c.LogKey.Origin(), c.Origin)
+	}
+	return nil
+}
+
 // Ledger decides, records and proves. Safe for concurrent use.
-type Ledger struct{}
-
-// New opens the ledger in cfg.Store. It checks that the newest checkpoint verifies, that the log is what it names, and
-// that it is signed by the configured key.
-func New(ctx context.Context, cfg Config) (*Ledger, error) { return nil, errors.New("being written") }
-
-// Decide answers an ask, once and for ever.
-//
-// Seen before, with the same body: the recorded reply, without evaluation. With another body: ErrConflict. With a reply
-// that retention has removed: ErrExpired. Otherwise evaluate and reply are called, all of it is recorded, and only when
-// that is durable the reply is returned. Two asks of one name at the same time are evaluated once.
-func (l *Ledger) Decide(ctx context.Context, a Ask, evaluate EvaluateFunc, reply ReplyFunc) (Result, error) {
-	return Result{}, errors.New("being written")
+type Ledger struct {
+	store  Store
+	log    *auditlog.Log
+	keeper *timekeeper
+	signed atomic.Int64 // ledger's time of the last checkpoint made by Decide, in Unix nanoseconds
 }
 
-// Decision returns a decision by its id, or ErrNotFound, or ErrExpired.
-func (l *Ledger) Decision(ctx context.Context, id string) (Record, error) {
-	return Record{}, errors.New("being written")
+// New opens the ledger in cfg.Store. It checks that the log is what its newest checkpoint was signed for and that it
+// belongs to the configured key; Verify checks everything.
+func New(ctx context.Context, cfg Config) (*Ledger, error) {
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
+	if cfg.Clock == nil {
+		cfg.Clock = SystemClock()
+	}
+	key, err := logKey(ctx, cfg)
+	if err != nil {
+		return nil, fmt.Errorf("open the ledger: %w", err)
+	}
+	log, err := auditlog.New(key)
+	if err != nil {
+		return nil, fmt.Errorf("open the ledger: %w", err)
+	}
+	l := &Ledger{store: cfg.Store, log: log}
+	err = l.view(ctx, func(r Reader) error {
+		if err := log.Quick(r); err != nil {
+			return err
+		}
+		recorded, err := recordedTime(r)
+		if err != nil {
+			return err
+		}
+		if size, err := log.Size(r); err != nil {
+			return err
+		} else if size > 0 && recorded.IsZero() {
+			return fmt.Errorf("%w: it has %d entries and no time of the last", ErrDamaged, size)
+		}
+		l.keeper = newTimekeeper(cfg.Clock, recorded)
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("open the ledger: %w", err)
+	}
+	return l, nil
 }
 
-// Decisions lists decisions, newest first, at most limit (up to 1000; 0: 100) from the cursor of the page before.
-func (l *Ledger) Decisions(ctx context.Context, f Filter, limit int, cursor string) (Page, error) {
-	return Page{}, errors.New("being written")
+// The keys in bucketMeta.
+var (
+	metaTime   = []byte("time")   // version, time of the last entry in Unix nanoseconds
+	metaPublic = []byte("public") // version, the log's public key
+	metaSecret = []byte("secret") // version, the log's key, where the store keeps it
+	metaFloor  = []byte("floor")  // version, index of the first entry that retention has left
+)
+
+const metaVersion = 1
+
+// logKey returns the configured key, or the stored one, and ties the log to it at the first start.
+func logKey(ctx context.Context, cfg Config) (*auditlog.Key, error) {
+	var key *auditlog.Key
+	err := cfg.Store.Update(ctx, func(tx Tx) error {
+		public, err := getMeta(tx, metaPublic)
+		if err != nil {
+			return err
+		}
+		key, err = chooseKey(tx, cfg, public == nil)
+		if err != nil {
+			return err
+		}
+		if public == nil {
+			return putMeta(tx, metaPublic, []byte(key.Public()))
+		}
+		if string(public) != key.Public() {
+			return fmt.Errorf("the log was begun with the key %s, and the one given is %s: give the key (and origin) that it was begun with", public, key.Public())
+		}
+		return nil
+	})
+	return key, err
 }
 
-// ApprovedCheck returns the decision about the /check request of this node and callback_id, and whether it was Approve.
-// The caller compares what it was about. ErrExpired if it was approved and is no longer kept.
-func (l *Ledger) ApprovedCheck(ctx context.Context, node, callbackID string) (Record, bool, error) {
-	return Record{}, false, errors.New("being written")
+func chooseKey(tx Tx, cfg Config, first bool) (*auditlog.Key, error) {
+	if cfg.LogKey != nil {
+		return cfg.LogKey, nil
+	}
+	stored, err := getMeta(tx, metaSecret)
+	if err != nil {
+		return nil, err
+	}
+	if stored != nil {
+		return auditlog.ParseKey(stored)
+	}
+	if !first {
+		return nil, fmt.Errorf("%w ledger configuration: the log was begun with a key in a file: give that file", ErrInvalid)
+	}
+	key, err := auditlog.GenerateKey(cfg.Origin)
+	if err != nil {
+		return nil, err
+	}
+	return key, putMeta(tx, metaSecret, key.Marshal())
 }
 
-// Approvals lists the approvals that are pending, newest first; all states if all is set.
-func (l *Ledger) Approvals(ctx context.Context, all bool) ([]Approval, error) {
-	return nil, errors.New("being written")
+func getMeta(r Reader, key []byte) ([]byte, error) {
+	v, err := r.Get(bucketMeta, key)
+	if err != nil || v == nil {
+		return nil, err
+	}
+	if len(v) < 2 || v[0] != metaVersion {
+		return nil, fmt.Errorf("%w: meta value %s is of an unknown version", ErrDamaged, key)
+	}
+	return v[1:], nil
 }
 
-// Approval returns an approval by its id, or ErrNotFound.
-func (l *Ledger) Approval(ctx context.Context, id string) (Approval, error) {
-	return Approval{}, errors.New("being written")
+func putMeta(tx Tx, key, value []byte) error {
+	return tx.Put(bucketMeta, key, append([]byte{metaVersion}, value...))
 }
 
-// SubmitApproval records an approver's vote and returns the approval with it. The same vote again changes nothing and
-// is no error. Errors: ErrNotFound, ErrNotApprover, ErrBadSignature, ErrOwnRequest, ErrAlreadyVoted, ErrApprovalExpired,
-// ErrApprovalVoid, ErrApprovalRejected, ErrInvalid.
-func (l *Ledger) SubmitApproval(ctx context.Context, id string, s Signed) (Approval, error) {
-	return Approval{}, errors.New("being written")
+func getMetaUint(r Reader, key []byte) (uint64, bool, error) {
+	v, err := getMeta(r, key)
+	if err != nil || v == nil {
+		return 0, false, err
+	}
+	if len(v) != 8 {
+		return 0, false, fmt.Errorf("%w: meta value %s is not a number", ErrDamaged, key)
+	}
+	return binary.BigEndian.Uint64(v), true, nil
 }
 
-// ConfirmClock is an operator's word that the clock is right now: approvals go on, and the ledger's time is the clock's
-// even if that is behind what was recorded. It stands in the log, with who said it and why.
-func (l *Ledger) ConfirmClock(ctx context.Context, operator, reason string) error {
-	return errors.New("being written")
+func putMetaUint(tx Tx, key []byte, value uint64) error {
+	return putMeta(tx, key, binary.BigEndian.AppendUint64(nil, value))
 }
 
-// Checkpoint signs the log as it is and returns the checkpoint; call it from time to time and before the end.
-func (l *Ledger) Checkpoint(ctx context.Context) ([]byte, error) {
-	return nil, errors.New("being written")
+// recordedTime is the time of the last entry; the zero time if there is none.
+func recordedTime(r Reader) (time.Time, error) {
+	n, ok, err := getMetaUint(r, metaTime)
+	if err != nil || !ok {
+		return time.Time{}, err
+	}
+	return time.Unix(0, int64(n)).UTC(), nil
 }
 
-// LogPublic is the log's public key, as auditlog.CheckInclusion takes it.
-func (l *Ledger) LogPublic() string { return "" }
-
-// Prove returns a decision's entry and the proof that it is in the log, for auditlog.CheckInclusion.
-func (l *Ledger) Prove(ctx context.Context, id string) (entry, proof []byte, err error) {
-	return nil, nil, errors.New("being written")
+// view and update run fn in a transaction and make a damaged log an ErrDamaged of this package.
+func (l *Ledger) view(ctx context.Context, fn func(Reader) error) error {
+	return damaged(l.store.View(ctx, fn))
 }
 
-// ProveGrowth returns a proof for auditlog.CheckConsistency that the log of the older checkpoint only grew.
-func (l *Ledger) ProveGrowth(ctx context.Context, older []byte) ([]byte, error) {
-	return nil, errors.New("being written")
+func (l *Ledger) update(ctx context.Context, fn func(Tx) error) error {
+	return damaged(l.store.Update(ctx, fn))
 }
 
-// Verify reads the whole log and everything that hangs on it, and reports each entry that was changed, is missing or
-// stands in another's place.
-func (l *Ledger) Verify(ctx context.Context) (auditlog.Report, error) {
-	return auditlog.Report{}, errors.New("being written")
+func damaged(err error) error {
+	if errors.Is(err, auditlog.ErrDamaged) && !errors.Is(err, ErrDamaged) {
+		return fmt.Errorf("%w: %w", ErrDamaged, err)
+	}
+	return err
 }
 
-// Prune removes what was recorded before the given time, except hashes: the ids stay taken, the log stays provable.
-// It returns how many entries it removed.
-func (l *Ledger) Prune(ctx context.Context, before time.Time) (int, error) {
-	return 0, errors.New("being written")
+// append records an entry: it puts it in the log and where it is found by its id, and moves the recorded time.
+func (l *Ledger) append(tx Tx, e Entry) (int64, error) {
+	data, err := e.Marshal()
+	if err != nil {
+		return 0, err
+	}
+	name, err := parseID(e.ID())
+	if err != nil {
+		return 0, err
+	}
+	index, err := l.log.Append(tx, name[:], data)
+	if err != nil {
+		return 0, err
+	}
+	if err := tx.Put(bucketRecord, name[:], recordValue(index, data)); err != nil {
+		return 0, err
+	}
+	if err := putMetaUint(tx, metaTime, uint64(e.Time().UnixNano())); err != nil {
+		return 0, err
+	}
+	return index, l.checkpointNow(tx, e.Time())
 }
 
-// Summary is the state of the ledger for metrics and health.
-type Summary struct {
-	LogSize        int64
-	Checkpointed   int64 // entries below the newest checkpoint
-	Pending        int   // approvals
-	ClockJumped    bool
-	LastRecordTime time.Time
+// checkpointEvery bounds how long an entry stays without a signature over it while there are further entries.
+const checkpointEvery = time.Second
+
+// checkpointNow signs the log if the last checkpoint is old.
+func (l *Ledger) checkpointNow(tx Tx, now time.Time) error {
+	last := time.Unix(0, l.signed.Load())
+	if now.Sub(last).Abs() < checkpointEvery {
+		return nil
+	}
+	if _, err := l.log.Checkpoint(tx); err != nil {
+		return err
+	}
+	l.signed.Store(now.UnixNano())
+	return nil
 }
 
-// Summary reads it.
-func (l *Ledger) Summary(ctx context.Context) (Summary, error) {
-	return Summary{}, errors.New("being written")
+const (
+	recordMagic = "CSLR\x01" // then log index and entry
+	prunedMagic = "CSLP\x01" // then log index
+)
+
+func recordValue(index int64, entry []byte) []byte {
+	v := make([]byte, 0, len(recordMagic)+8+len(entry))
+	v = append(v, recordMagic...)
+	v = binary.BigEndian.AppendUint64(v, uint64(index))
+	return append(v, entry...)
 }
 
-var _ = wire.Approve
+func prunedValue(index int64) []byte {
+	return binary.BigEndian.AppendUint64([]byte(prunedMagic), uint64(index))
+}
+
+// getRecord returns the log index and the bytes of the entry with this id: ErrNotFound if there is none, ErrExpired if
+// retention removed it.
+func getRecord(r Reader, name id) (int64, []byte, error) {
+	v, err := r.Get(bucketRecord, name[:])
+	if err != nil {
+		return 0, nil, fmt.Errorf("read entry %s: %w", name, err)
+	}
+	if v == nil {
+		return 0, nil, fmt.Errorf("entry %s: %w", name, ErrNotFound)
+	}
+	head := len(recordMagic) + 8
+	if len(v) < head {
+		return 0, nil, fmt.Errorf("%w: entry %s is cut off", ErrDamaged, name)
+	}
+	index := int64(binary.BigEndian.Uint64(v[len(recordMagic):head]))
+	switch string(v[:len(recordMagic)]) {
+	case recordMagic:
+		return index, v[head:], nil
+	case prunedMagic:
+		return index, nil, fmt.Errorf("entry %s: %w", name, ErrExpired)
+	}
+	return 0, nil, fmt.Errorf("%w: entry %s is of an unknown version", ErrDamaged, name)
+}
+
+// getEntry is getRecord, parsed.
+func getEntry(r Reader, name id) (int64, Entry, error) {
+	index, data, err := getRecord(r, name)
+	if err != nil {
+		return index, Entry{}, err
+	}
+	e, err := ParseEntry(data)
+	if err != nil {
+		return index, Entry{}, fmt.Errorf("entry %s: %w", name, err)
+	}
+	if e.ID() != name.String() {
+		return index, Entry{}, fmt.Errorf("%w: under the id %s stands entry %s", ErrDamaged, name, e.ID())
+	}
+	if e.Decision != nil {
+		e.Decision.Index = index
+	}
+	return index, e, nil
+}
