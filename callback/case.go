@@ -1,0 +1,162 @@
+package callback
+
+import (
+	"cmp"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/countersign-mpc/countersign/evidence"
+	"github.com/countersign-mpc/countersign/ledger"
+	"github.com/countersign-mpc/countersign/policy"
+	"github.com/countersign-mpc/countersign/wire"
+)
+
+// Case is a request to /check made ready to be judged: what the policy will see of it, and for what an approval counts.
+type Case struct {
+	// Input is complete but for the node, the approvals and the time.
+	Input policy.Input
+	// Intent is IntentHash; Digests are the bytes to be signed, none where nothing is signed or it cannot be told what.
+	Intent  ledger.Hash
+	Digests [][]byte
+	// Requester is the key id of who asked, as the node verified it; "" if nobody is known.
+	Requester string
+}
+
+// keyIDLength is that of a requester's key id: hex of SHA-256.
+const keyIDLength = 64
+
+// NewCase compares what is signed with what is claimed, by the engine's data, and writes down what a policy may know.
+// Whatever makes the request impossible to judge stands in Input.Problems; the server rejects it, whatever the policy
+// says.
+func NewCase(e *policy.Engine, p *wire.Parsed) (*Case, error) {
+	c := &Case{Input: e.NewInput(p)}
+	var err error
+	if c.Intent, err = IntentHash(p); err != nil {
+		return nil, err
+	}
+	c.identify(p)
+	if !signs(p.Check.RequestType) {
+		return c, nil
+	}
+	c.digest(p)
+	c.examine(e, p)
+	return c, nil
+}
+
+// signs says whether a request type asks for a signature over a message that comes with the request.
+func signs(requestType string) bool {
+	switch requestType {
+	case wire.TypeSign, wire.TypeBIP340SchnorrSign, wire.TypeTaprootSign, wire.TypePreSignOnline:
+		return true
+	}
+	return false
+}
+
+func (c *Case) problem(field, format string, args ...any) {
+	c.Input.Problems = append(c.Input.Problems, policy.Problem{
+		Rule: policy.RuleRequestMalformed, Field: field, Message: fmt.Sprintf(format, args...),
+	})
+}
+
+// identify checks the names that are recorded, and that who asked is named as keys are.
+func (c *Case) identify(p *wire.Parsed) {
+	for _, f := range []struct{ field, value string }{
+		{"/callback_id", p.Check.CallbackID}, {"/request_type", p.Check.RequestType},
+		{"/extra_info/sino_id", p.Check.ExtraInfo.SinoID}, {"/extra_info/request_id", p.Check.ExtraInfo.RequestID},
+	} {
+		if len(f.value) > maxName {
+			c.problem(f.field, "has %d bytes, at most %d are taken", len(f.value), maxName)
+		}
+	}
+	if c.Input.Requester == nil {
+		return
+	}
+	id := c.Input.Requester.KeyID
+	if len(id) != keyIDLength || strings.Trim(id, "0123456789abcdef") != "" {
+		c.problem("/request_detail/tx_info/requester/key_id", "is no key id: %d lower-case hex digits are", keyIDLength)
+		c.Input.Requester = nil
+		return
+	}
+	c.Requester = id
+}
+
+// digest computes what the node signs, with the node's own function. A request for which the node would refuse to
+// compute it is not judged either; a digest that contradicts rawTx is left to the evidence, which names the difference.
+func (c *Case) digest(p *wire.Parsed) {
+	payload, err := SigningPayload(p)
+	switch {
+	case errors.Is(err, evidence.ErrDigestMismatch):
+	case err != nil:
+		c.problem("/request_detail", "%s", strings.TrimPrefix(err.Error(), "signing digest: "))
+	default:
+		c.Digests = [][]byte{payload.Digest}
+	}
+}
+
+// SigningPayload computes what a node signs for a request (evidence.SigningDigest). A request that names no cryptography,
+// as the vendor's nodes send it, has that of its public key, whose length says which it is.
+func SigningPayload(p *wire.Parsed) (evidence.Payload, error) {
+	d := &p.Check.RequestDetail
+	r := evidence.Request{
+		RequestType: p.Check.RequestType, Cryptography: cmp.Or(d.Cryptography, cryptographyOf(d.PublicKey)),
+		SignType: d.SignType, Message: d.Message, HasTxInfo: p.TxInfo != nil,
+	}
+	if p.TxInfo != nil {
+		r.RawTx = p.TxInfo.RawTx
+	}
+	if r.RequestType == wire.TypePreSignOnline { // a signature of type sign, by a presignature
+		r.RequestType = wire.TypeSign
+	}
+	return evidence.SigningDigest(r)
+}
+
+func cryptographyOf(publicKey string) string {
+	switch raw, err := hex.DecodeString(publicKey); {
+	case err != nil:
+		return ""
+	case len(raw) == 33:
+		return wire.ECDSASecp256k1
+	case len(raw) == 32:
+		return wire.EdDSAEd25519
+	}
+	return ""
+}
+
+// examine adds the evidence.
+func (c *Case) examine(e *policy.Engine, p *wire.Parsed) {
+	switch {
+	case p.Check.RequestDetail.SignType == wire.SignTypeMessage:
+		c.Input.Evidence = c.describe(evidence.CheckMessage(p.Check.RequestDetail.Message))
+	case p.Check.RequestDetail.SignType == wire.SignTypeTransaction && c.Input.Tx != nil:
+		found := c.describe(evidence.Check(c.claim(e, p)))
+		c.Input.Evidence = e.Reconcile(c.Input.Tx, found)
+	default:
+		c.Input.Evidence = policy.Evidence{
+			Status: policy.EvidenceUnverifiable, Code: string(evidence.CodeRaw), Reason: "raw data: nobody can say what is signed",
+		}
+	}
+}
+
+// describe writes a finding in the policy's terms.
+func (c *Case) describe(f evidence.Finding) policy.Evidence {
+	out := policy.Evidence{Status: policy.EvidenceStatus(f.Status), Code: string(f.Code), Reason: f.Reason}
+	for _, d := range f.Differences {
+		out.Differences = append(out.Differences, policy.Difference{Field: d.Field, Claimed: d.Claimed, Signed: d.Signed})
+	}
+	if f.Decoded == nil {
+		return out
+	}
+	decoded, err := json.Marshal(f.Decoded)
+	if err != nil {
+		c.problem("/request_detail", "what is signed cannot be described: %v", err)
+		return out
+	}
+	out.Decoded = decoded
+	if t := f.Decoded.Transfer; t != nil {
+		out.Transfer = &policy.Transfer{Kind: string(t.Asset), Contract: t.Contract, To: t.To, Amount: t.Amount}
+	}
+	return out
+}

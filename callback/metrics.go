@@ -1,0 +1,145 @@
+package callback
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/countersign-mpc/countersign/wire"
+)
+
+const metricPrefix = "countersign_callback_"
+
+// metrics counts what the server does. No label takes what a client chose: no address, no id, no ticker.
+type metrics struct {
+	clock      interface{ Elapsed() time.Duration }
+	registry   *prometheus.Registry
+	decisions  *prometheus.CounterVec
+	replays    prometheus.Counter
+	refusals   *prometheus.CounterVec
+	signatures *prometheus.CounterVec
+	stages     *prometheus.HistogramVec
+	votes      *prometheus.CounterVec
+	reloads    *prometheus.CounterVec
+}
+
+func newMetrics(s *Server) *metrics {
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: metricPrefix + name, Help: help}, labels)
+	}
+	m := &metrics{
+		clock: s.clock, registry: prometheus.NewRegistry(),
+		decisions: counter("decisions_total", "Decisions made and recorded, by action and request type.", "action", "request_type"),
+		replays: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: metricPrefix + "replays_total", Help: "Requests that were decided before and got their recorded reply again.",
+		}),
+		refusals:   counter("refusals_total", "Requests that got an error instead of a decision, by the protocol's code.", "code"),
+		signatures: counter("signature_failures_total", "Requests whose signature was missing, malformed or of no configured node.", "reason"),
+		stages: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: metricPrefix + "stage_duration_seconds", Help: "Time that one stage of a request took.",
+			Buckets: prometheus.ExponentialBuckets(0.00005, 2, 16), NativeHistogramBucketFactor: 1.1, NativeHistogramMaxBucketNumber: 100,
+		}, []string{"stage"}),
+		votes:   counter("votes_total", "Votes that approvers handed in, by decision; refused ones count as refused.", "decision"),
+		reloads: counter("policy_reloads_total", "Reloads of the policy, by result.", "result"),
+	}
+	m.registry.MustRegister(m.decisions, m.replays, m.refusals, m.signatures, m.stages, m.votes, m.reloads, &stateCollector{s},
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return m
+}
+
+func (m *metrics) handler() http.Handler {
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{EnableOpenMetrics: true, MaxRequestsInFlight: 4, Timeout: 10 * time.Second})
+}
+
+// stage measures from now until the function that it returns is called.
+func (m *metrics) stage(name string) func() {
+	started := m.clock.Elapsed()
+	return func() { m.stages.WithLabelValues(name).Observe((m.clock.Elapsed() - started).Seconds()) }
+}
+
+func (m *metrics) decided(a *asked, action wire.Action) {
+	m.decisions.WithLabelValues(string(action), requestType(a)).Inc()
+}
+func (m *metrics) replayed()                  { m.replays.Inc() }
+func (m *metrics) refused(code string)        { m.refusals.WithLabelValues(code).Inc() }
+func (m *metrics) badSignature(reason string) { m.signatures.WithLabelValues(reason).Inc() }
+func (m *metrics) voted(decision string)      { m.votes.WithLabelValues(decision).Inc() }
+func (m *metrics) reloaded(result string)     { m.reloads.WithLabelValues(result).Inc() }
+
+var knownTypes = []string{
+	wire.TypeKeygen, wire.TypeRefresh, wire.TypeReshare, wire.TypeSign, wire.TypeBIP340SchnorrSign, wire.TypeTaprootSign,
+	wire.TypePreSign, wire.TypePreSignOnline, wire.TypeOutcome,
+}
+
+// requestType is the type of a request as metrics and logs name it: one of a closed list.
+func requestType(a *asked) string {
+	switch {
+	case a.Path == wire.PathRawdata:
+		return strings.TrimPrefix(string(wire.PathRawdata), "/")
+	case slices.Contains(knownTypes, a.Check.RequestType):
+		return a.Check.RequestType
+	}
+	return "other"
+}
+
+// stateCollector reads the state of policy and ledger when it is asked for.
+type stateCollector struct{ s *Server }
+
+var (
+	descPolicy     = prometheus.NewDesc(metricPrefix+"policy_info", "The policy that decides now, always 1.", []string{"revision"}, nil)
+	descLoaded     = prometheus.NewDesc(metricPrefix+"policy_loaded_timestamp_seconds", "When the policy that decides now was loaded.", nil, nil)
+	descReload     = prometheus.NewDesc(metricPrefix+"policy_last_reload_successful", "Whether the last reload took effect.", nil, nil)
+	descUp         = prometheus.NewDesc(metricPrefix+"ledger_up", "Whether the ledger could be read.", nil, nil)
+	descPending    = prometheus.NewDesc(metricPrefix+"approvals_pending", "Approvals that are waited for.", nil, nil)
+	descLog        = prometheus.NewDesc(metricPrefix+"log_entries", "Entries of the log.", nil, nil)
+	descCheckpoint = prometheus.NewDesc(metricPrefix+"log_checkpointed_entries", "Entries below the log's newest checkpoint.", nil, nil)
+	descClock      = prometheus.NewDesc(metricPrefix+"clock_trusted", "Whether the clock is trusted; while it is not, nothing is approved.", nil, nil)
+	descBuild      = prometheus.NewDesc(metricPrefix+"build_info", "The software, always 1.", []string{"version"}, nil)
+)
+
+// Describe implements prometheus.Collector.
+func (c *stateCollector) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{
+		descPolicy, descLoaded, descReload, descUp, descPending, descLog, descCheckpoint, descClock, descBuild,
+	} {
+		ch <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (c *stateCollector) Collect(ch chan<- prometheus.Metric) {
+	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+	}
+	gauge(descBuild, 1, c.s.cfg.Version)
+	if e := c.s.cfg.Policy.Engine(); e != nil {
+		gauge(descPolicy, 1, e.Revision())
+	}
+	state := c.s.reload.read()
+	gauge(descLoaded, float64(state.loaded.Unix()))
+	gauge(descReload, truth(state.failure == ""))
+	ctx, cancel := context.WithTimeout(context.Background(), readTimeout)
+	defer cancel()
+	sum, err := c.s.cfg.Ledger.Summary(ctx)
+	gauge(descUp, truth(err == nil))
+	if err != nil {
+		return
+	}
+	gauge(descPending, float64(sum.Pending))
+	gauge(descLog, float64(sum.LogSize))
+	gauge(descCheckpoint, float64(sum.Checkpointed))
+	gauge(descClock, truth(!sum.ClockJumped))
+}
+
+func truth(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}

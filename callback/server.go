@@ -1,0 +1,71 @@
+package callback
+
+import (
+	"crypto/ecdsa"
+	"crypto/sha256"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"sync/atomic"
+
+	"github.com/countersign-mpc/countersign/ledger"
+	"github.com/countersign-mpc/countersign/wire"
+)
+
+// Server answers nodes and operators. It is safe for concurrent use.
+type Server struct {
+	cfg     Config
+	nodes   []node
+	keys    []*ecdsa.PublicKey // of nodes, in their order
+	token   [sha256.Size]byte  // hash of the admin token
+	log     *slog.Logger
+	clock   ledger.Clock
+	limiter *limiter
+	metrics *metrics
+	reload  reloadState
+	// unrecorded says that the last decision could not be recorded; readiness shows it.
+	unrecorded atomic.Bool
+}
+
+// node is a Node with the id that its key has.
+type node struct {
+	Node
+	id wire.NodeID
+}
+
+// New checks the configuration and makes a server. It starts nothing: serve Handler and Admin.
+func New(cfg Config) (*Server, error) {
+	if err := cfg.validate(); err != nil {
+		return nil, fmt.Errorf("callback server: %w", err)
+	}
+	if cfg.BodyLimit == 0 {
+		cfg.BodyLimit = DefaultBodyLimit
+	}
+	if cfg.RateLimit == 0 {
+		cfg.RateLimit = DefaultRateLimit
+	}
+	if cfg.Clock == nil {
+		cfg.Clock = ledger.SystemClock()
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.Default()
+	}
+	s := &Server{
+		cfg: cfg, log: cfg.Log, clock: cfg.Clock, token: sha256.Sum256(cfg.AdminToken.Expose()),
+		limiter: newLimiter(cfg.RateLimit),
+	}
+	for _, n := range cfg.Nodes {
+		s.nodes = append(s.nodes, node{n, wire.NodeIDOf(n.PublicKey)})
+		s.keys = append(s.keys, n.PublicKey)
+	}
+	s.reload.succeeded(s.clock.Now())
+	s.metrics = newMetrics(s)
+	return s, nil
+}
+
+// Handler serves the nodes: /check, /rawdata_signature and /outcome, each also below /v1.
+func (s *Server) Handler() http.Handler { return s.routes() }
+
+// Admin serves operators and approvers below /admin/v1, and /livez, /readyz and /metrics. It takes loopback requests
+// only, by their Host header, and none that comes from a page in a browser. Below /admin/v1 the bearer token is needed.
+func (s *Server) Admin() http.Handler { return s.adminRoutes() }
