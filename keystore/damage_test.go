@@ -328,6 +328,87 @@ func TestStrangeSealRecord(t *testing.T) {
 	mustBeCorrupt(t, mine, "root record", "another store's seal record and header")
 }
 
+// A seal record under another password, leaked or put back from before a change, is refused even with that password.
+func TestSealRecordOfAnotherPassword(t *testing.T) {
+	path := newPath(t)
+	must(t, mustInit(t, path).Close())
+	other := pass("Another-Horse-8-Battery")
+	edit(t, path, func(tx *bbolt.Tx) error {
+		rewrapped, err := keystore.RewrapSeal(raw(tx, "countersign", "header"), raw(tx, "countersign", "seal"), pass(goodPassword), other)
+		must(t, err)
+		return putRaw(tx, "countersign", "seal", rewrapped)
+	})
+	s := mustOpen(t, config(path))
+	err := s.Unseal(context.Background(), other)
+	var damage *keystore.CorruptError
+	if !errors.As(err, &damage) || damage.Place != "seal record" {
+		t.Errorf("got %v", err)
+	}
+	if s.State() != keystore.Sealed {
+		t.Error("the store was unsealed")
+	}
+}
+
+// alterOpen flips a bit in the file of an open store, at some distance behind the last occurrence of mark.
+func alterOpen(t *testing.T, path, mark string, behind int) {
+	t.Helper()
+	whole := mustRead(t, path)
+	file, err := os.OpenFile(path, os.O_WRONLY, 0)
+	must(t, err)
+	defer file.Close()
+	found := false
+	for at := 0; ; { // in every copy: old pages hold some
+		next := bytes.Index(whole[at:], []byte(mark))
+		if next < 0 {
+			break
+		}
+		at += next + len(mark)
+		_, err := file.WriteAt([]byte{whole[at+behind] ^ 1}, int64(at+behind))
+		must(t, err)
+		found = true
+	}
+	if !found {
+		t.Fatalf("no %q in the file", mark)
+	}
+}
+
+func TestRecordDamagedWhileOpen(t *testing.T) {
+	path := newPath(t)
+	s := mustInit(t, path)
+	must(t, s.Put("bucket", "the-key", []byte("value")))
+	must(t, s.Put("bucket", "untouched", []byte("value")))
+	before := mustStat(t, s)
+	alterOpen(t, path, "the-key", 40)
+	_, err := s.Get("bucket", "the-key")
+	var damage *keystore.CorruptError
+	if !errors.As(err, &damage) || damage.Bucket != "bucket" || damage.Key != "the-key" {
+		t.Fatalf("got %v", err)
+	}
+	mustBe(t, s.ForEach("bucket", "", func(string, []byte) error { return nil }), keystore.ErrCorrupt)
+	mustBe(t, s.Delete("bucket", "the-key"), keystore.ErrCorrupt)
+	// Half a change is never committed, even by a function that does not look at the error.
+	mustBe(t, s.Update(func(tx *keystore.Tx) error {
+		_ = tx.Put("bucket", "the-key", []byte("new"))
+		mustBe(t, tx.Put("bucket", "more", nil), keystore.ErrCorrupt)
+		return nil
+	}), keystore.ErrCorrupt)
+	mustGet(t, s, "bucket", "untouched", "value")
+	if after := mustStat(t, s); after.Sequence != before.Sequence || after.Records["bucket"] != 2 {
+		t.Errorf("from %+v to %+v", before, after)
+	}
+}
+
+func TestRootDamagedWhileOpen(t *testing.T) {
+	path := newPath(t)
+	s := mustInit(t, path)
+	alterOpen(t, path, "root", 60)
+	err := s.Put("bucket", "key", nil)
+	var damage *keystore.CorruptError
+	if !errors.As(err, &damage) || damage.Place != "root record" {
+		t.Fatalf("got %v", err)
+	}
+}
+
 func TestFileModes(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "asset.db")

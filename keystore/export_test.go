@@ -99,3 +99,20 @@ func CheckPages(b []byte) error { return checkPages(bytes.NewReader(b), int64(le
 
 // Fail puts the store where a write of unknown outcome puts it.
 func Fail(s *Store, err error) { _ = s.fail(err) }
+
+// RewrapSeal returns a seal record that opens the master key of record with another password.
+func RewrapSeal(headerBytes, record []byte, old, new secret.Bytes) ([]byte, error) {
+	h, err := parseHeader(headerBytes)
+	if err != nil {
+		return nil, err
+	}
+	r, err := parseSeal(record, h)
+	if err != nil {
+		return nil, err
+	}
+	master, err := r.open(h, old)
+	if err != nil {
+		return nil, err
+	}
+	return newPasswordSeal(r.argon2, h, new, master)
+}
