@@ -192,7 +192,7 @@ func (n *normaliser) flatFields(d wire.RequestDetail, info *wire.TxInfo) {
 //
 // Package evidence compares the same things before; this keeps a slip between the two from reaching a limit.
 func (e *Engine) Reconcile(tx *Tx, ev Evidence) Evidence {
-	if tx == nil || ev.Status != EvidenceVerified {
+	if tx == nil || ev.Status != EvidenceVerified || len(tx.Problems) > 0 { // a problem rejects by itself
 		return ev
 	}
 	differ := func(field, claimed, signed string) {
