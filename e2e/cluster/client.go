@@ -91,11 +91,16 @@ func (a *API) Bind(ctx context.Context, name string, id wire.NodeID) error {
 
 // Submit asks for a keygen or a signature, signed by the cluster's requester, and returns the request's id.
 func (a *API) Submit(ctx context.Context, terms manifest.Terms) (Request, error) {
-	auth, err := manifest.Authorize(a.c.Requester, terms, time.Now().Add(time.Hour))
+	auth, err := a.Authorize(terms)
 	if err != nil {
 		return Request{}, err
 	}
 	return a.SubmitAs(ctx, terms, &auth)
+}
+
+// Authorize signs terms as the cluster's requester.
+func (a *API) Authorize(terms manifest.Terms) (manifest.Authorization, error) {
+	return manifest.Authorize(a.c.Requester, terms, time.Now().Add(time.Hour))
 }
 
 // SubmitAs is Submit with an authorization of the caller's, or none.

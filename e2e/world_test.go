@@ -1,0 +1,188 @@
+package e2e_test
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/countersign-mpc/countersign/e2e/cluster"
+	"github.com/countersign-mpc/countersign/manifest"
+)
+
+// submit asks, signed by the requester, and remembers the request.
+func (w *world) submit(ctx context.Context, id string, terms manifest.Terms) error {
+	r, err := w.c.API().Submit(ctx, terms)
+	if err == nil {
+		w.sino[id] = r.SinoID
+	}
+	return err
+}
+
+func (w *world) payment(id string, whole int64) cluster.Payment {
+	p := cluster.Payment{RequestID: id, KeyID: w.keyID, From: w.from, To: cluster.Recipient, Amount: cluster.USDTUnits(whole), Nonce: w.nonce}
+	w.nonce++
+	w.payments[id] = p
+	return p
+}
+
+// pay submits a transfer; field=value arguments change tx_info.
+func (w *world) pay(ctx context.Context, a []string) error {
+	var whole int64
+	if _, err := fmt.Sscan(a[1], &whole); err != nil {
+		return fmt.Errorf("amount %q: %w", a[1], err)
+	}
+	p := w.payment(a[0], whole)
+	p.Claim = func(info map[string]any) {
+		for _, change := range a[2:] {
+			field, value, _ := strings.Cut(change, "=")
+			info[field] = value
+		}
+	}
+	terms, err := p.Terms()
+	if err != nil {
+		return err
+	}
+	return w.submit(ctx, a[0], terms)
+}
+
+// ask submits a transfer of 100 USDT with changed terms.
+func (w *world) ask(ctx context.Context, a []string) error {
+	terms, err := w.payment(a[0], 100).Terms()
+	if err != nil {
+		return err
+	}
+	var auth *manifest.Authorization
+	signed := true
+	for _, change := range a[1:] {
+		field, value, _ := strings.Cut(change, "=")
+		switch field {
+		case "path":
+			terms.Path = value
+		case "message":
+			terms.Message = value
+		case "key":
+			terms.KeyID = value
+		case "type":
+			terms.Type = value
+		case "sign_type":
+			terms.SignType = value
+		case "tx_info":
+			terms.TxInfo = []byte(value)
+		case "unsigned":
+			signed = false
+		case "tampered": // the requester signed something else
+			made, err := w.c.API().Authorize(terms)
+			if err != nil {
+				return err
+			}
+			terms.Path, auth = value, &made
+		default:
+			return fmt.Errorf("terms have no %q", field)
+		}
+	}
+	if signed && auth == nil {
+		return w.submit(ctx, a[0], terms)
+	}
+	r, err := w.c.API().SubmitAs(ctx, terms, auth)
+	if err == nil {
+		w.sino[a[0]] = r.SinoID
+	}
+	return err
+}
+
+func (w *world) await(ctx context.Context, a []string) error {
+	_, err := w.c.API().Await(ctx, w.sino[a[0]], a[0]+" to be "+a[1], func(r cluster.Request) bool { return r.State == a[1] })
+	return err
+}
+
+func (w *world) answer(ctx context.Context, a []string) error {
+	_, err := w.c.API().Await(ctx, w.sino[a[0]], fmt.Sprintf("node %s to answer %s", a[1], a[2]), func(r cluster.Request) bool {
+		for _, p := range r.Parties {
+			if p.Name == a[1] && p.Answer == a[2] && (len(a) < 4 || strings.Contains(p.Reason, a[3])) {
+				return true
+			}
+		}
+		return false
+	})
+	return err
+}
+
+func (w *world) errorSays(ctx context.Context, a []string) error {
+	r, err := w.c.API().Get(ctx, w.sino[a[0]], 0)
+	if err == nil && (r.State != "failed" || !strings.Contains(r.Error, a[1])) {
+		err = fmt.Errorf("the request is %s with error %q, want %q in it", r.State, r.Error, a[1])
+	}
+	return err
+}
+
+func (w *world) verify(ctx context.Context, a []string) error {
+	r, err := w.c.API().Get(ctx, w.sino[a[0]], 0)
+	if err != nil {
+		return err
+	}
+	signature, err := hex.DecodeString(r.Signature)
+	if err != nil || len(signature) != 64 {
+		return fmt.Errorf("the signature is %q", r.Signature)
+	}
+	sender, err := w.payments[a[0]].Sender(append(signature, byte(r.RecoveryID)))
+	if err == nil && sender != w.from {
+		err = fmt.Errorf("go-ethereum recovers %s, the key's address is %s", sender, w.from)
+	}
+	return err
+}
+
+func (w *world) decision(ctx context.Context, a []string) error {
+	decisions, err := w.c.API().Decisions(ctx, w.sino[a[0]])
+	if err != nil {
+		return err
+	}
+	if len(decisions) == 0 {
+		return errors.New("the callback has decided nothing about the request")
+	}
+	if d := decisions[0]; d.Action != a[1] || !strings.HasPrefix(d.Rule(), a[2]) {
+		return fmt.Errorf("the decision is %s by %s", d.Action, d.Rule())
+	}
+	return nil
+}
+
+func (w *world) undecided(ctx context.Context, a []string) error {
+	decisions, err := w.c.API().Decisions(ctx, w.sino[a[0]])
+	if err == nil && len(decisions) != 0 {
+		err = fmt.Errorf("the callback has decided %d times", len(decisions))
+	}
+	return err
+}
+
+func (w *world) approve(ctx context.Context, a []string) error {
+	ids, err := w.c.API().Approvals(ctx)
+	if err != nil {
+		return err
+	}
+	if len(ids) != 1 {
+		return fmt.Errorf("%d approvals are open, want one", len(ids))
+	}
+	_, err = w.c.Command(ctx, "", "callback", append([]string{"approve", ids[0], "--key", w.c.ApproverKeyPath(a[0]),
+		"--server", "http://" + w.c.Ports.CallbackAdmin, "--token-file", w.c.TokenPath()}, a[1:]...)...)
+	return err
+}
+
+// messages counts the protocol messages that the coordinator has routed.
+func (w *world) messages(ctx context.Context) (float64, error) {
+	return w.c.API().Metric(ctx, w.c.Ports.CoordinatorMonitoring, "countersign_coordinator_envelopes_total")
+}
+
+// data rewrites the policy's data.json: "good", "broken" (does not parse) or "wrong" (unknown unit).
+func (w *world) data(_ context.Context, a []string) error {
+	switch a[0] {
+	case "good":
+		return w.c.WriteData(nil)
+	case "broken":
+		return os.WriteFile(w.c.DataPath(), []byte("{"), 0o600)
+	case "wrong":
+		return w.c.WriteData(func(data map[string]any) { data["limits"] = map[string]any{"ETH": "many"} })
+	}
+	return fmt.Errorf("no data %q", a[0])
+}
