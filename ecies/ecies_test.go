@@ -2,9 +2,12 @@ package ecies_test
 
 import (
 	"bytes"
+	"crypto/ecdh"
 	"crypto/ecdsa"
 	"crypto/elliptic"
+	"crypto/hmac"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/x509"
 	"encoding/hex"
 	"encoding/json"
@@ -162,9 +165,23 @@ func TestEmptyPlaintext(t *testing.T) {
 	if _, err := ecies.Encrypt(nil, &key.PublicKey, nil); err == nil {
 		t.Error("encrypted nothing")
 	}
-	one := must[[]byte](t)(ecies.Encrypt(nil, &key.PublicKey, []byte{1}))
-	if len(one) != ecies.Overhead+1 {
-		t.Errorf("%d bytes", len(one))
+	// A message without ciphertext, whose tag is right.
+	ephemeral := must[*ecdh.PrivateKey](t)(ecdh.P256().GenerateKey(rand.Reader))
+	z := must[[]byte](t)(ephemeral.ECDH(must[*ecdh.PublicKey](t)(key.PublicKey.ECDH())))
+	k := sha256.Sum256(append([]byte{0, 0, 0, 1}, z...))
+	macKey := sha256.Sum256(k[16:])
+	sealed := make([]byte, 16)
+	seal := func() []byte {
+		mac := hmac.New(sha256.New, macKey[:])
+		mac.Write(sealed)
+		return mac.Sum(append(ephemeral.PublicKey().Bytes(), sealed...))
+	}
+	if plaintext, err := ecies.Decrypt(key, seal()); err != ecies.ErrDecrypt || plaintext != nil {
+		t.Errorf("decrypted nothing: %v", err)
+	}
+	sealed = append(sealed, 1)
+	if plaintext, err := ecies.Decrypt(key, seal()); err != nil || len(plaintext) != 1 {
+		t.Errorf("a byte of ciphertext: %x, %v", plaintext, err)
 	}
 }
 

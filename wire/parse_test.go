@@ -253,6 +253,8 @@ func TestTooManyUnknownFieldsCannotBeJudged(t *testing.T) {
 		for _, n := range []int{wire.MaxUnknownFields + 1, 5000} {
 			p = must[*wire.Parsed](t)(wire.ParseCheck(wire.PathCheck, []byte(in(place, fields(n)))))
 			equal(t, place+": problems over the limit", len(p.Problems), 1)
+			r := must[*wire.Request](t)(open(t, wire.PathCheck, in(place, fields(n))))
+			equal(t, place+": problems of the request", len(r.Problems), 1)
 			equal(t, place+": kept over the limit", len(p.UnknownFields), wire.MaxUnknownFields)
 		}
 	}

@@ -7,13 +7,13 @@ import (
 )
 
 // printable makes text from outside fit for a log line or an error: characters that do not print, line breaks and
-// direction marks among them, become '?', and it is cut to at most limit bytes.
+// direction marks among them, become '?', bytes that are not UTF-8 become U+FFFD, and it is cut to at most limit bytes.
 func printable(s string, limit int) string {
 	if len(s) > 4*limit {
 		s = s[:4*limit]
 	}
 	s = strings.Map(func(r rune) rune {
-		if r == utf8.RuneError || !unicode.IsPrint(r) {
+		if !unicode.IsPrint(r) {
 			return '?'
 		}
 		return r
