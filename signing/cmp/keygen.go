@@ -28,9 +28,12 @@ func (c KeygenConfig) validate() error {
 	return signing.CheckParties(c.Parties, c.Self, c.Threshold)
 }
 
+// session gives Keygen and Sign the methods of signing.Session.
+type session = fence.Run
+
 // Keygen is one run of key generation by one party (eprint 2021/060, figures 5 and 6, as one protocol of four rounds).
 type Keygen struct {
-	*fence.Run
+	*session
 	share *signing.Share
 }
 
@@ -59,7 +62,7 @@ func NewKeygen(c KeygenConfig) (*Keygen, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start CMP keygen: %w", err)
 	}
-	k.Run = run
+	k.session = run
 	return k, nil
 }
 

@@ -44,7 +44,7 @@ func (c SignConfig) validate() error {
 // Sign is one run of interactive signing by one party (eprint 2021/060, figures 7 and 8, as one protocol of four
 // rounds).
 type Sign struct {
-	*fence.Run
+	*session
 	signature signing.Signature
 }
 
@@ -71,7 +71,7 @@ func NewSign(c SignConfig) (*Sign, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start CMP signing: %w", err)
 	}
-	s.Run = run
+	s.session = run
 	return s, nil
 }
 
