@@ -1,0 +1,140 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/countersign-mpc/countersign/internal/secret"
+)
+
+const (
+	adminTimeout = 30 * time.Second
+	maxAnswer    = 64 << 20 // bytes: a thousand decisions with long ids
+)
+
+// admin is the admin API of a running server.
+type admin struct {
+	address   string // host:port, or a URL; "": from the configuration
+	tokenFile string // "": from the configuration
+}
+
+func (a *admin) flags(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&a.address, "server", "", "admin address of the server, host:port (default: from the configuration)")
+	cmd.Flags().StringVar(&a.tokenFile, "token-file", "", "file with the admin token (default: from the configuration)")
+}
+
+// fill takes from the configuration what no flag says: the address that a running server wrote to its address-file, or
+// the configured one.
+func (a *admin) fill(configPath string) error {
+	if a.address != "" && a.tokenFile != "" {
+		return nil
+	}
+	c, err := loadConfig(configPath)
+	if err != nil {
+		return fmt.Errorf("%w (or give --server and --token-file)", err)
+	}
+	if a.tokenFile == "" {
+		a.tokenFile = c.AdminTokenPath
+	}
+	if a.address != "" {
+		return nil
+	}
+	a.address = c.AdminListen
+	if c.AddressFile == "" {
+		return nil
+	}
+	var real addresses
+	data, err := os.ReadFile(c.AddressFile)
+	if err == nil && json.Unmarshal(data, &real) == nil && real.Admin != "" {
+		a.address = real.Admin
+	}
+	return nil
+}
+
+// call does one call of the admin API and reads its JSON answer into out.
+func (o *options) call(ctx context.Context, a *admin, method, path string, in, out any) error {
+	if err := a.fill(o.config); err != nil {
+		return err
+	}
+	token, err := readToken(a.tokenFile)
+	if err != nil {
+		return err
+	}
+	defer token.Wipe()
+	var body []byte
+	if in != nil {
+		if body, err = json.Marshal(in); err != nil {
+			return err
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, adminTimeout)
+	defer cancel()
+	answer, err := a.do(ctx, method, path, body, token)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(answer, out); err != nil {
+		return fmt.Errorf("read the server's answer: %w", err)
+	}
+	return nil
+}
+
+func (a *admin) do(ctx context.Context, method, path string, body []byte, token secret.Bytes) ([]byte, error) {
+	base := a.address
+	if !strings.Contains(base, "://") {
+		base = "http://" + base
+	}
+	u, err := url.Parse(base)
+	if err != nil || u.Host == "" {
+		return nil, fmt.Errorf("--server %q: host:port is needed", a.address)
+	}
+	if u.Scheme == "http" {
+		if err := loopback(hostPort(u)); err != nil {
+			return nil, refused(fmt.Errorf("--server: %w", err))
+		}
+	}
+	request, err := http.NewRequestWithContext(ctx, method, strings.TrimRight(base, "/")+path, bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	request.Header.Set("Authorization", "Bearer "+string(token.Expose()))
+	request.Header.Set("Content-Type", "application/json")
+	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	response, err := client.Do(request)
+	if err != nil {
+		return nil, &codedError{exitAway, fmt.Errorf("no callback server answers at %s: is it started? (%v)", a.address, errors.Unwrap(err))}
+	}
+	defer response.Body.Close()
+	answer, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
+	if err != nil {
+		return nil, fmt.Errorf("read the server's answer: %w", err)
+	}
+	if response.StatusCode != http.StatusOK {
+		var refusal struct {
+			Error string `json:"error"`
+		}
+		if json.Unmarshal(answer, &refusal) != nil || refusal.Error == "" {
+			return nil, fmt.Errorf("%s answered HTTP %d: is that the admin address of a callback server?", a.address, response.StatusCode)
+		}
+		return nil, refused(fmt.Errorf("the server refused: %s", refusal.Error))
+	}
+	return answer, nil
+}
+
+func hostPort(u *url.URL) string {
+	if u.Port() == "" {
+		return u.Host + ":80"
+	}
+	return u.Host
+}

@@ -1,0 +1,248 @@
+package main
+
+import (
+	"crypto/ecdsa"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"math"
+	"net"
+	"os"
+	"time"
+
+	"github.com/countersign-mpc/countersign/auditlog"
+	"github.com/countersign-mpc/countersign/callback"
+	"github.com/countersign-mpc/countersign/internal/conffile"
+	"github.com/countersign-mpc/countersign/policy"
+	"github.com/countersign-mpc/countersign/rego"
+	"github.com/countersign-mpc/countersign/wire"
+)
+
+// config is callback.toml; deploy/callback.toml explains every key. Relative paths are meant from the file's folder.
+type config struct {
+	Listen         string  `toml:"listen"`
+	AdminListen    string  `toml:"admin-listen"`
+	AddressFile    string  `toml:"address-file"`
+	AdminTokenPath string  `toml:"admin-token-path"`
+	DBPath         string  `toml:"db-path"`
+	ActionStyle    string  `toml:"action-style"`
+	BodyLimit      int64   `toml:"body-limit"`
+	RateLimit      float64 `toml:"rate-limit"`
+	AuditLog       struct {
+		Origin  string `toml:"origin"`
+		KeyPath string `toml:"key-path"`
+	} `toml:"audit-log"`
+	Policy struct {
+		Dir      string   `toml:"dir"`
+		DataPath string   `toml:"data-path"`
+		Timeout  duration `toml:"timeout"`
+	} `toml:"policy"`
+	Log struct {
+		Level  string `toml:"level"`
+		Format string `toml:"format"`
+	} `toml:"log"`
+	Node []nodeConfig `toml:"node"`
+}
+
+type nodeConfig struct {
+	Name           string `toml:"name"`
+	PublicKeyPath  string `toml:"public-key-path"`
+	NodeID         string `toml:"node-id"`
+	ReplyKeyPath   string `toml:"reply-key-path"`
+	DecryptKeyPath string `toml:"decrypt-key-path"`
+}
+
+// duration is written as "1s" or "500ms".
+type duration time.Duration
+
+// UnmarshalText reads the form of time.ParseDuration.
+func (d *duration) UnmarshalText(text []byte) error {
+	v, err := time.ParseDuration(string(text))
+	if err != nil {
+		return fmt.Errorf("%q is no duration such as \"1s\" or \"500ms\"", text)
+	}
+	*d = duration(v)
+	return nil
+}
+
+// defaults are what holds where the file says nothing.
+func defaults() config {
+	var c config
+	c.Listen, c.AdminListen = "127.0.0.1:9090", "127.0.0.1:9091"
+	c.AdminTokenPath, c.DBPath = "admin.token", "callback.db"
+	c.ActionStyle = string(wire.StyleTitle)
+	c.BodyLimit, c.RateLimit = callback.DefaultBodyLimit, callback.DefaultRateLimit
+	c.AuditLog.Origin = "countersign/callback"
+	c.Policy.Timeout = duration(policy.DefaultTimeout)
+	c.Log.Level, c.Log.Format = "info", "text"
+	return c
+}
+
+// loadConfig reads and checks a configuration; all problems are told at once. Key files are read by nodes.
+func loadConfig(path string) (*config, error) {
+	c := defaults()
+	if err := conffile.Load(path, &c); err != nil {
+		return nil, refused(err)
+	}
+	for _, p := range c.paths() {
+		*p = conffile.Relative(path, *p)
+	}
+	if err := c.validate(); err != nil {
+		return nil, refused(fmt.Errorf("configuration %s:\n%w", path, err))
+	}
+	return &c, nil
+}
+
+// paths are the settings that name files.
+func (c *config) paths() []*string {
+	out := []*string{&c.AddressFile, &c.AdminTokenPath, &c.DBPath, &c.AuditLog.KeyPath, &c.Policy.Dir, &c.Policy.DataPath}
+	for i := range c.Node {
+		n := &c.Node[i]
+		out = append(out, &n.PublicKeyPath, &n.ReplyKeyPath, &n.DecryptKeyPath)
+	}
+	return out
+}
+
+func (c *config) validate() error {
+	var problems []error
+	problem := func(format string, args ...any) { problems = append(problems, fmt.Errorf("  "+format, args...)) }
+	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
+		problem("listen is %q: host:port is needed, such as \"127.0.0.1:9090\"", c.Listen)
+	}
+	if err := loopback(c.AdminListen); err != nil {
+		problem("admin-listen: %v", err)
+	}
+	if c.AdminTokenPath == "" || c.DBPath == "" {
+		problem("admin-token-path and db-path must not be empty")
+	}
+	if _, err := wire.ParseActionStyle(c.ActionStyle); err != nil {
+		problem("%v", err)
+	}
+	if c.BodyLimit < 1 || c.BodyLimit > callback.MaxBodyLimit {
+		problem("body-limit is %d: 1 to %d bytes are possible", c.BodyLimit, callback.MaxBodyLimit)
+	}
+	if math.IsNaN(c.RateLimit) || math.IsInf(c.RateLimit, 0) || c.RateLimit < 0 {
+		problem("rate-limit is %v: a number of requests a second is needed, or 0 for no limit", c.RateLimit)
+	}
+	if c.Policy.Timeout <= 0 {
+		problem("policy.timeout is %v: it has to be positive", time.Duration(c.Policy.Timeout))
+	}
+	if _, err := logLevel(c.Log.Level); err != nil {
+		problem("log.level: %v", err)
+	}
+	if c.Log.Format != "text" && c.Log.Format != "json" {
+		problem("log.format is %q: \"text\" or \"json\" is needed", c.Log.Format)
+	}
+	for i, n := range c.Node {
+		if (n.PublicKeyPath == "") == (n.NodeID == "") {
+			problem("node number %d (%s) needs either public-key-path or node-id", i+1, n.Name)
+		}
+		if n.Name == "" || n.ReplyKeyPath == "" {
+			problem("node number %d (%s) needs a name and a reply-key-path", i+1, n.Name)
+		}
+	}
+	return errors.Join(problems...)
+}
+
+// loopback refuses to serve the admin API anywhere else: its token would cross the network in the clear.
+func loopback(address string) error {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return fmt.Errorf("%q is not host:port", address)
+	}
+	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		return fmt.Errorf("%q is not a loopback address: the admin API is served on this host only, reach it through an SSH tunnel", address)
+	}
+	return nil
+}
+
+func logLevel(text string) (slog.Level, error) {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(text)); err != nil {
+		return 0, fmt.Errorf("%q is not \"debug\", \"info\", \"warn\" or \"error\"", text)
+	}
+	return level, nil
+}
+
+// nodes reads the nodes' keys and checks them against each other.
+func (c *config) nodes() ([]callback.Node, error) {
+	var problems []error
+	nodes := make([]callback.Node, 0, len(c.Node))
+	for _, n := range c.Node {
+		loaded, err := n.load()
+		if err != nil {
+			problems = append(problems, fmt.Errorf("node %s: %w", n.Name, err))
+			continue
+		}
+		nodes = append(nodes, loaded)
+	}
+	if err := errors.Join(problems...); err != nil {
+		return nil, refused(err)
+	}
+	return nodes, refused(callback.CheckNodes(nodes))
+}
+
+func (n *nodeConfig) load() (callback.Node, error) {
+	out := callback.Node{Name: n.Name}
+	var err error
+	if n.NodeID != "" {
+		out.PublicKey, err = wire.NodeID(n.NodeID).PublicKey()
+	} else {
+		out.PublicKey, err = wire.LoadPublicKey(n.PublicKeyPath)
+	}
+	if err != nil {
+		return out, err
+	}
+	if out.ReplyKey, err = loadPrivateKey(n.ReplyKeyPath); err != nil {
+		return out, err
+	}
+	if n.DecryptKeyPath != "" {
+		out.DecryptKey, err = loadPrivateKey(n.DecryptKeyPath)
+	}
+	return out, err
+}
+
+// loadPrivateKey reads a private key from a file that nobody else may read.
+func loadPrivateKey(path string) (*ecdsa.PrivateKey, error) {
+	if err := private(path); err != nil {
+		return nil, err
+	}
+	return wire.LoadPrivateKey(path)
+}
+
+// private refuses a file that others may read.
+func private(path string) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	if info.Mode().Perm()&0o077 != 0 {
+		return fmt.Errorf("%s can be read by others (mode %04o): chmod 600 it", path, info.Mode().Perm())
+	}
+	return nil
+}
+
+// policyFiles is where a policy is read from.
+type policyFiles struct {
+	dir      string // "": the policy that is shipped in the program
+	dataPath string // "": data.json in the same place
+}
+
+func (f policyFiles) read() (*policy.Source, error) {
+	var modules fs.FS = rego.FS()
+	if f.dir != "" {
+		modules = os.DirFS(f.dir)
+	}
+	return policy.Load(modules, f.dataPath)
+}
+
+func (c *config) policyFiles() policyFiles { return policyFiles{c.Policy.Dir, c.Policy.DataPath} }
+
+// logKey is the configured key of the audit log, made where there is none yet; nil where the ledger keeps one itself.
+func (c *config) logKey() (*auditlog.Key, error) {
+	if c.AuditLog.KeyPath == "" {
+		return nil, nil
+	}
+	return auditlog.OpenKey(c.AuditLog.KeyPath, c.AuditLog.Origin)
+}

@@ -1,0 +1,121 @@
+// Command callback is Countersign's risk-control server, and the tools around it: keys, policies, approvals, the log.
+// `callback serve` runs the server; see `callback --help`.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+// version is set by the build (-ldflags "-X main.version=…").
+var version = "dev"
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr})
+	stop()
+	os.Exit(code)
+}
+
+// streams are the standard streams of a process.
+type streams struct {
+	in       io.Reader
+	out, err io.Writer
+}
+
+// Exit codes that scripts can use; `callback --help` lists them.
+const (
+	exitOK         = 0
+	exitFailed     = 1
+	exitRefused    = 2
+	exitAway       = 3
+	exitUnexpected = 4
+)
+
+func run(ctx context.Context, args []string, io streams) int {
+	root := &cobra.Command{
+		Use:   "callback",
+		Short: "The risk-control server of Countersign: no key share signs until its policy countersigns",
+		Long: `callback answers MPC nodes with Approve, Reject or Wait, by the policy that the security team wrote.
+"serve" runs the server. The other commands make keys, check policies, approve what waits, and read the log.
+
+Exit codes: 0 done; 1 it could not be done, the message says why; 2 it was refused: a configuration, policy, proof or log that
+does not pass, or a server that says no; 3 no server answers; 4 "policy eval --expect" saw another decision.`,
+		Example: `  callback keys generate reply-a --out keys
+  callback check-config --config callback.toml
+  callback serve --config callback.toml
+  callback approvals --config callback.toml`,
+		SilenceUsage: true, SilenceErrors: true, CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
+	}
+	o := &options{streams: io}
+	root.PersistentFlags().StringVarP(&o.config, "config", "c", "callback.toml", "configuration file")
+	root.AddCommand(o.serve(), o.checkConfig(), o.keys(), o.approvals(), o.approve(), o.policy(), o.decisions(), o.log(), o.version())
+	root.SetArgs(args)
+	root.SetIn(io.in)
+	root.SetOut(io.out)
+	root.SetErr(io.err)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitOK
+	}
+	fmt.Fprintf(io.err, "callback: %v\n", err)
+	var coded *codedError
+	if errors.As(err, &coded) {
+		return coded.code
+	}
+	return exitFailed
+}
+
+// codedError carries the exit code of an error.
+type codedError struct {
+	code int
+	err  error
+}
+
+func (e *codedError) Error() string { return e.err.Error() }
+func (e *codedError) Unwrap() error { return e.err }
+
+func refused(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &codedError{exitRefused, err}
+}
+
+// options are what all commands share.
+type options struct {
+	streams
+	config string
+}
+
+// printJSON writes a value as indented JSON.
+func (o *options) printJSON(value any) error {
+	enc := json.NewEncoder(o.out)
+	enc.SetIndent("", "  ")
+	enc.SetEscapeHTML(false)
+	return enc.Encode(value)
+}
+
+func (o *options) version() *cobra.Command {
+	asJSON := false
+	cmd := &cobra.Command{
+		Use: "version", Short: "Print the version", Args: cobra.NoArgs, Example: "  callback version --json",
+		RunE: func(*cobra.Command, []string) error {
+			if asJSON {
+				return o.printJSON(map[string]string{"version": version})
+			}
+			fmt.Fprintf(o.out, "callback %s\n", version)
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}

@@ -1,0 +1,285 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/countersign-mpc/countersign/bolt/ledgerstore"
+	"github.com/countersign-mpc/countersign/callback"
+	"github.com/countersign-mpc/countersign/ledger"
+	"github.com/countersign-mpc/countersign/policy"
+	"github.com/countersign-mpc/countersign/wire"
+)
+
+const stopTimeout = 15 * time.Second
+
+func (o *options) serve() *cobra.Command {
+	return &cobra.Command{
+		Use: "serve", Short: "Run the callback server in the foreground",
+		Long: `Run the callback server until it gets SIGINT or SIGTERM; what it is answering then it answers to the end.
+
+SIGHUP reads the policy anew. A policy that does not compile or pass the lint and its own tests keeps the server from starting;
+at a reload the one before stays.`,
+		Example: "  callback serve --config /etc/countersign/callback.toml",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := loadConfig(o.config)
+			if err != nil {
+				return err
+			}
+			return o.runServer(cmd.Context(), c)
+		},
+	}
+}
+
+// runServer is the whole life of a server.
+func (o *options) runServer(ctx context.Context, c *config) (err error) {
+	log := o.logger(c)
+	books, err := openBooks(ctx, c)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, books.close()) }()
+	server, err := newServer(ctx, c, books.ledger, log)
+	if err != nil {
+		return err
+	}
+	l, err := listen(c, server)
+	if err != nil {
+		return err
+	}
+	defer reloadOnHangup(ctx, server)()
+	if len(c.Node) == 0 {
+		log.Warn("no [[node]] is configured: every request is refused")
+	}
+	log.Info("callback server started", "version", version, "callback", l.addresses.Callback, "admin", l.addresses.Admin, "nodes", len(c.Node))
+	fmt.Fprintf(o.out, "callback %s: serving nodes on %s, admin on %s\n", version, l.addresses.Callback, l.addresses.Admin)
+	return l.run(ctx)
+}
+
+// books are the ledger and the file it is kept in.
+type books struct {
+	store  *ledgerstore.Store
+	ledger *ledger.Ledger
+}
+
+func openBooks(ctx context.Context, c *config) (*books, error) {
+	key, err := c.logKey()
+	if err != nil {
+		return nil, err
+	}
+	store, err := ledgerstore.Open(ledgerstore.Config{Path: c.DBPath})
+	if err != nil {
+		return nil, err
+	}
+	l, err := ledger.New(ctx, ledger.Config{Store: store, Origin: c.AuditLog.Origin, LogKey: key})
+	if err != nil {
+		return nil, errors.Join(err, store.Close())
+	}
+	return &books{store, l}, nil
+}
+
+// close signs the log as it is, and closes the file.
+func (b *books) close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
+	defer cancel()
+	_, err := b.ledger.Checkpoint(ctx)
+	return errors.Join(err, b.store.Close())
+}
+
+func newServer(ctx context.Context, c *config, l *ledger.Ledger, log *slog.Logger) (*callback.Server, error) {
+	nodes, err := c.nodes()
+	if err != nil {
+		return nil, err
+	}
+	token, err := openToken(c.AdminTokenPath)
+	if err != nil {
+		return nil, err
+	}
+	live, err := policy.NewLive(ctx, policy.LiveConfig{
+		Read: c.policyFiles().read, Engine: policy.Config{Timeout: time.Duration(c.Policy.Timeout)},
+	})
+	if err != nil {
+		return nil, refused(err)
+	}
+	log.Info("policy loaded", "revision", live.Engine().Revision())
+	rate := c.RateLimit
+	if rate == 0 {
+		rate = -1 // no limit
+	}
+	return callback.New(callback.Config{
+		Ledger: l, Policy: live, Nodes: nodes, AdminToken: token, ActionStyle: wire.ActionStyle(c.ActionStyle),
+		BodyLimit: c.BodyLimit, RateLimit: rate, Log: log, Version: version,
+	})
+}
+
+// reloadOnHangup reloads the policy at each SIGHUP until the function that it returns is called.
+func reloadOnHangup(ctx context.Context, server *callback.Server) (stop func()) {
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	done := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for {
+			select {
+			case <-done:
+				return
+			case <-hangups:
+				_, _ = server.ReloadPolicy(ctx) // it logs what came of it
+			}
+		}
+	})
+	return func() {
+		signal.Stop(hangups)
+		close(done)
+		wg.Wait()
+	}
+}
+
+// addresses is what address-file holds: where the server really listens.
+type addresses struct {
+	Callback string `json:"callback"`
+	Admin    string `json:"admin"`
+}
+
+// listeners are the two sides of a server.
+type listeners struct {
+	addresses addresses
+	parts     []part
+}
+
+type part struct {
+	listener net.Listener
+	http     *http.Server
+}
+
+func listen(c *config, server *callback.Server) (*listeners, error) {
+	nodes, err := net.Listen("tcp", c.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("listen: %w: is another server running there?", err)
+	}
+	admin, err := net.Listen("tcp", c.AdminListen)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("admin-listen: %w: is another server running there?", err), nodes.Close())
+	}
+	l := &listeners{addresses: addresses{nodes.Addr().String(), admin.Addr().String()}}
+	l.parts = []part{{nodes, bounded(server.Handler())}, {admin, bounded(server.Admin())}}
+	if c.AddressFile == "" {
+		return l, nil
+	}
+	data, err := json.Marshal(l.addresses)
+	if err == nil {
+		err = replaceFile(c.AddressFile, append(data, '\n'))
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("address-file: %w", err), nodes.Close(), admin.Close())
+	}
+	return l, nil
+}
+
+func bounded(h http.Handler) *http.Server {
+	return &http.Server{
+		Handler: h, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 15 * time.Second, WriteTimeout: time.Minute,
+		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 16 << 10,
+	}
+}
+
+// run serves until ctx ends, then answers what has begun and stops.
+func (l *listeners) run(ctx context.Context) error {
+	failed := make(chan error, len(l.parts))
+	var wg sync.WaitGroup
+	for _, p := range l.parts {
+		wg.Go(func() {
+			if err := p.http.Serve(p.listener); !errors.Is(err, http.ErrServerClosed) {
+				failed <- err
+			}
+		})
+	}
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-failed:
+	}
+	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+	defer cancel()
+	for _, p := range l.parts {
+		err = errors.Join(err, p.http.Shutdown(stopping))
+	}
+	wg.Wait()
+	return err
+}
+
+// replaceFile writes a file so that a reader sees the old or the new content, never half.
+func replaceFile(path string, data []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	if err = errors.Join(err, f.Close()); err != nil {
+		return errors.Join(err, os.Remove(f.Name()))
+	}
+	return os.Rename(f.Name(), path)
+}
+
+// logger writes structured lines to standard error.
+func (o *options) logger(c *config) *slog.Logger {
+	level, err := logLevel(c.Log.Level)
+	if err != nil {
+		level = slog.LevelInfo // validate has refused it already
+	}
+	opts := &slog.HandlerOptions{Level: level}
+	if c.Log.Format == "json" {
+		return slog.New(slog.NewJSONHandler(o.err, opts))
+	}
+	return slog.New(slog.NewTextHandler(o.err, opts))
+}
+
+func (o *options) checkConfig() *cobra.Command {
+	asJSON := false
+	cmd := &cobra.Command{
+		Use: "check-config", Short: "Check the configuration, the keys and the policy, and say everything that is wrong",
+		Long: `Check the configuration file, every key that it names, that no two nodes share a reply key, and that the policy compiles and
+passes its lint and its own tests. Nothing is made or changed; the server may be running.`,
+		Example: "  callback check-config --config callback.toml\n  callback check-config --json",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := loadConfig(o.config)
+			if err != nil {
+				return err
+			}
+			nodes, nodeErr := c.nodes()
+			engine, policyErr := buildEngine(cmd.Context(), c.policyFiles())
+			if err := errors.Join(nodeErr, policyErr); err != nil {
+				return refused(err)
+			}
+			if asJSON {
+				names := []string{}
+				for _, n := range nodes {
+					names = append(names, n.Name)
+				}
+				return o.printJSON(map[string]any{"config": o.config, "nodes": names, "revision": engine.Revision()})
+			}
+			fmt.Fprintf(o.out, "%s: ok, %d nodes, policy %s\n", o.config, len(nodes), engine.Revision())
+			if len(nodes) == 0 {
+				fmt.Fprintln(o.out, "warning: no [[node]] is configured: every request would be refused")
+			}
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}

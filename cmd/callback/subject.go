@@ -1,0 +1,206 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+	"unicode"
+
+	"golang.org/x/term"
+
+	"github.com/countersign-mpc/countersign/callback"
+	"github.com/countersign-mpc/countersign/derive"
+	"github.com/countersign-mpc/countersign/evidence"
+	"github.com/countersign-mpc/countersign/ledger"
+	"github.com/countersign-mpc/countersign/policy"
+	"github.com/countersign-mpc/countersign/wire"
+)
+
+// subject is what an approval is about, checked against what would be signed.
+type subject struct {
+	view    *callback.ApprovalView
+	input   policy.Input
+	parsed  *wire.Parsed // the request, made again of the input as far as it is hashed
+	payload evidence.Payload
+}
+
+var errNotAsShown = errors.New("what the server shows is not what the approval would be given for: nothing was signed; tell the security team")
+
+// readSubject reads the request behind an approval and computes anew what the signature would stand for: the intent hash
+// and the digest, of the request that is shown.
+func readSubject(view *callback.ApprovalView) (*subject, error) {
+	s := &subject{view: view}
+	if err := json.Unmarshal(view.Request, &s.input); err != nil {
+		return nil, fmt.Errorf("read the request behind the approval: %w", err)
+	}
+	var err error
+	if s.parsed, err = parseInput(&s.input); err != nil {
+		return nil, refused(fmt.Errorf("%w (%v)", errNotAsShown, err))
+	}
+	intent, err := callback.IntentHash(s.parsed)
+	if err != nil {
+		return nil, refused(fmt.Errorf("%w (%v)", errNotAsShown, err))
+	}
+	if s.payload, err = callback.SigningPayload(s.parsed); err != nil {
+		return nil, refused(fmt.Errorf("%w (%v)", errNotAsShown, err))
+	}
+	if intent != view.IntentHash || len(view.Digests) != 1 || !bytes.Equal(view.Digests[0], s.payload.Digest) {
+		return nil, refused(fmt.Errorf("%w (the intent hash or the digest differs)", errNotAsShown))
+	}
+	if s.requester() != view.Requester {
+		return nil, refused(fmt.Errorf("%w (the requester differs)", errNotAsShown))
+	}
+	return s, nil
+}
+
+// parseInput makes the request again that the input was made of, as far as it is hashed.
+func parseInput(in *policy.Input) (*wire.Parsed, error) {
+	r := &in.Request
+	check := &wire.Check{CallbackID: r.CallbackID, RequestType: r.RequestType, RequestDetail: wire.RequestDetail{
+		Cryptography: r.Cryptography, SignType: r.SignType, PublicKey: r.PublicKey, Path: r.Path, Message: r.Message,
+	}}
+	if len(in.TxInfo) > 0 && !bytes.Equal(in.TxInfo, []byte("null")) {
+		check.RequestDetail.TxInfo = in.TxInfo
+	}
+	body, err := check.Marshal()
+	if err != nil {
+		return nil, err
+	}
+	return wire.ParseCheck(wire.PathCheck, body)
+}
+
+// requester is who asked, as it is hashed.
+func (s *subject) requester() string {
+	if s.parsed.TxInfo == nil || s.parsed.TxInfo.Requester == nil {
+		return ""
+	}
+	return s.parsed.TxInfo.Requester.KeyID
+}
+
+// printer writes named lines, each printable: a requester chose much of what stands in them.
+type printer struct{ w io.Writer }
+
+func (p printer) line(name, text string) {
+	if text != "" {
+		fmt.Fprintf(p.w, "%-14s %s\n", name, printable(text))
+	}
+}
+
+// print shows what an approver decides about. The lines of the request are those that the vote stands for; what only the
+// server says, its evidence and its reasons, is marked as such.
+func (s *subject) print(w io.Writer) {
+	v, r, p := s.view, &s.parsed.Check, printer{w}
+	d := &r.RequestDetail
+	p.line("approval", fmt.Sprintf("%s (%s)", v.ID, v.State))
+	p.line("asked by", s.requester())
+	p.line("request", fmt.Sprintf("%s, sign_type %s, key %s, path %s", r.RequestType, d.SignType, d.PublicKey, d.Path))
+	if t := s.parsed.TxInfo; t != nil && d.SignType == wire.SignTypeTransaction {
+		p.claim(t)
+		p.signed(t.RawTx)
+	} else {
+		p.line("message", d.Message)
+	}
+	if s.payload.Computed {
+		p.line("digest", hex.EncodeToString(s.payload.Digest)+" (computed here)")
+	} else {
+		p.line("digest", hex.EncodeToString(s.payload.Digest)+" (as asked: nothing ties it to the claim)")
+	}
+	p.line("intent", v.IntentHash.String()+" (computed here)")
+	p.line("server says", fmt.Sprintf("evidence %s %s", s.input.Evidence.Status, s.input.Evidence.Reason))
+	for _, reason := range v.Reasons {
+		if reason.Severity == wire.Wait {
+			p.line("server says", reason.Rule+": "+reason.Message)
+		}
+	}
+	p.line("needs", fmt.Sprintf("%d approvals of group %s until %s", v.Requirement.Threshold, v.Requirement.Group, v.Expires.UTC().Format(time.RFC3339)))
+	for _, vote := range v.Votes {
+		p.line("vote", fmt.Sprintf("%s by %s at %s", vote.Decision, vote.Approver, vote.Time.UTC().Format(time.RFC3339)))
+	}
+	p.line("to be signed", ledger.Hex(ledger.ApprovalSigningBytes(v.Approval, ledger.VoteApprove)).String())
+}
+
+// claim shows what tx_info says.
+func (p printer) claim(t *wire.TxInfo) {
+	p.line("claim: chain", t.ChainSymbol)
+	p.line("claim: from", t.From)
+	p.line("claim: to", t.To)
+	p.line("claim: amount", strings.TrimSpace(t.Amount+" "+t.AssetID))
+	p.line("claim: fee", t.Fee)
+	p.line("claim: payment", t.RequestID)
+	p.line("claim: vault", t.VaultID)
+	p.line("claim: wallet", t.WalletID)
+	p.line("claim: note", strings.TrimSpace(t.Note+" "+t.Remark))
+	if t.ExtraData != nil {
+		for _, out := range t.ExtraData.VoutList {
+			p.line("claim: output", out.Amount+" to "+out.Address)
+		}
+	}
+}
+
+// signed shows what the transaction itself says, decoded here.
+func (p printer) signed(rawTx string) {
+	if rawTx == "" {
+		p.line("signed", "no rawTx came with the request: only the claim is there to see")
+		return
+	}
+	payload, err := evidence.ParseRawTx(rawTx)
+	var tx *evidence.EVM
+	if err == nil {
+		tx, err = evidence.EVMTransaction(payload)
+	}
+	if err != nil {
+		p.line("signed", "rawTx cannot be read here: "+err.Error())
+		return
+	}
+	to := "none: it creates a contract"
+	if tx.To != nil {
+		to = derive.FormatEVMAddress(*tx.To)
+	}
+	chain := "none: it is valid on every chain"
+	if tx.ChainID != nil {
+		chain = tx.ChainID.String()
+	}
+	p.line("signed", fmt.Sprintf("chain id %s, nonce %d, to %s, value %s wei, gas at most %s wei", chain, tx.Nonce, to, tx.Value, tx.MaxFee))
+	if len(tx.Data) == 0 {
+		return
+	}
+	if call, err := evidence.DecodeCall(tx.Data); err == nil {
+		p.line("signed: call", fmt.Sprintf("%s: %s units to %s", call.Method, call.Amount, derive.FormatEVMAddress(call.To)))
+	} else {
+		p.line("signed: call", fmt.Sprintf("%d bytes of calldata: %v", len(tx.Data), err))
+	}
+}
+
+// printable keeps text from the network from moving a terminal's cursor.
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return '?'
+		}
+		return r
+	}, text)
+}
+
+// confirm asks before a vote is signed, if there is a terminal to ask on.
+func (o *options) confirm(decision ledger.VoteKind, approver string, yes bool) error {
+	if yes {
+		return nil
+	}
+	f, ok := o.in.(*os.File)
+	if !ok || !term.IsTerminal(int(f.Fd())) {
+		return nil
+	}
+	fmt.Fprintf(o.err, "%s this as %s? Type yes: ", decision, approver)
+	answer, err := bufio.NewReader(f).ReadString('\n')
+	if err != nil || strings.TrimSpace(answer) != "yes" {
+		return refused(errors.New("nothing was signed"))
+	}
+	return nil
+}
