@@ -25,8 +25,11 @@ func (s *Store) Update(ctx context.Context, f func(coordinator.Tx) error) error 
 			t.rollback()
 		}
 	}()
-	if err := f(t); err != nil || t.fault != nil {
-		return errors.Join(t.fault, err)
+	if err := f(t); err != nil {
+		return err
+	}
+	if t.fault != nil {
+		return t.fault
 	}
 	if !t.wrote {
 		return nil
@@ -47,10 +50,10 @@ func (s *Store) View(ctx context.Context, f func(coordinator.Tx) error) error {
 		return err
 	}
 	defer t.rollback()
-	if err := f(t); err != nil || t.fault != nil {
-		return errors.Join(t.fault, err)
+	if err := f(t); err != nil {
+		return err
 	}
-	return nil
+	return t.fault
 }
 
 func (s *Store) begin(ctx context.Context, writable bool) (*tx, error) {

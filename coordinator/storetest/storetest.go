@@ -143,7 +143,7 @@ func rollback(t *testing.T, s coordinator.Store) {
 		}
 		return mine
 	})
-	if !errors.Is(err, mine) {
+	if err != mine {
 		t.Errorf("the function's error came back as %v", err)
 	}
 	want(t, s, "a", "1")

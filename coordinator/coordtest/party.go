@@ -1,0 +1,162 @@
+// Package coordtest has what tests of the coordinator need: a clock that is stepped, parties that say what nodes say, a key
+// that signs as a finished protocol would, and a world of them around a coordinator. It is for tests only.
+package coordtest
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/sha256"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/decred/dcrd/dcrec/secp256k1/v4"
+	secpecdsa "github.com/decred/dcrd/dcrec/secp256k1/v4/ecdsa"
+
+	linkv1 "github.com/countersign-mpc/countersign/api/link/v1"
+	"github.com/countersign-mpc/countersign/derive"
+	"github.com/countersign-mpc/countersign/manifest"
+	"github.com/countersign-mpc/countersign/wire"
+)
+
+// Clock stands still until it is stepped.
+type Clock struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+// NewClock makes a clock that shows an hour of 2026.
+func NewClock() *Clock { return &Clock{now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)} }
+
+// Now is the time it shows.
+func (c *Clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+// Step moves it on.
+func (c *Clock) Step(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(d)
+}
+
+// Party is a node's identity, and makes the frames that a node sends.
+type Party struct {
+	Name     string
+	Key      *ecdsa.PrivateKey
+	ID       wire.NodeID
+	Instance string
+}
+
+// NewParty makes one with a fresh identity.
+func NewParty(t testing.TB, name string) *Party {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &Party{Name: name, Key: key, ID: wire.NodeIDOf(&key.PublicKey), Instance: name + "-1"}
+}
+
+// Answer is what the party says of an offer.
+func Answer(session string, state linkv1.Answer_State, reason string) *linkv1.Frame {
+	return &linkv1.Frame{Body: &linkv1.Frame_Answer{Answer: &linkv1.Answer{SessionId: session, State: state, Reason: reason,
+		Guarded: true, CallbackId: "cb"}}}
+}
+
+// Join takes a place in a session.
+func Join(session, token string) *linkv1.Frame {
+	return &linkv1.Frame{Body: &linkv1.Frame_Join{Join: &linkv1.Join{SessionId: session, JoinToken: token}}}
+}
+
+// Contribution is the party's part of a binding; tag makes it another one.
+func (p *Party) Contribution(t testing.TB, session string, index byte, manifestText, tag string) *linkv1.Frame {
+	t.Helper()
+	c := manifest.Contribution{SessionID: session, Index: index, ManifestHash: sha256.Sum256([]byte(manifestText)),
+		Random: sha256.Sum256([]byte(p.Name + tag + "random")), Ephemeral: sha256.Sum256([]byte(p.Name + tag + "ephemeral"))}
+	if err := c.Sign(p.Key); err != nil {
+		t.Fatal(err)
+	}
+	return &linkv1.Frame{Body: &linkv1.Frame_Contribution{Contribution: &linkv1.Contribution{SessionId: session, Index: uint32(index),
+		ManifestHash: c.ManifestHash[:], Random: c.Random[:], Ephemeral: c.Ephemeral[:], Signature: c.Signature}}}
+}
+
+// Envelope is one sealed message.
+func Envelope(session string, from, to byte, seq uint64, sealed string) *linkv1.Frame {
+	return &linkv1.Frame{Body: &linkv1.Frame_Envelope{Envelope: &linkv1.Envelope{SessionId: session, From: uint32(from), To: uint32(to),
+		Seq: seq, Round: uint32(seq) + 1, Sealed: []byte(sealed)}}}
+}
+
+// Report signs a report; SessionID is set.
+func (p *Party) Report(t testing.TB, session string, r manifest.Report) *linkv1.Frame {
+	t.Helper()
+	r.SessionID = session
+	if err := r.Sign(p.Key); err != nil {
+		t.Fatal(err)
+	}
+	return &linkv1.Frame{Body: &linkv1.Frame_Report{Report: &linkv1.Report{SessionId: session, Completed: r.Completed, Reason: r.Reason,
+		Culprit: uint32(r.Culprit), PublicKey: r.PublicKey, ChainCode: r.ChainCode, Digest: r.Digest, Result: r.Result,
+		RecoveryId: uint32(r.RecoveryID), DerivedKey: r.DerivedKey, ReportSignature: r.Signature}}}
+}
+
+// Confirmation is the party's word about its share of a key; text stands for the statement.
+func (p *Party) Confirmation(t testing.TB, key string, index byte, text string, active bool) *linkv1.Frame {
+	t.Helper()
+	c := manifest.Confirmation{KeyID: key, Epoch: 1, Index: index, StatementHash: sha256.Sum256([]byte(text)), Active: active}
+	if err := c.Sign(p.Key); err != nil {
+		t.Fatal(err)
+	}
+	return &linkv1.Frame{Body: &linkv1.Frame_Confirmation{Confirmation: &linkv1.Confirmation{KeyId: key, Epoch: 1, Index: uint32(index),
+		StatementHash: c.StatementHash[:], Active: active, Signature: c.Signature}}}
+}
+
+// Wallet is a whole key, as a threshold key stands for one.
+type Wallet struct {
+	root      *secp256k1.PrivateKey
+	PublicKey []byte
+	ChainCode []byte
+}
+
+// NewWallet makes the key of a seed.
+func NewWallet(seed string) *Wallet {
+	secret, chain := sha256.Sum256([]byte(seed)), sha256.Sum256([]byte(seed+"chain"))
+	root := secp256k1.PrivKeyFromBytes(secret[:])
+	return &Wallet{root: root, PublicKey: root.PubKey().SerializeCompressed(), ChainCode: chain[:]}
+}
+
+// Made is the report of the keygen that made the key.
+func (w *Wallet) Made() manifest.Report {
+	return manifest.Report{Completed: true, PublicKey: w.PublicKey, ChainCode: w.ChainCode}
+}
+
+// Signed is the report of a signature of a digest under the key at a path.
+func (w *Wallet) Signed(t testing.TB, path string, digest []byte) manifest.Report {
+	t.Helper()
+	levels, err := derive.ParsePath(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := derive.Secp256k1Child(w.PublicKey, w.ChainCode, levels)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var tweak secp256k1.ModNScalar
+	tweak.SetByteSlice(d.Tweak[:])
+	child := secp256k1.NewPrivateKey(tweak.Add(&w.root.Key))
+	compact := secpecdsa.SignCompact(child, digest, true)
+	return manifest.Report{Completed: true, PublicKey: w.PublicKey, Digest: digest, Result: compact[1:],
+		RecoveryID: compact[0] - 27 - 4, DerivedKey: d.PublicKey[:]}
+}
+
+// Digest is some 32 bytes.
+func Digest(text string) []byte {
+	sum := sha256.Sum256([]byte(text))
+	return sum[:]
+}
+
+// Hex is a digest as terms carry it.
+func Hex(b []byte) string { return fmt.Sprintf("%x", b) }
