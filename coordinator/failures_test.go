@@ -102,6 +102,7 @@ func TestFailures(t *testing.T) {
 		}, coordinator.CauseMessageLost, "a", coordinator.StateFailed, false},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			w, id, m := at(t, c.at)
 			c.fail(t, w, m)
 			st := w.Status(id)
@@ -244,6 +245,7 @@ func TestKeygenReportInvalid(t *testing.T) {
 		"a signature":      func(r *manifest.Report) { r.Result = make([]byte, 64) },
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			w := coordtest.NewWorld(t, 2, coordinator.Limits{})
 			id := w.Submit(w.KeygenOrder(2, "")).Request.SinoID
 			m := w.Members(w.Run(id))
@@ -277,6 +279,7 @@ func TestConfirmations(t *testing.T) {
 		"nobody has said a thing": {nil, coordinator.KeyPending},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			w := coordtest.NewWorld(t, 2, coordinator.Limits{})
 			id := w.Submit(w.KeygenOrder(2, "")).Request.SinoID
 			for _, m := range w.Members(w.Run(id)) {

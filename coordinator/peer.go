@@ -61,12 +61,13 @@ type Peer struct {
 	name     string
 	link     Link
 	subjects []Subject
-	told     map[string]*told // by session or key id; for the goroutine of Frames
+	told     map[string]told // by session or key id; for the goroutine of Frames
 }
 
 // told is what this connection has carried about one subject.
 type told struct {
 	offer, begin  bool
+	over          bool           // nothing more will be said of it
 	confirmations []Confirmation // index and active only
 }
 
@@ -74,7 +75,7 @@ type told struct {
 // CodeNotBound. An older connection of the node is replaced. A new instance means that the sessions in which the node had
 // joined are lost: they fail.
 func (c *Coordinator) Attach(ctx context.Context, g Greeting, link Link) (*Peer, error) {
-	p := &Peer{c: c, node: g.Node, link: link, told: make(map[string]*told)}
+	p := &Peer{c: c, node: g.Node, link: link, told: make(map[string]told)}
 	err := c.update(ctx, func(s *step) error {
 		node, err := get[Node](s, TableNodes, string(g.Node))
 		if err != nil {
@@ -199,30 +200,35 @@ func (s *step) restarted(node wire.NodeID, subjects []Subject) error {
 // Frames gives what the node is to be told about a subject as things stand, without what this connection has carried
 // already.
 func (p *Peer) Frames(ctx context.Context, sub Subject) (out []Delivery, err error) {
+	var t told
+	id := sub.Session + sub.Key
 	err = p.c.view(ctx, func(s *step) (err error) {
+		t = p.told[id]
 		if sub.Key != "" {
-			out, err = p.keyFrames(s, sub.Key)
+			out, err = p.keyFrames(s, sub.Key, &t)
 		} else {
-			out, err = p.sessionFrames(s, sub)
+			out, err = p.sessionFrames(s, sub, &t)
 		}
 		return err
 	})
-	return out, err
-}
-
-func (p *Peer) toldOf(id string) *told {
-	if p.told[id] == nil {
-		p.told[id] = new(told)
+	if err != nil {
+		return nil, err
 	}
-	return p.told[id]
+	if t.over {
+		delete(p.told, id)
+	} else {
+		p.told[id] = t
+	}
+	return out, nil
 }
 
-func (p *Peer) sessionFrames(s *step, sub Subject) ([]Delivery, error) {
+func (p *Peer) sessionFrames(s *step, sub Subject, t *told) ([]Delivery, error) {
 	r, err := s.find(sub.Session)
 	if err != nil {
 		return nil, err
 	}
 	if r == nil {
+		t.over = true
 		end := &linkv1.End{SessionId: sub.Session, State: string(StateFailed), Reason: "the coordinator knows no such session"}
 		return []Delivery{{Frame: &linkv1.Frame{Body: &linkv1.Frame_End{End: end}}}}, nil
 	}
@@ -230,10 +236,9 @@ func (p *Peer) sessionFrames(s *step, sub Subject) ([]Delivery, error) {
 	if m == nil {
 		return nil, nil
 	}
-	t := p.toldOf(sub.Session)
 	if r.sess.State.Final() {
+		t.over = true
 		knows := (t.offer || m.Approval != "") && m.Report == nil // one that reported has no need
-		delete(p.told, sub.Session)
 		if !knows && !sub.Again {
 			return nil, nil
 		}
@@ -256,12 +261,11 @@ func (p *Peer) sessionFrames(s *step, sub Subject) ([]Delivery, error) {
 	return out, nil
 }
 
-func (p *Peer) keyFrames(s *step, keyID string) ([]Delivery, error) {
+func (p *Peer) keyFrames(s *step, keyID string, t *told) ([]Delivery, error) {
 	key, err := get[Key](s, TableKeys, keyID)
 	if err != nil || key == nil {
 		return nil, err
 	}
-	t := p.toldOf(keyID)
 	var out []Delivery
 	count := 0
 	for _, c := range key.Confirmations {
@@ -273,7 +277,7 @@ func (p *Peer) keyFrames(s *step, keyID string) ([]Delivery, error) {
 		if slices.ContainsFunc(t.confirmations, func(o Confirmation) bool { return o.Index == said.Index && o.Active == said.Active }) {
 			continue
 		}
-		t.confirmations = append(t.confirmations, said)
+		t.confirmations = append(slices.Clone(t.confirmations), said)
 		frame, err := confirmationFrame(c)
 		if err != nil {
 			return nil, err

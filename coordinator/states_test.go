@@ -49,6 +49,7 @@ func TestAnswers(t *testing.T) {
 		"one has it already": {[]said{{0, done}, {1, approved}}, coordinator.StateCreated, coordinator.StateCreated, "", "offer"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			w := coordtest.NewWorld(t, 2, coordinator.Limits{})
 			id := w.Submit(w.KeygenOrder(2, "")).Request.SinoID
 			session := w.Last(id).ID
@@ -217,6 +218,7 @@ func TestFrames(t *testing.T) {
 		"confirmation of no key": {running, func(m []coordtest.Member) *linkv1.Frame { return m[0].Confirmation(t, "", 1, "share", true) }, coordinator.CodeViolation, "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			w, id, m := at(t, c.at)
 			before := w.Status(id)
 			sess := before.Sessions[0]
@@ -286,6 +288,7 @@ func TestExpiry(t *testing.T) {
 		"offered": {offered, "expired: invited invited"}, "begun": {begun, "expired: invited invited"}, "running": {running, "expired: failed failed"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			w, id, _ := at(t, c.at)
 			w.Clock.Step(coordinator.DefaultRequestLife - time.Second)
 			for range 5 { // sessions that begin have their own time, and are followed by others

@@ -27,6 +27,7 @@ type World struct {
 	Parties []*Party
 	Lives   []*Live // by party; nil where it is not connected
 	Wallet  *Wallet
+	Faults  *Faults // nil: the store never fails
 
 	path  string
 	store *coordstore.Store
@@ -35,16 +36,28 @@ type World struct {
 // NewWorld makes a coordinator, binds n nodes as a, b, c, … and connects them.
 func NewWorld(t testing.TB, n int, limits coordinator.Limits) *World {
 	t.Helper()
-	w := &World{T: t, Clock: NewClock(), Limits: limits, Wallet: NewWallet("w"), path: filepath.Join(t.TempDir(), "coordinator.db")}
+	return newWorld(t, n, limits, nil)
+}
+
+// NewFaultyWorld makes a world in which each operation fails at each access of the store once, before it is done.
+func NewFaultyWorld(t testing.TB, n int, limits coordinator.Limits) *World {
+	t.Helper()
+	return newWorld(t, n, limits, new(Faults))
+}
+
+func newWorld(t testing.TB, n int, limits coordinator.Limits, faults *Faults) *World {
+	t.Helper()
+	w := &World{T: t, Clock: NewClock(), Limits: limits, Wallet: NewWallet("w"), Faults: faults, path: filepath.Join(t.TempDir(), "coordinator.db")}
 	w.open()
 	t.Cleanup(func() { _ = w.store.Close() })
 	for i := range n {
 		p := NewParty(t, string(rune('a'+i)))
 		w.Parties = append(w.Parties, p)
 		w.Lives = append(w.Lives, nil)
-		if _, err := w.C.Bind(t.Context(), Account, string(p.ID), p.Name); err != nil {
-			t.Fatal(err)
-		}
+		w.must(func() error {
+			_, err := w.C.Bind(t.Context(), Account, string(p.ID), p.Name)
+			return err
+		})
 		w.Connect(i)
 	}
 	return w
@@ -57,8 +70,37 @@ func (w *World) open() {
 		w.T.Fatal(err)
 	}
 	w.store = store
-	w.C, err = coordinator.New(coordinator.Config{Store: store, Log: slog.New(slog.DiscardHandler), Now: w.Clock.Now, Limits: w.Limits})
+	var kept coordinator.Store = store
+	if w.Faults != nil {
+		w.Faults.Store, kept = store, w.Faults
+	}
+	w.C, err = coordinator.New(coordinator.Config{Store: kept, Log: slog.New(slog.DiscardHandler), Now: w.Clock.Now, Limits: w.Limits})
 	if err != nil {
+		w.T.Fatal(err)
+	}
+}
+
+// try does something, with faults at each access of the store first.
+func (w *World) try(f func() error) error {
+	w.T.Helper()
+	if w.Faults == nil {
+		return f()
+	}
+	for n := 1; ; n++ {
+		w.Faults.arm(n)
+		err := f()
+		if !w.Faults.disarm() {
+			return err
+		}
+		if !errors.Is(err, errFault) {
+			w.T.Fatalf("the store failed at its access %d, and the call said %v", n, err)
+		}
+	}
+}
+
+func (w *World) must(f func() error) {
+	w.T.Helper()
+	if err := w.try(f); err != nil {
 		w.T.Fatal(err)
 	}
 }
@@ -76,12 +118,11 @@ func (w *World) Restart() {
 // Connect connects a party, with its instance.
 func (w *World) Connect(i int) *Live {
 	w.T.Helper()
-	l := &Live{Party: w.Parties[i], t: w.T, mail: true}
-	var err error
-	l.Peer, err = w.C.Attach(w.T.Context(), coordinator.Greeting{Node: l.ID, Instance: l.Instance, Software: "test"}, l)
-	if err != nil {
-		w.T.Fatal(err)
-	}
+	l := &Live{Party: w.Parties[i], w: w, t: w.T, mail: true}
+	w.must(func() (err error) {
+		l.Peer, err = w.C.Attach(w.T.Context(), coordinator.Greeting{Node: l.ID, Instance: l.Instance, Software: "test"}, l)
+		return err
+	})
 	for _, sub := range l.Peer.Subjects() {
 		l.Tell(sub)
 	}
@@ -98,18 +139,17 @@ func (w *World) Disconnect(i int) {
 // Tick runs the coordinator's clockwork.
 func (w *World) Tick() {
 	w.T.Helper()
-	if err := w.C.Tick(w.T.Context()); err != nil {
-		w.T.Fatal(err)
-	}
+	w.must(func() error { return w.C.Tick(w.T.Context()) })
 }
 
 // Submit submits an order that must be taken.
 func (w *World) Submit(o coordinator.Order) coordinator.Status {
 	w.T.Helper()
-	st, _, err := w.C.Submit(w.T.Context(), o)
-	if err != nil {
-		w.T.Fatal(err)
-	}
+	var st coordinator.Status
+	w.must(func() (err error) {
+		st, _, err = w.C.Submit(w.T.Context(), o)
+		return err
+	})
 	return st
 }
 
@@ -220,6 +260,7 @@ func (w *World) Run(id string) coordinator.Session {
 type Live struct {
 	*Party
 	Peer *coordinator.Peer
+	w    *World
 	t    testing.TB
 
 	mu       sync.Mutex // guards the fields below
@@ -268,11 +309,13 @@ func (l *Live) Receive() []*linkv1.Frame {
 	l.subjects, l.mail = nil, false
 	l.mu.Unlock()
 	var out []*linkv1.Frame
-	take := func(ds []coordinator.Delivery, err error) int {
+	take := func(read func() ([]coordinator.Delivery, error)) int {
 		l.t.Helper()
-		if err != nil {
-			l.t.Fatal(err)
-		}
+		var ds []coordinator.Delivery
+		l.w.must(func() (err error) {
+			ds, err = read()
+			return err
+		})
 		for _, d := range ds {
 			out = append(out, d.Frame)
 			if !d.Receipt.Empty() {
@@ -283,9 +326,10 @@ func (l *Live) Receive() []*linkv1.Frame {
 		return len(ds)
 	}
 	for _, sub := range subjects {
-		take(l.Peer.Frames(l.t.Context(), sub))
+		take(func() ([]coordinator.Delivery, error) { return l.Peer.Frames(l.t.Context(), sub) })
 	}
-	for mail && take(l.Peer.Letters(l.t.Context(), l.position, 3)) > 0 {
+	letters := func() ([]coordinator.Delivery, error) { return l.Peer.Letters(l.t.Context(), l.position, 3) }
+	for mail && take(letters) > 0 {
 	}
 	return out
 }
@@ -293,16 +337,19 @@ func (l *Live) Receive() []*linkv1.Frame {
 // Ack acknowledges what was received.
 func (l *Live) Ack() {
 	l.t.Helper()
-	if _, err := l.Peer.Handle(l.t.Context(), nil, l.receipts); err != nil {
-		l.t.Fatal(err)
-	}
+	l.w.must(func() error {
+		_, err := l.Peer.Handle(l.t.Context(), nil, l.receipts)
+		return err
+	})
 	l.receipts = nil
 }
 
 // Send sends frames.
 func (l *Live) Send(frames ...*linkv1.Frame) error {
-	_, err := l.Peer.Handle(l.t.Context(), frames, nil)
-	return err
+	return l.w.try(func() error {
+		_, err := l.Peer.Handle(l.t.Context(), frames, nil)
+		return err
+	})
 }
 
 // Must sends frames that must be taken.
