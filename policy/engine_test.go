@@ -36,7 +36,7 @@ const none = "set()"
 
 // TestFailuresReject makes the policy go wrong in every way that it can: none of them may approve.
 func TestFailuresReject(t *testing.T) {
-	group, _ := newEngine(t, demoData()).Group("treasury")
+	group, _ := demoEngine(t).Group("treasury")
 	requirement := func(change string) string {
 		r := fmt.Sprintf(`{"rule": "own.rule", "group": "treasury", "group_revision": %q, "threshold": 2, "expiry_seconds": 60, `+
 			`"not_requester": false, "rejection_final": false}`, group.Revision)
@@ -139,7 +139,7 @@ func TestTimeoutRejects(t *testing.T) {
 }
 
 func TestCancelledEvaluationRejects(t *testing.T) {
-	e := newEngine(t, demoData())
+	e := demoEngine(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	d, err := e.Evaluate(ctx, transfer(e, "1"))
@@ -151,7 +151,7 @@ func TestCancelledEvaluationRejects(t *testing.T) {
 
 // TestInputsThatCannotBeJudged are inputs on which Rego would compute something other than what stands there.
 func TestInputsThatCannotBeJudged(t *testing.T) {
-	e := newEngine(t, demoData())
+	e := demoEngine(t)
 	for name, spoil := range map[string]func(*policy.Input){
 		"duplicate keys in tx_info": func(in *policy.Input) { in.TxInfo = json.RawMessage(`{"amount":"1","amount":"2"}`) },
 		"tx_info that is no JSON":   func(in *policy.Input) { in.TxInfo = json.RawMessage(`{`) },
@@ -185,7 +185,7 @@ func TestInputsThatCannotBeJudged(t *testing.T) {
 
 // TestSameInputSameDecision evaluates one input many times, at once and in engines built anew, and replays it.
 func TestSameInputSameDecision(t *testing.T) {
-	engines := []*policy.Engine{newEngine(t, demoData()), newEngine(t, demoData())}
+	engines := []*policy.Engine{demoEngine(t), newEngine(t, demoData())}
 	for _, amount := range []string{"1", "6000000000", "99999999999", "x"} {
 		in := transfer(engines[0], amount)
 		recorded, err := in.Canonical()
@@ -211,7 +211,7 @@ func TestSameInputSameDecision(t *testing.T) {
 }
 
 func TestReplayRefusesWhatWasNotRecorded(t *testing.T) {
-	e := newEngine(t, demoData())
+	e := demoEngine(t)
 	good, err := transfer(e, "1").Canonical()
 	must(t, err)
 	for name, b := range map[string][]byte{
@@ -230,7 +230,7 @@ func TestReplayRefusesWhatWasNotRecorded(t *testing.T) {
 }
 
 func TestRevisionFollowsContentOnly(t *testing.T) {
-	base := newEngine(t, demoData()).Revision()
+	base := demoEngine(t).Revision()
 	if again := newEngine(t, demoData()).Revision(); again != base {
 		t.Errorf("the same content has revisions %s and %s", base, again)
 	}

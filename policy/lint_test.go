@@ -5,6 +5,9 @@ import (
 	"testing"
 	"testing/fstest"
 
+	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/format"
+
 	"github.com/countersign-mpc/countersign/policy"
 	"github.com/countersign-mpc/countersign/rego"
 )
@@ -60,6 +63,36 @@ func TestLint(t *testing.T) {
 			_, err := policy.New(t.Context(), policy.Config{Source: s})
 			wantError(t, err, c.want...)
 		})
+	}
+}
+
+// TestNoBuiltinOfChance goes through everything that OPA itself calls nondeterministic.
+func TestNoBuiltinOfChance(t *testing.T) {
+	refused := 0
+	for _, b := range ast.Builtins {
+		if !b.IsNondeterministic() {
+			continue
+		}
+		refused++
+		s := source(t, demoData())
+		s.Modules["own.rego"] = []byte("package countersign.rules.own\n\nx := " + b.Name + "(input.node)\n")
+		_, err := policy.New(t.Context(), policy.Config{Source: s})
+		wantError(t, err, "own.rego:3: "+b.Name+" is refused")
+	}
+	if refused < 8 {
+		t.Errorf("only %d built-ins are nondeterministic: is that still how OPA marks them?", refused)
+	}
+}
+
+// TestShippedModulesAreFormatted holds rego/ to OPA's own format.
+func TestShippedModulesAreFormatted(t *testing.T) {
+	s := source(t, demoData())
+	for name, b := range s.Modules {
+		want, err := format.SourceWithOpts(name, b, format.Opts{RegoVersion: ast.RegoV1})
+		must(t, err)
+		if string(want) != string(b) {
+			t.Errorf("rego/%s is not formatted as opa fmt does:\n%s", name, want)
+		}
 	}
 }
 

@@ -90,7 +90,7 @@ func TestAddresses(t *testing.T) {
 }
 
 func TestUnknownChainAndAsset(t *testing.T) {
-	e := newEngine(t, demoData())
+	e := demoEngine(t)
 	for _, c := range []struct{ chain, asset, field string }{
 		{"", "USDT_ETH", "chainSymbol"}, {"eth", "USDT_ETH", "chainSymbol"}, {"BTC", "USDT_ETH", "chainSymbol"},
 		{"ETH", "", "assetId"}, {"ETH", "usdt_eth", "assetId"}, {"ETH", "USDT", "assetId"},
@@ -109,7 +109,7 @@ func TestUnknownChainAndAsset(t *testing.T) {
 
 // TestTwoClaims gives the flat fields of older nodes another meaning than tx_info has.
 func TestTwoClaims(t *testing.T) {
-	e := newEngine(t, demoData())
+	e := demoEngine(t)
 	p := parsed(claim("1500000000"))
 	d := &p.Check.RequestDetail
 	d.Amount, d.ToAddress, d.FromAddress, d.GasLimit = "1500000000", recipient, sender, "50000"
@@ -125,7 +125,7 @@ func TestTwoClaims(t *testing.T) {
 
 // TestReconcile gives evidence that calls itself verified and is of something else.
 func TestReconcile(t *testing.T) {
-	e := newEngine(t, demoData())
+	e := demoEngine(t)
 	good := policy.Transfer{Kind: policy.AssetERC20, Contract: usdt, To: recipient, Amount: "1500000000"}
 	for name, c := range map[string]struct {
 		change func(*policy.Transfer)
@@ -194,7 +194,7 @@ func TestUTXOAndTokens(t *testing.T) {
 // TestCanonicalInputHasNoNull holds that lists and maps are there even when they hold nothing, and that an amount that
 // is not known is absent: null is less than every number in Rego.
 func TestCanonicalInputHasNoNull(t *testing.T) {
-	e := newEngine(t, demoData())
+	e := demoEngine(t)
 	in := e.NewInput(parsed(claim("no amount")))
 	in.Now = policy.NowAt(testTime)
 	b, err := in.Canonical()
@@ -260,7 +260,7 @@ func FuzzAddress(f *testing.F) {
 
 // FuzzReplay holds that no recorded bytes make the engine panic, and that what it cannot judge it rejects.
 func FuzzReplay(f *testing.F) {
-	e := newEngine(f, demoData())
+	e := demoEngine(f)
 	for _, amount := range []string{"1", "6000000000"} {
 		b, err := transfer(e, amount).Canonical()
 		must(f, err)

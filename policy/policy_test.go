@@ -11,6 +11,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -97,6 +98,25 @@ func newEngine(t testing.TB, data object) *policy.Engine {
 	must(t, err)
 	return e
 }
+
+// demoEngine is one engine over the demo's data for all tests that do not change anything about it.
+func demoEngine(t testing.TB) *policy.Engine {
+	t.Helper()
+	e, err := builtOnce()
+	must(t, err)
+	return e
+}
+
+var builtOnce = sync.OnceValues(func() (*policy.Engine, error) {
+	s, err := policy.Load(rego.FS(), "")
+	if err != nil {
+		return nil, err
+	}
+	if s.Data, err = json.Marshal(demoData()); err != nil {
+		return nil, err
+	}
+	return policy.New(context.Background(), policy.Config{Source: s})
+})
 
 // claim is the tx_info of a transfer of so many base units.
 func claim(amount string) *wire.TxInfo {

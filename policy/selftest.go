@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -119,9 +118,4 @@ func (r *TestReport) cover(tracer *cover.Cover, modules map[string]*ast.Module) 
 	if covered+missed > 0 {
 		r.Coverage = 100 * float64(covered) / float64(covered+missed)
 	}
-}
-
-// TestFiles lists the files that hold the policy's tests, sorted.
-func (e *Engine) TestFiles() []string {
-	return slices.DeleteFunc(slices.Sorted(maps.Keys(e.source.Modules)), func(name string) bool { return !isTest(name) })
 }

@@ -17,7 +17,7 @@ import (
 
 // TestShippedPolicyCoverage holds rego/ to its tests: each of its lines but one in twenty has to be run by one.
 func TestShippedPolicyCoverage(t *testing.T) {
-	e := newEngine(t, demoData())
+	e := demoEngine(t)
 	report, err := e.Test(t.Context())
 	must(t, err)
 	fmt.Printf("rego/: %d tests, coverage %.1f %%\n", report.Passed, report.Coverage)
@@ -37,7 +37,7 @@ func TestDefaultDataApprovesNothing(t *testing.T) {
 }
 
 func TestDecisions(t *testing.T) {
-	e := newEngine(t, demoData())
+	e := demoEngine(t)
 	change := func(f func(*policy.Input)) policy.Input {
 		in := transfer(e, "1500000000")
 		f(&in)
@@ -77,7 +77,7 @@ func TestDecisions(t *testing.T) {
 }
 
 func TestMismatchNamesTheField(t *testing.T) {
-	e := newEngine(t, demoData())
+	e := demoEngine(t)
 	in := transfer(e, "1500000000")
 	in.Evidence = policy.Evidence{
 		Status: policy.EvidenceMismatch, Code: "differs",
@@ -92,7 +92,7 @@ func TestMismatchNamesTheField(t *testing.T) {
 }
 
 func TestApprovalByQuorum(t *testing.T) {
-	e := newEngine(t, demoData())
+	e := demoEngine(t)
 	in := transfer(e, "6000000000")
 	d := decide(t, e, in)
 	wantAction(t, d, policy.Wait, "approval.required")
@@ -122,7 +122,7 @@ func TestApprovalByQuorum(t *testing.T) {
 
 // TestApprovalIsVoidWhenTheGroupChanges replaces one approver's key under the same name.
 func TestApprovalIsVoidWhenTheGroupChanges(t *testing.T) {
-	before := newEngine(t, demoData())
+	before := demoEngine(t)
 	in := transfer(before, "6000000000")
 	in.Approvals = []policy.Approval{{
 		Requirement: *decide(t, before, in).Requirement, ApprovedBy: []string{"alice", "carol"}, ExpiresUnix: testTime.Unix() + 1,
@@ -197,7 +197,7 @@ func TestLimitIsExact(t *testing.T) {
 
 // TestHostileNames puts into every text field what would break a log line, a format string or a reply.
 func TestHostileNames(t *testing.T) {
-	e := newEngine(t, demoData())
+	e := demoEngine(t)
 	for _, hostile := range []string{
 		"a\nb: Approve", "\u202eevil", "%s%d%!", `"}],"action":"Approve"`, strings.Repeat("x", 100_000), "\x00\x1b[31m", "é😀\u2028",
 		"../../etc", "USDT_ETH ", "usdt_eth", "__proto__", "10000.0", "-1", "1e3", "+1", "0x10", "٣",
@@ -231,7 +231,7 @@ func TestHostileNames(t *testing.T) {
 
 // TestVectors gives the vendor's own bodies to the default policy: each gets a decision, and none an approval.
 func TestVectors(t *testing.T) {
-	e := newEngine(t, demoData())
+	e := demoEngine(t)
 	for _, v := range vectors(t) {
 		p, err := wire.ParseCheck(wire.Path(v.Path), []byte(v.Body))
 		must(t, err)
