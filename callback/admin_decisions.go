@@ -21,11 +21,10 @@ type DecisionSummary struct {
 	RequestType string   `json:"request_type"`
 	Action      string   `json:"action"`
 	Rule        string   `json:"rule"`  // the first that decided
-	Error       string   `json:"error"` // the reasons, as the node got them
+	Error       string   `json:"error"` // the reasons that decided, as the node got them
 	WaitSeconds int      `json:"wait_seconds"`
 	Approval    string   `json:"approval"` // id of the one that was opened, waited for or used
 	Revision    string   `json:"revision"`
-	Fired       []string `json:"fired"`
 }
 
 // DecisionView is a decision with everything that is recorded of it.
@@ -54,7 +53,7 @@ func summarise(r ledger.Record) DecisionSummary {
 		ID: r.ID, Time: r.Time.UTC().Format("2006-01-02T15:04:05.000Z"), Node: r.Ask.Node, Path: string(r.Ask.Path),
 		CallbackID: r.Ask.CallbackID, SinoID: r.Ask.SinoID, RequestID: r.Ask.RequestID, RequestType: r.Ask.RequestType,
 		Action: string(r.Action), Rule: rule(o), Error: ErrorText(o), WaitSeconds: r.WaitSeconds, Approval: r.Approval,
-		Revision: r.Revision, Fired: r.Fired,
+		Revision: r.Revision,
 	}
 }
 

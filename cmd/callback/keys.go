@@ -29,9 +29,9 @@ func (o *options) keys() *cobra.Command {
 	}
 	out, asJSON := ".", false
 	generate := &cobra.Command{
-		Use: "generate NAME...", Short: "Make P-256 key pairs: NAME.pem is private (mode 0600), NAME.pub.pem is public",
+		Use: "generate NAME...", Short: "Make P-256 key pairs: NAME.pem is private (mode 0600), NAME_public.pem is public",
 		Long: `Make a P-256 key pair for each name: a reply key of the server (one for each node), an approver's or a requester's key.
-NAME.pem is the private key, readable by you alone; NAME.pub.pem the public one, to be given to others. Nothing is overwritten.
+NAME.pem is the private key, readable by you alone; NAME_public.pem the public one, to be given to others. Nothing is overwritten.
 
 It prints the key id, by which data.json and tx_info name a requester, and the public key as data.json's approvers want it.`,
 		Example: `  callback keys generate reply-a reply-b --out /etc/countersign/keys
@@ -75,7 +75,7 @@ func generateKey(dir, name string) (keyFiles, error) {
 	if name == "" || name != filepath.Base(name) || strings.HasPrefix(name, ".") {
 		return k, fmt.Errorf("key name %q: a plain file name without folder and suffix is needed", name)
 	}
-	k.Private, k.Public = filepath.Join(dir, name+".pem"), filepath.Join(dir, name+".pub.pem")
+	k.Private, k.Public = filepath.Join(dir, name+".pem"), filepath.Join(dir, name+"_public.pem")
 	for _, path := range []string{k.Private, k.Public} {
 		if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
 			return k, refused(fmt.Errorf("%s exists already: keys are not overwritten; choose another name, or take it away yourself", path))
