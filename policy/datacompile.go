@@ -22,6 +22,9 @@ const (
 // names are chain symbols, asset ids, groups and approvers.
 var namePattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$`)
 
+// keyIDPattern is how a requester or approver key is named.
+var keyIDPattern = regexp.MustCompile(`^[0-9a-f]{64}$`)
+
 var publicKeyPattern = regexp.MustCompile(`^(0[23])?[0-9a-f]{64}$`)
 
 var requestTypes = []string{

@@ -174,7 +174,16 @@ func (c *compiler) grant(at []string, f fileGrant) map[string]any {
 	if f.AnyRequester == (len(f.Requesters) > 0) {
 		c.add(at, "needs either \"any_requester\": true or \"requesters\" with the key ids that are allowed")
 	}
+	c.keyIDs(under(at, "requesters"), f.Requesters)
 	return map[string]any{"any_requester": f.AnyRequester, "requesters": orEmpty(f.Requesters)}
+}
+
+func (c *compiler) keyIDs(at []string, ids []string) {
+	for i, id := range ids {
+		if !keyIDPattern.MatchString(id) {
+			c.add(under(at, fmt.Sprint(i)), "is no key id: the 64 lower-case hex digits of SHA-256 of a public key's SPKI DER are")
+		}
+	}
 }
 
 func (c *compiler) publicKey(at []string, key string) {

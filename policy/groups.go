@@ -55,6 +55,7 @@ func (c *compiler) compileApprovers() map[string]Approver {
 		} else if other, ok := byKey[approver.KeyID]; ok {
 			c.add(under(at, "public_key"), "is also that of %s: one key would count twice in a quorum", other)
 		}
+		c.keyIDs(under(at, "requester_key_ids"), f.RequesterKeyIDs)
 		byKey[approver.KeyID] = name
 		approvers[name] = approver
 	}

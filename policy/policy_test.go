@@ -29,6 +29,9 @@ const (
 	burned    = "0x000000000000000000000000000000000000dEaD"
 )
 
+// opsKey is the id of a requester's key.
+var opsKey = strings.Repeat("0b", 32)
+
 var testTime = time.Date(2027, 1, 15, 8, 0, 0, 0, time.UTC)
 
 func ed25519Key(seed byte) string {
@@ -76,7 +79,7 @@ func demoData() object {
 		"addresses": object{"ETH": object{"allow_any": true, "deny": object{burned: "burns"}}},
 		"approvers": object{
 			"alice": object{"public_key": ed25519Key('a')},
-			"bob":   object{"public_key": ed25519Key('b'), "requester_key_ids": []string{"ops"}},
+			"bob":   object{"public_key": ed25519Key('b'), "requester_key_ids": []string{opsKey}},
 			"carol": object{"public_key": ed25519Key('c')},
 		},
 		"groups": object{"treasury": object{"members": []string{"carol", "alice", "bob"}}},

@@ -143,7 +143,7 @@ func TestRequesterThatMayNotApproveItself(t *testing.T) {
 	in := transfer(e, "6000000000")
 	wantAction(t, decide(t, e, in), policy.Reject, "approval.requester_unknown")
 	// bob asks: under an id of his, by his name, by his key.
-	for _, keyID := range []string{"ops", "bob", group.Approvers[1].KeyID} {
+	for _, keyID := range []string{opsKey, "bob", group.Approvers[1].KeyID} {
 		in.Requester = &policy.Requester{KeyID: keyID}
 		in.Approvals = nil
 		d := decide(t, e, in)
