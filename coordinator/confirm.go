@@ -80,7 +80,7 @@ func (s *step) conflict(key *Key, known, c Confirmation) error {
 	label := func(index byte) string {
 		for _, seat := range key.Seats {
 			if seat.Index == index {
-				return seat.Label
+				return seat.Name
 			}
 		}
 		return fmt.Sprint(index)

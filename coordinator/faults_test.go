@@ -4,8 +4,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/countersign-mpc/countersign/bolt/coordstore/coordtest"
 	"github.com/countersign-mpc/countersign/coordinator"
-	"github.com/countersign-mpc/countersign/coordinator/coordtest"
 	"github.com/countersign-mpc/countersign/manifest"
 )
 

@@ -8,8 +8,8 @@ import (
 	"testing"
 
 	linkv1 "github.com/countersign-mpc/countersign/api/link/v1"
+	"github.com/countersign-mpc/countersign/bolt/coordstore/coordtest"
 	"github.com/countersign-mpc/countersign/coordinator"
-	"github.com/countersign-mpc/countersign/coordinator/coordtest"
 	"github.com/countersign-mpc/countersign/derive"
 )
 

@@ -6,8 +6,8 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	linkv1 "github.com/countersign-mpc/countersign/api/link/v1"
+	"github.com/countersign-mpc/countersign/bolt/coordstore/coordtest"
 	"github.com/countersign-mpc/countersign/coordinator"
-	"github.com/countersign-mpc/countersign/coordinator/coordtest"
 	"github.com/countersign-mpc/countersign/manifest"
 )
 

@@ -136,9 +136,9 @@ func (p *Peer) answer(s *step, a *linkv1.Answer) error {
 	m.Approval, m.Reason, m.ApprovalAt, m.CallbackID = approval, clip(a.Reason, maxReason), s.now, a.CallbackId
 	switch approval {
 	case ApprovalRejected:
-		return s.fail(r, Failure{Cause: CauseRejected, Message: "party " + m.Label + " rejected: " + m.Reason, Party: m.Label})
+		return s.fail(r, Failure{Cause: CauseRejected, Message: "party " + m.Name + " rejected: " + m.Reason, Party: m.Name})
 	case ApprovalRefused:
-		return s.fail(r, Failure{Cause: CauseRefused, Message: "party " + m.Label + " refused: " + m.Reason, Party: m.Label})
+		return s.fail(r, Failure{Cause: CauseRefused, Message: "party " + m.Name + " refused: " + m.Reason, Party: m.Name})
 	case ApprovalApproved:
 		if r.sess.State == StateCreated {
 			m.Guarded, m.Recipient = a.Guarded, a.Recipient // Begin tells them to all: they stand from then on

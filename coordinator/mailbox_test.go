@@ -7,8 +7,8 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/countersign-mpc/countersign/bolt/coordstore/coordtest"
 	"github.com/countersign-mpc/countersign/coordinator"
-	"github.com/countersign-mpc/countersign/coordinator/coordtest"
 )
 
 // A node that takes nothing costs a bounded mailbox, then its session; other nodes' sessions go on.

@@ -127,41 +127,41 @@ func (s *step) resolve(account string, participants []Participant) ([]Seat, erro
 	seats := make([]Seat, 0, len(participants))
 	for i, p := range participants {
 		where := fmt.Sprintf("participants[%d].party_id", i)
-		id, err := s.lookUp(account, p.Party)
+		node, err := s.lookUp(account, p.Party)
 		if err != nil {
 			return nil, err
 		}
-		if id == "" {
+		if node == nil {
 			return nil, refuse(CodeInvalid, "participant %d is no node of this account: bind it first (POST /api/v1/nodes)", i+1).field(where, "not bound")
 		}
 		for _, other := range seats {
-			if other.NodeID == id {
-				return nil, refuse(CodeInvalid, "participants %s and %s are one node", other.Label, clip(p.Party, 64)).field(where, "named twice")
+			if other.NodeID == node.ID {
+				return nil, refuse(CodeInvalid, "node %s is named twice in participants", other.Name).field(where, "named twice")
 			}
 		}
-		seats = append(seats, Seat{NodeID: id, Label: p.Party, DeviceType: p.DeviceType, DeviceID: p.DeviceID})
+		seats = append(seats, Seat{NodeID: node.ID, Name: node.Names[account], Label: p.Party, DeviceType: p.DeviceType, DeviceID: p.DeviceID})
 	}
 	return seats, nil
 }
 
-// lookUp gives the node id behind a party, empty if the account has bound no such node.
-func (s *step) lookUp(account, party string) (wire.NodeID, error) {
+// lookUp finds the node behind a party's name or id; nil if the account has bound no such node.
+func (s *step) lookUp(account, party string) (*Node, error) {
+	id := party
 	if nodeName.MatchString(party) {
-		id, err := s.Get(TableNames, keyOf(account, party))
+		bound, err := s.Get(TableNames, keyOf(account, party))
 		if err != nil {
-			return "", fmt.Errorf("read node name: %w", err)
+			return nil, fmt.Errorf("read node name: %w", err)
 		}
-		return wire.NodeID(id), nil
+		id = string(bound)
 	}
-	id, err := wire.ParseNodeID(party)
-	if err != nil {
-		return "", nil // not a name and not a node id: not bound
+	if _, err := wire.ParseNodeID(id); err != nil {
+		return nil, nil // neither a name that is bound nor a node id
 	}
-	node, err := get[Node](s, TableNodes, string(id))
+	node, err := get[Node](s, TableNodes, id)
 	if err != nil || node == nil || node.Names[account] == "" {
-		return "", err
+		return nil, err
 	}
-	return id, nil
+	return node, nil
 }
 
 // clip bounds what an error repeats of its input.

@@ -189,7 +189,7 @@ func (s *step) restarted(node wire.NodeID, subjects []Subject) error {
 		if m == nil || m.State == MemberInvited || m.Report != nil {
 			continue
 		}
-		f := Failure{Cause: CauseRestarted, Message: "party " + m.Label + " restarted and has lost the session", Party: m.Label, retry: true}
+		f := Failure{Cause: CauseRestarted, Message: "party " + m.Name + " restarted and has lost the session", Party: m.Name, retry: true}
 		if err := s.fail(r, f); err != nil {
 			return err
 		}

@@ -47,10 +47,10 @@ func (p *Peer) failedReport(s *step, r *run, m *Member, f *linkv1.Report) (err e
 		return err
 	}
 	m.State = MemberFailed
-	failure := Failure{Cause: CauseAbort, Party: m.Label, retry: f.Culprit == 0,
-		Message: "party " + m.Label + " reports: " + clip(f.Reason, maxReason)}
+	failure := Failure{Cause: CauseAbort, Party: m.Name, retry: f.Culprit == 0,
+		Message: "party " + m.Name + " reports: " + clip(f.Reason, maxReason)}
 	if culprit := r.sess.memberAt(f.Culprit); culprit != nil {
-		failure.Message += " (it names party " + culprit.Label + ")"
+		failure.Message += " (it names party " + culprit.Name + ")"
 	}
 	return s.fail(r, failure)
 }
@@ -145,8 +145,8 @@ func (s *step) checkReport(r *run, m *Member, f *linkv1.Report) (*Failure, error
 		problem = checkSignature(f, key, r.req.Path, digestOf(rec.Terms))
 	}
 	if problem != nil {
-		text := "the result that party " + m.Label + " reports does not verify: " + problem.Error()
-		return &Failure{Cause: CauseReportInvalid, Message: text, Party: m.Label}, nil
+		text := "the result that party " + m.Name + " reports does not verify: " + problem.Error()
+		return &Failure{Cause: CauseReportInvalid, Message: text, Party: m.Name}, nil
 	}
 	for i := range r.sess.Members {
 		other := &r.sess.Members[i]
@@ -158,7 +158,7 @@ func (s *step) checkReport(r *run, m *Member, f *linkv1.Report) (*Failure, error
 			return nil, err
 		}
 		if what := difference(theirs, f); what != "" {
-			text := fmt.Sprintf("parties %s and %s report different results: %s", other.Label, m.Label, what)
+			text := fmt.Sprintf("parties %s and %s report different results: %s", other.Name, m.Name, what)
 			return &Failure{Cause: CauseReportsDiffer, Message: text}, nil
 		}
 	}

@@ -58,7 +58,7 @@ func (s *step) secondContribution(r *run, m *Member, c *linkv1.Contribution) err
 	if same {
 		return nil
 	}
-	return s.fail(r, Failure{Cause: CauseEquivocation, Message: "party " + m.Label + " sent two different contributions", Party: m.Label})
+	return s.fail(r, Failure{Cause: CauseEquivocation, Message: "party " + m.Name + " sent two different contributions", Party: m.Name})
 }
 
 // run checks that all parties were asked for the same thing, hands each the others' contributions, and lets the protocol run.
@@ -103,7 +103,7 @@ func differing(sess *Session, contributions []*linkv1.Contribution) string {
 		if groups[hash] == nil {
 			order = append(order, hash)
 		}
-		groups[hash] = append(groups[hash], sess.Members[i].Label)
+		groups[hash] = append(groups[hash], sess.Members[i].Name)
 	}
 	if len(order) == 1 {
 		return ""
@@ -116,9 +116,9 @@ func differing(sess *Session, contributions []*linkv1.Contribution) string {
 }
 
 func (s *step) mailboxFull(m *Member) Failure {
-	return Failure{Cause: CauseMailbox, Party: m.Label, retry: true, Message: fmt.Sprintf(
+	return Failure{Cause: CauseMailbox, Party: m.Name, retry: true, Message: fmt.Sprintf(
 		"party %s does not take its messages: the most that is kept for it is there (%d messages or %d bytes)",
-		m.Label, s.c.limits.MailboxFrames, s.c.limits.MailboxBytes)}
+		m.Name, s.c.limits.MailboxFrames, s.c.limits.MailboxBytes)}
 }
 
 // envelope routes one sealed message. The authenticated sender is the claimed sender.
@@ -149,8 +149,8 @@ func (p *Peer) envelope(s *step, e *linkv1.Envelope) error {
 		return nil // sent again
 	}
 	if e.Seq > next {
-		text := fmt.Sprintf("party %s skipped messages %d to %d for party %s", m.Label, next, e.Seq-1, to.Label)
-		return s.fail(r, Failure{Cause: CauseMessageLost, Message: text, Party: m.Label})
+		text := fmt.Sprintf("party %s skipped messages %d to %d for party %s", m.Name, next, e.Seq-1, to.Name)
+		return s.fail(r, Failure{Cause: CauseMessageLost, Message: text, Party: m.Name})
 	}
 	frame := &linkv1.Frame{Body: &linkv1.Frame_Envelope{Envelope: e}}
 	if err := s.mail(to.NodeID, r.sess.ID, frame); errors.Is(err, errMailboxFull) {

@@ -142,6 +142,9 @@ func (s *step) submit(o Order, created *bool) (*Request, error) {
 		if key, err = s.keyFor(o.Account, &terms, known); err != nil {
 			return nil, err
 		}
+		if (o.WantT != 0 && o.WantT != key.T) || (o.WantN != 0 && o.WantN != len(key.Seats)) {
+			return nil, refuse(CodeThreshold, "key %s is %d of %d", key.ID, key.T, len(key.Seats)).field("threshold_t", "not that of the key")
+		}
 		if seats, err = signersOf(key, seats); err != nil {
 			return nil, err
 		}
@@ -290,7 +293,7 @@ func signersOf(key *Key, named []Seat) ([]Seat, error) {
 	for i := range named {
 		seat := slices.IndexFunc(key.Seats, func(k Seat) bool { return k.NodeID == named[i].NodeID })
 		if seat < 0 {
-			return nil, refuse(CodeInvalid, "%s is not a party of key %s", clip(named[i].Label, 64), key.ID).field(fmt.Sprintf("participants[%d].party_id", i), "not a party of the key")
+			return nil, refuse(CodeInvalid, "%s is not a party of key %s", named[i].Name, key.ID).field(fmt.Sprintf("participants[%d].party_id", i), "not a party of the key")
 		}
 		named[i].Index = key.Seats[seat].Index
 	}

@@ -6,8 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/countersign-mpc/countersign/bolt/coordstore/coordtest"
 	"github.com/countersign-mpc/countersign/coordinator"
-	"github.com/countersign-mpc/countersign/coordinator/coordtest"
 	"github.com/countersign-mpc/countersign/manifest"
 	"github.com/countersign-mpc/countersign/wire"
 )

@@ -102,12 +102,12 @@ func (s *step) dueFor(r *run, away func(wire.NodeID) bool) func() error {
 	for i := range r.sess.Members {
 		m := &r.sess.Members[i]
 		if r.sess.begun() && m.Report == nil && away(m.NodeID) {
-			f := Failure{Cause: CauseDisconnected, Party: m.Label, retry: true,
-				Message: fmt.Sprintf("party %s was not connected for more than %s", m.Label, s.c.limits.DisconnectGrace)}
+			f := Failure{Cause: CauseDisconnected, Party: m.Name, retry: true,
+				Message: fmt.Sprintf("party %s was not connected for more than %s", m.Name, s.c.limits.DisconnectGrace)}
 			return func() error { return s.fail(r, f) }
 		}
 		if m.Approval == ApprovalDone && s.now.Sub(m.ApprovalAt) > doneGrace {
-			f := Failure{Cause: CauseReleased, Party: m.Label, Message: "party " + m.Label +
+			f := Failure{Cause: CauseReleased, Party: m.Name, Message: "party " + m.Name +
 				" has used its share for this request already, and its result has not come: submit it anew under another request_id"}
 			return func() error { return s.fail(r, f) }
 		}
@@ -146,7 +146,7 @@ func laggards(sess *Session) string {
 		if text != "" {
 			text += ", "
 		}
-		text += "party " + m.Label + ": " + state
+		text += "party " + m.Name + ": " + state
 	}
 	return text
 }

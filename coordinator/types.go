@@ -77,7 +77,7 @@ const (
 type Failure struct {
 	Cause   Cause  `json:"cause"`
 	Message string `json:"message"`
-	Party   string `json:"party,omitempty"` // label of the party that is named, if one is
+	Party   string `json:"party,omitempty"` // name of the party that is to blame or was waited for, if there is one
 	retry   bool   // another session may follow
 }
 
@@ -88,11 +88,12 @@ type Participant struct {
 	DeviceID   string `json:"device_id,omitempty"`
 }
 
-// Seat is a party's place in a request: its share index, who it is, and how the requester named it.
+// Seat is a party's place in a request: its share index, who it is, and how it is named.
 type Seat struct {
 	Index      byte        `json:"index"`
 	NodeID     wire.NodeID `json:"node_id"`
-	Label      string      `json:"label"`
+	Name       string      `json:"name"`  // under which the account bound it
+	Label      string      `json:"label"` // as the requester named it: name or node id
 	DeviceType string      `json:"device_type,omitempty"`
 	DeviceID   string      `json:"device_id,omitempty"`
 }
@@ -104,6 +105,7 @@ type Order struct {
 	Participants  []Participant  // keygen: all parties, by share index from 1; else the signers, or nobody
 	Authorization *manifest.Authorization
 	Life          time.Duration // 0: the longest that is allowed
+	WantT, WantN  int           // sign: what the requester takes the key's thresholds to be; 0: it does not say
 }
 
 // Request is an order that was taken: it is worked on in one session after another until one gives its result, a party

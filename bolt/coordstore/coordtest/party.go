@@ -12,11 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/decred/dcrd/dcrec/secp256k1/v4"
-	secpecdsa "github.com/decred/dcrd/dcrec/secp256k1/v4/ecdsa"
-
 	linkv1 "github.com/countersign-mpc/countersign/api/link/v1"
-	"github.com/countersign-mpc/countersign/derive"
 	"github.com/countersign-mpc/countersign/manifest"
 	"github.com/countersign-mpc/countersign/wire"
 )
@@ -112,44 +108,6 @@ func (p *Party) Confirmation(t testing.TB, key string, index byte, text string, 
 	}
 	return &linkv1.Frame{Body: &linkv1.Frame_Confirmation{Confirmation: &linkv1.Confirmation{KeyId: key, Epoch: 1, Index: uint32(index),
 		StatementHash: c.StatementHash[:], Active: active, Signature: c.Signature}}}
-}
-
-// Wallet is a whole key, as a threshold key stands for one.
-type Wallet struct {
-	root      *secp256k1.PrivateKey
-	PublicKey []byte
-	ChainCode []byte
-}
-
-// NewWallet makes the key of a seed.
-func NewWallet(seed string) *Wallet {
-	secret, chain := sha256.Sum256([]byte(seed)), sha256.Sum256([]byte(seed+"chain"))
-	root := secp256k1.PrivKeyFromBytes(secret[:])
-	return &Wallet{root: root, PublicKey: root.PubKey().SerializeCompressed(), ChainCode: chain[:]}
-}
-
-// Made is the report of the keygen that made the key.
-func (w *Wallet) Made() manifest.Report {
-	return manifest.Report{Completed: true, PublicKey: w.PublicKey, ChainCode: w.ChainCode}
-}
-
-// Signed is the report of a signature of a digest under the key at a path.
-func (w *Wallet) Signed(t testing.TB, path string, digest []byte) manifest.Report {
-	t.Helper()
-	levels, err := derive.ParsePath(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	d, err := derive.Secp256k1Child(w.PublicKey, w.ChainCode, levels)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var tweak secp256k1.ModNScalar
-	tweak.SetByteSlice(d.Tweak[:])
-	child := secp256k1.NewPrivateKey(tweak.Add(&w.root.Key))
-	compact := secpecdsa.SignCompact(child, digest, true)
-	return manifest.Report{Completed: true, PublicKey: w.PublicKey, Digest: digest, Result: compact[1:],
-		RecoveryID: compact[0] - 27 - 4, DerivedKey: d.PublicKey[:]}
 }
 
 // Digest is some 32 bytes.
