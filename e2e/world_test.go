@@ -142,8 +142,8 @@ func (w *world) decision(ctx context.Context, a []string) error {
 	if len(decisions) == 0 {
 		return errors.New("the callback has decided nothing about the request")
 	}
-	if d := decisions[0]; d.Action != a[1] || !strings.HasPrefix(d.Rule(), a[2]) {
-		return fmt.Errorf("the decision is %s by %s", d.Action, d.Rule())
+	if d := decisions[0]; d.Action != a[1] || !strings.HasPrefix(d.Rule, a[2]) {
+		return fmt.Errorf("the decision is %s by %s", d.Action, d.Rule)
 	}
 	return nil
 }

@@ -198,18 +198,7 @@ type Decision struct {
 	ID         string `json:"id"`
 	CallbackID string `json:"callback_id"`
 	Action     string `json:"action"`
-	Reasons    []struct {
-		RuleID  string `json:"rule_id"`
-		Message string `json:"message"`
-	} `json:"reasons"`
-}
-
-// Rule is the rule of the decision that counts most.
-func (d Decision) Rule() string {
-	if len(d.Reasons) == 0 {
-		return ""
-	}
-	return d.Reasons[0].RuleID
+	Rule       string `json:"rule"` // the first that decided
 }
 
 // Decisions lists the callback's decisions about a request, newest first.
@@ -228,7 +217,7 @@ func (a *API) Approvals(ctx context.Context) ([]string, error) {
 			ID string `json:"id"`
 		} `json:"approvals"`
 	}
-	if err := a.admin(ctx, http.MethodGet, "/admin/v1/approvals?state=open", nil, &page); err != nil {
+	if err := a.admin(ctx, http.MethodGet, "/admin/v1/approvals?state=pending", nil, &page); err != nil {
 		return nil, err
 	}
 	var ids []string

@@ -191,9 +191,9 @@ Try next:
   %s status
   %s keys
   bin/callback approvals --server http://%s --token-file %s
-  bin/callback log verify --config %s
+  bin/callback decisions --server http://%s --token-file %s
   curl -H "X-API-Key: $(cat %s)" http://%s/api/v1/keys
   jq . %s
-`, node, node, c.Ports.CallbackAdmin, c.TokenPath(), filepath.Join(c.Dir, "callback.toml"), filepath.Join(c.Dir, "keys", "api.key"),
+`, node, node, c.Ports.CallbackAdmin, c.TokenPath(), c.Ports.CallbackAdmin, c.TokenPath(), filepath.Join(c.Dir, "keys", "api.key"),
 		c.Ports.Coordinator, filepath.Join(c.Dir, "report.json"))
 }

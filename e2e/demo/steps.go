@@ -106,7 +106,7 @@ func (d *demo) decided(ctx context.Context, s *Step, sinoID, action string) erro
 	if len(decisions) == 0 {
 		return errors.New("the callback has decided nothing about the request")
 	}
-	s.Decision, s.Rule = decisions[0].Action, decisions[0].Rule()
+	s.Decision, s.Rule = decisions[0].Action, decisions[0].Rule
 	if s.Decision != action {
 		return fmt.Errorf("the callback's decision is %s, want %s", s.Decision, action)
 	}
