@@ -2,7 +2,7 @@ package node
 
 import (
 	"context"
-	"encoding/json"
+	stdjson "encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/go-chi/chi/v5"
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/countersign-mpc/countersign/internal/secret"
@@ -95,23 +97,33 @@ func (n *Node) password(call func(context.Context, secret.Bytes) (any, error)) h
 	}
 }
 
-// readPassword reads the body of the password calls. An error never repeats any of it.
+// errNotPassword tells what a caller that pastes a password into JSON, as node.sh does, gets wrong.
+var errNotPassword = errors.New(`the body is not {"shard_bkey":"..."} in UTF-8: where the caller does not escape JSON, a password must not contain " or \ `)
+
+// readPassword reads the body of the password calls. An error never repeats any of it. The password is never made a Go
+// string, which could not be wiped.
 func readPassword(r io.Reader) (secret.Bytes, error) {
 	data, err := io.ReadAll(io.LimitReader(r, maxAdminBody+1))
 	defer secret.Wipe(data)
 	if err != nil {
 		return secret.Bytes{}, errors.New("the request's body could not be read")
 	}
-	var body struct {
-		Password *string `json:"shard_bkey"`
-	}
 	if len(data) > maxAdminBody {
 		return secret.Bytes{}, fmt.Errorf("the request's body has more than %d bytes", maxAdminBody)
 	}
-	if err := json.Unmarshal(data, &body); err != nil || body.Password == nil {
-		return secret.Bytes{}, errors.New(`the body is not {"shard_bkey":"..."}: where the caller does not escape JSON, a password must not contain " or \ `)
+	var body struct {
+		Password jsontext.Value `json:"shard_bkey"`
 	}
-	return secret.New([]byte(*body.Password)), nil
+	defer func() { secret.Wipe(body.Password) }()
+	if err := json.Unmarshal(data, &body, json.RejectUnknownMembers(true)); err != nil || body.Password.Kind() != '"' {
+		return secret.Bytes{}, errNotPassword
+	}
+	password, err := jsontext.AppendUnquote(make([]byte, 0, len(body.Password)), body.Password)
+	if err != nil {
+		secret.Wipe(password)
+		return secret.Bytes{}, errNotPassword
+	}
+	return secret.New(password), nil
 }
 
 func answer(w http.ResponseWriter, data any, err error) {
@@ -119,10 +131,10 @@ func answer(w http.ResponseWriter, data any, err error) {
 	w.Header().Set("Cache-Control", "no-store")
 	if err != nil {
 		w.WriteHeader(http.StatusBadRequest)
-		_ = json.NewEncoder(w).Encode(map[string]string{"error": err.Error(), "status": "error"})
+		_ = stdjson.NewEncoder(w).Encode(map[string]string{"error": err.Error(), "status": "error"})
 		return
 	}
-	_ = json.NewEncoder(w).Encode(struct {
+	_ = stdjson.NewEncoder(w).Encode(struct {
 		Data   any    `json:"data"`
 		Status string `json:"status"`
 	}{data, "ok"})

@@ -19,7 +19,7 @@ const approvalLife = 10 * time.Minute
 // Guard asks the callback servers of this node. *asking.Asker is one.
 type Guard interface {
 	// Check returns what the servers decided; an error is no decision.
-	Check(ctx context.Context, q asking.Question, progress func(error)) (wire.Decision, error)
+	Check(ctx context.Context, q asking.Question, progress func(error)) (asking.Answer, error)
 	// Report delivers a finished signature; nil says that it was acknowledged.
 	Report(ctx context.Context, q asking.Question) error
 }
@@ -52,14 +52,7 @@ func (p *party) renewAsk(rec *requestRecord) error {
 }
 
 func (p *party) signDetail(d *wire.RequestDetail, rec *requestRecord) error {
-	key, err := p.records.key(rec.KeyID)
-	if err != nil {
-		return err
-	}
-	if key == nil {
-		return fmt.Errorf("this node holds no share of key %s", rec.KeyID)
-	}
-	share, err := p.share(key)
+	key, share, err := p.held(rec.KeyID)
 	if err != nil {
 		return err
 	}
@@ -79,13 +72,16 @@ func (p *party) ask(r *request) {
 	r.asking = true
 	p.wg.Go(func() {
 		err := p.askUntilDecided(r)
+		if err == nil {
+			return
+		}
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		r.asking = false
-		if err == nil || p.ctx.Err() != nil {
-			return // decided, or goes on after the next start
+		if p.ctx.Err() != nil {
+			return // it goes on after the next start
 		}
-		p.settle(r, StateRefused, err.Error())
+		p.settle(r, func(rec *requestRecord) { rec.State, rec.Reason = StateRefused, err.Error() })
 	})
 }
 
@@ -95,13 +91,9 @@ func (p *party) askUntilDecided(r *request) error {
 	for {
 		p.mu.Lock()
 		rec := r.record
-		question := asking.Question{Body: rec.Ask.Body, Signature: rec.Ask.Signature, Asked: rec.asked()}
-		answered, expires := rec.Ask.Action, rec.Expires
-		wait := rec.Ask.AnsweredAt.Add(rec.Ask.Wait).Sub(p.clock())
 		p.mu.Unlock()
-
-		if answered == wire.Wait {
-			if err := p.pauseUntil(wait, expires); err != nil {
+		if rec.Ask.Action == wire.Wait {
+			if err := p.pauseUntil(rec.Ask.AnsweredAt.Add(rec.Ask.Wait), rec.Expires); err != nil {
 				return err
 			}
 			if err := p.again(r); err != nil {
@@ -109,11 +101,11 @@ func (p *party) askUntilDecided(r *request) error {
 			}
 			continue
 		}
-		decision, err := p.check(question, r, expires)
+		answer, err := p.check(r, rec)
 		if err != nil {
 			return err
 		}
-		decided, err := p.answered(r, decision)
+		decided, err := p.answered(r, answer)
 		if err != nil || decided {
 			return err
 		}
@@ -122,88 +114,91 @@ func (p *party) askUntilDecided(r *request) error {
 
 // check asks once, with the retries that the configuration allows. The settings are read anew: a key file may have come
 // meanwhile.
-func (p *party) check(q asking.Question, r *request, expires time.Time) (wire.Decision, error) {
+func (p *party) check(r *request, rec *requestRecord) (asking.Answer, error) {
 	guard, err := p.settings.Guard()
 	if err != nil {
-		return wire.Decision{}, err
+		return asking.Answer{}, err
 	}
 	if guard == nil {
-		return wire.Decision{}, errors.New("the callback server was taken out of the configuration while a request was waiting for it")
+		return asking.Answer{}, errors.New("the callback server was taken out of the configuration while a request was waiting for it")
 	}
-	ctx, cancel := context.WithDeadline(p.ctx, expires)
+	ctx, cancel := context.WithTimeout(p.ctx, rec.Expires.Sub(p.clock()))
 	defer cancel()
-	decision, err := guard.Check(ctx, q, func(try error) {
-		p.metrics.callback("no-answer")
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		if r.record.State != StateAsking {
-			return
-		}
-		r.record.Reason = try.Error()
-		p.tell(r)
-	})
+	question := asking.Question{Body: rec.Ask.Body, Signature: rec.Ask.Signature, Asked: rec.asked()}
+	answer, err := guard.Check(ctx, question, func(try error) { p.unanswered(r, try) })
 	if err != nil && p.ctx.Err() == nil && ctx.Err() != nil {
-		return wire.Decision{}, errors.New("the request expired before the callback answered")
+		return asking.Answer{}, errors.New("the request expired before the callback answered")
 	}
-	return decision, err
+	return answer, err
+}
+
+// unanswered tells the coordinator why the callback has not answered yet.
+func (p *party) unanswered(r *request, why error) {
+	p.metrics.callback("no-answer")
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if r.record.State != StateAsking {
+		return
+	}
+	rec := *r.record
+	rec.Reason = clip(why.Error(), maxTold)
+	r.record = &rec
+	p.tell(r)
 }
 
 // answered stores what the callback said. It reports whether that ends the asking.
-func (p *party) answered(r *request, d wire.Decision) (decided bool, err error) {
+func (p *party) answered(r *request, answer asking.Answer) (decided bool, err error) {
+	state := StateRefused
+	switch answer.Action {
+	case wire.Approve:
+		state = StateApproved
+	case wire.Wait:
+		state = StateWaiting
+	case wire.Reject:
+		state = StateRejected
+	default:
+		return false, fmt.Errorf("the callback's answer has an action that is not known: %q", excerpt(string(answer.Action)))
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	rec := r.record
-	rec.Ask.Action, rec.Ask.Reason, rec.Ask.Wait, rec.Ask.AnsweredAt = d.Action, d.Reason, d.Wait, p.clock()
-	p.metrics.callback(string(d.Action))
-	p.log.Info("callback answered", "sino_id", rec.SinoID, "callback_id", rec.Ask.CallbackID, "action", string(d.Action))
-	switch d.Action {
-	case wire.Approve:
-		p.settle(r, StateApproved, "")
-		return true, nil
-	case wire.Wait:
-		p.settle(r, StateWaiting, d.Reason)
-		return false, nil
-	case wire.Reject:
-		p.settle(r, StateRejected, d.Reason)
-		return true, nil
-	default:
-		return false, fmt.Errorf("the callback's answer has an action that is not known: %q", excerpt(string(d.Action)))
-	}
+	p.metrics.callback(string(answer.Action))
+	p.log.Info("callback answered", "sino_id", r.record.SinoID, "callback_id", r.record.Ask.CallbackID, "action", string(answer.Action))
+	p.settle(r, func(rec *requestRecord) {
+		ask := *rec.Ask
+		ask.Action, ask.Reason, ask.Wait, ask.AnsweredAt = answer.Action, answer.Reason, answer.Wait, p.clock().Add(-answer.Age)
+		rec.Ask, rec.State, rec.Reason = &ask, state, answer.Reason
+	})
+	r.asking = r.record.State == StateWaiting
+	p.letGo(r)
+	return !r.asking, nil
 }
 
 // again makes and stores a fresh question after a wait.
 func (p *party) again(r *request) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if err := p.renewAsk(r.record); err != nil {
-		return err
-	}
-	if err := p.records.saveRequest(r.record, nil); err != nil {
+	if err := p.askAnew(r); err != nil {
 		return err
 	}
 	p.tell(r)
 	return nil
 }
 
-// settle stores a request's new state and tells the coordinator. What cannot be stored is not approved. The caller holds mu.
-func (p *party) settle(r *request, state State, reason string) {
-	r.record.State, r.record.Reason = state, reason
-	if err := p.records.saveRequest(r.record, nil); err != nil {
-		p.log.Error("a request's state could not be stored: it is refused", "sino_id", r.record.SinoID, "error", err)
-		r.record.State, r.record.Reason = StateRefused, "this node could not store the answer of its callback: see its log"
+// askAnew puts a fresh question, stored, in the place of the one that was answered. The caller holds mu, and asks it.
+func (p *party) askAnew(r *request) error {
+	fresh := *r.record
+	if err := p.renewAsk(&fresh); err != nil {
+		return err
 	}
-	p.metrics.request(r.record.Terms.Type, r.record.State)
-	p.tell(r)
-	if r.record.State.final() {
-		delete(p.requests, r.record.SinoID)
-	}
+	return p.change(r, func(rec *requestRecord) { *rec = fresh }, nil)
 }
 
-func (p *party) pauseUntil(wait time.Duration, expires time.Time) error {
-	if left := expires.Sub(p.clock()); left <= wait {
-		wait = left
+// pauseUntil waits for a moment, or for the end of the request.
+func (p *party) pauseUntil(moment, expires time.Time) error {
+	if expires.Before(moment) {
+		moment = expires
 	}
-	timer := time.NewTimer(max(wait, 0))
+	timer := time.NewTimer(max(moment.Sub(p.clock()), 0))
 	defer timer.Stop()
 	select {
 	case <-p.ctx.Done():

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	linkv1 "github.com/countersign-mpc/countersign/api/link/v1"
@@ -22,43 +23,52 @@ func (p *party) begin(b *linkv1.Begin) {
 	if p.sessions[b.SessionId] != nil {
 		return // delivered again
 	}
-	seat := p.offered[b.SessionId]
-	if seat == nil {
-		p.log.Warn("begin of a session that was not offered here", "session_id", excerpt(b.SessionId))
+	p.beginSeat(b)
+}
+
+// beginSeat begins the session in which a request has its seat. While an earlier session of the request still runs it is
+// stopped first: there are never two at once. The caller holds mu.
+func (p *party) beginSeat(b *linkv1.Begin) {
+	r := p.seated(b.SessionId)
+	if r == nil {
+		p.log.Warn("begin of a session in which this node has no seat", "session_id", excerpt(b.SessionId))
+		return // never offered, or a later offer or a decision has come since; the coordinator was told
+	}
+	if r.running != nil {
+		r.next = b
+		r.running.stop(&signing.Abort{Reason: "the coordinator has begun another session of the request"})
 		return
 	}
-	r := p.requests[seat.sinoID]
-	if r == nil || r.session != b.SessionId {
-		return // the request has been decided otherwise meanwhile; the coordinator has been told
-	}
-	if err := p.join(r, seat, b); err != nil {
-		p.log.Warn("session not joined", "session_id", b.SessionId, "sino_id", seat.sinoID, "error", err)
+	if err := p.join(r, b); err != nil {
+		p.log.Warn("session not joined", "session_id", b.SessionId, "sino_id", r.record.SinoID, "error", err)
 		p.fail(b.SessionId, &signing.Abort{Reason: err.Error()})
+		r.seat = nil
+		p.letGo(r)
 	}
 }
 
 // join builds the manifest from this node's own view and sends its contribution. The caller holds mu.
-func (p *party) join(r *request, seat *offerSeat, b *linkv1.Begin) error {
+func (p *party) join(r *request, b *linkv1.Begin) error {
 	now := p.clock()
-	rec := r.record
 	switch {
-	case !rec.Expires.After(now):
+	case !r.record.Expires.After(now):
 		return errors.New("the request has expired")
-	case rec.State != StateApproved:
+	case !r.record.joinable():
+		return errors.New("this node has used its share for the request already")
+	case slices.Contains(r.record.Sessions, b.SessionId):
+		return errors.New("this node has joined the session before, and has lost it")
+	case r.record.State != StateApproved:
 		p.tell(r) // not approved (any more): the coordinator asked to begin too early
 		return nil
-	case rec.Ask != nil && now.Sub(rec.Ask.AnsweredAt) > approvalLife:
-		if err := p.renewAsk(rec); err != nil {
-			return err
-		}
-		if err := p.records.saveRequest(rec, nil); err != nil {
-			return err
-		}
-		p.tell(r)
-		p.ask(r)
-		return nil
 	}
-	m, err := p.manifest(rec, seat, b.Statements)
+	stale, err := p.approvalIsStale(r.record, now)
+	if err != nil {
+		return err
+	}
+	if stale {
+		return p.approveAgain(r)
+	}
+	m, err := p.manifest(r.record, r.seat, b.Statements)
 	if err != nil {
 		return err
 	}
@@ -69,21 +79,48 @@ func (p *party) join(r *request, seat *offerSeat, b *linkv1.Begin) error {
 	if !deadline.After(now) {
 		return errors.New("the session's time is over already")
 	}
-	s, err := p.newSession(b.SessionId, r, m, seat.self)
+	s, err := p.newSession(r, m)
 	if err != nil {
 		return err
 	}
-	delete(p.offered, b.SessionId)
-	p.sessions[b.SessionId] = s
-	p.send(&linkv1.Frame{Body: &linkv1.Frame_Join{Join: &linkv1.Join{SessionId: b.SessionId, JoinToken: seat.token}}})
+	// A contribution is signed, and two different ones to one session look like fraud: this is durable before the first leaves.
+	err = p.change(r, func(rec *requestRecord) { rec.Sessions = append(slices.Clone(rec.Sessions), s.id) }, nil)
+	if err != nil {
+		return err
+	}
+	s.record = r.record
+	token := r.seat.token
+	r.seat, r.running, p.sessions[s.id] = nil, s, s
+	p.send(&linkv1.Frame{Body: &linkv1.Frame_Join{Join: &linkv1.Join{SessionId: s.id, JoinToken: token}}})
 	p.send(&linkv1.Frame{Body: &linkv1.Frame_Contribution{Contribution: contributionFrame(s.own)}})
 	p.wg.Go(func() { p.runSession(s, deadline) })
 	return nil
 }
 
+// approvalIsStale tells whether an approval must be asked for (again) before a session starts: it is old, the clock says
+// that it is from the future, or it came when no callback server was configured and now one is.
+func (p *party) approvalIsStale(rec *requestRecord, now time.Time) (bool, error) {
+	if rec.Ask == nil {
+		guard, err := p.settings.Guard()
+		return guard != nil, err
+	}
+	age := now.Sub(rec.Ask.AnsweredAt)
+	return age < 0 || age > approvalLife, nil
+}
+
+// approveAgain asks anew; the session begins when the coordinator hears of the answer and sends Begin again.
+func (p *party) approveAgain(r *request) error {
+	if err := p.askAnew(r); err != nil {
+		return err
+	}
+	p.tell(r)
+	p.ask(r)
+	return nil
+}
+
 // manifest is what this node believes the session to be about: the request as it arrived here, its own record of the key,
 // and what the parties said of themselves. Its own statement must be there as it was made.
-func (p *party) manifest(rec *requestRecord, seat *offerSeat, statements []*linkv1.Statement) (manifest.Manifest, error) {
+func (p *party) manifest(rec *requestRecord, seat *seat, statements []*linkv1.Statement) (manifest.Manifest, error) {
 	m := manifest.Manifest{Type: rec.Terms.Type, KeyID: rec.KeyID, Path: rec.Terms.Path, Digest: rec.Digest}
 	if rec.Authorization != nil {
 		m.RequesterSignature = rec.Authorization.Signature
@@ -103,24 +140,20 @@ func (p *party) manifest(rec *requestRecord, seat *offerSeat, statements []*link
 		}
 		return m, m.Validate()
 	}
-	key, err := p.records.key(rec.KeyID)
-	if err != nil {
-		return m, err
-	}
-	if key == nil || key.State != KeyActive {
-		return m, fmt.Errorf("the share of key %s is not active here", rec.KeyID)
-	}
-	share, err := p.share(key)
+	key, share, err := p.held(rec.KeyID)
 	if err != nil {
 		return m, err
 	}
 	defer share.Wipe()
+	if key.State != KeyActive {
+		return m, fmt.Errorf("the share of key %s is not active here", rec.KeyID)
+	}
 	m.Epoch, m.T, m.Cryptography, m.Recipient = key.Epoch, share.Threshold(), share.Algorithm().String(), key.Recipient
 	return m, m.Validate()
 }
 
 // statements reads what the parties said of themselves, in the order of the session's parties.
-func (p *party) statements(rec *requestRecord, seat *offerSeat, statements []*linkv1.Statement) ([]manifest.Party, error) {
+func (p *party) statements(rec *requestRecord, seat *seat, statements []*linkv1.Statement) ([]manifest.Party, error) {
 	if len(statements) != len(seat.parties) {
 		return nil, fmt.Errorf("%d statements came of %d parties", len(statements), len(seat.parties))
 	}
@@ -144,7 +177,9 @@ func (p *party) statements(rec *requestRecord, seat *offerSeat, statements []*li
 	return out, nil
 }
 
-func (p *party) newSession(id string, r *request, m manifest.Manifest, self byte) (*session, error) {
+// newSession makes this node's contribution to the session in which r has its seat.
+func (p *party) newSession(r *request, m manifest.Manifest) (*session, error) {
+	id, self := r.seat.session, r.seat.self
 	ephemeral, err := ecdh.X25519().GenerateKey(rand.Reader)
 	if err != nil {
 		return nil, fmt.Errorf("make ephemeral key: %w", err)
@@ -158,7 +193,7 @@ func (p *party) newSession(id string, r *request, m manifest.Manifest, self byte
 		return nil, err
 	}
 	s := &session{id: id, request: r, manifest: m, self: self, own: own, ephemeral: ephemeral,
-		contributions: map[byte]manifest.Contribution{self: own}, inbox: make(chan any, inboxSize), stopped: make(chan *signing.Abort, 1)}
+		contributions: map[byte]manifest.Contribution{self: own}, words: make(map[byte]*linkv1.Confirmation), inbox: make(chan any, inboxSize), stopped: make(chan *signing.Abort, 1)}
 	return s, nil
 }
 
@@ -180,7 +215,7 @@ func readContribution(f *linkv1.Contribution) (manifest.Contribution, error) {
 
 // fail reports a session that ended without a result at this node.
 func (p *party) fail(session string, abort *signing.Abort) {
-	report := manifest.Report{SessionID: session, Reason: excerpt(abortText(abort)), Culprit: byte(abort.Culprit)}
+	report := manifest.Report{SessionID: session, Reason: clip(abortText(abort), maxTold), Culprit: byte(abort.Culprit)}
 	if err := report.Sign(p.identity); err != nil {
 		p.log.Error("failure could not be reported", "session_id", session, "error", err)
 		return

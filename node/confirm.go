@@ -1,7 +1,6 @@
 package node
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 
@@ -42,47 +41,99 @@ func (p *party) confirmAll() error {
 
 var errStatementsDiffer = errors.New("the party confirms another key than this node stored: the keygen was tampered with; the share stays pending")
 
-// confirmed takes another party's word about a share. With the last one the share becomes active here, and this node says
-// so; a word about anything else than what this node stored changes nothing.
+// readConfirmation turns a frame into a confirmation and checks its form.
+func readConfirmation(f *linkv1.Confirmation) (manifest.Confirmation, error) {
+	c := manifest.Confirmation{KeyID: f.KeyId, Epoch: f.Epoch, Index: byte(f.Index), Active: f.Active, Signature: f.Signature}
+	if len(f.KeyId) == 0 || len(f.KeyId) > 64 || f.Index == 0 || f.Index > manifest.MaxParties || len(f.StatementHash) != 32 || len(f.Signature) > 80 {
+		return c, errors.New("the confirmation is not well formed")
+	}
+	c.StatementHash = [32]byte(f.StatementHash)
+	return c, nil
+}
+
+// confirmed takes another party's word about a share, or keeps it until this node has finished the share's keygen.
 func (p *party) confirmed(f *linkv1.Confirmation) error {
-	if len(f.KeyId) > 64 || f.Index == 0 || f.Index > manifest.MaxParties || len(f.StatementHash) != 32 || len(f.Signature) > 80 {
-		return errors.New("the confirmation is not well formed")
+	c, err := readConfirmation(f)
+	if err != nil {
+		return err
 	}
-	held, err := p.records.key(f.KeyId)
-	if err != nil || held == nil {
-		return err // a key that this node has not stored (yet): it will be sent again when we confirm ours
+	kept, err := p.keepEarly(f, c)
+	if err != nil || kept {
+		return err
 	}
-	var activated *linkv1.Confirmation
-	err = p.records.updateKey(f.KeyId, func(key *keyRecord) (bool, error) {
-		activated = nil
-		from, ok := partyOf(key.Parties, byte(f.Index))
-		if !ok || byte(f.Index) == key.Index {
-			return false, fmt.Errorf("party %d has nothing to confirm here", f.Index)
+	return p.confirm(c)
+}
+
+// keepEarly keeps a word about a key that this node is making: the others may finish before it does, and the word comes
+// once only on a connection.
+func (p *party) keepEarly(f *linkv1.Confirmation, c manifest.Confirmation) (kept bool, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, r := range p.requests {
+		s := r.running
+		if s == nil || !r.record.Terms.IsKeygen() || r.record.KeyID != c.KeyID {
+			continue
 		}
-		c := manifest.Confirmation{KeyID: f.KeyId, Epoch: f.Epoch, Index: byte(f.Index), StatementHash: [32]byte(f.StatementHash), Active: f.Active, Signature: f.Signature}
+		from, ok := s.manifest.Party(c.Index)
+		if !ok || c.Index == s.self {
+			return false, fmt.Errorf("party %d has nothing to confirm here", c.Index)
+		}
 		if err := c.Verify(from.NodeID); err != nil {
 			return false, err
 		}
-		if f.Epoch != key.Epoch || !bytes.Equal(f.StatementHash, key.Statement[:]) {
+		if old := s.words[c.Index]; old == nil || !old.Active {
+			s.words[c.Index] = f
+		}
+		return true, nil
+	}
+	return false, nil
+}
+
+// confirmEarly takes the words that came while the session of s still ran.
+func (p *party) confirmEarly(s *session) {
+	p.mu.Lock()
+	words := s.words
+	s.words = nil // complete has taken the request away: none is added any more
+	p.mu.Unlock()
+	for _, f := range words {
+		if err := p.confirmed(f); err != nil {
+			p.log.Warn("confirmation refused", "key_id", f.KeyId, "party", f.Index, "error", err)
+		}
+	}
+}
+
+// confirm takes another party's word about a share that is held here. With the last one the share becomes active, and this
+// node says so; a word about anything else than what this node stored changes nothing.
+func (p *party) confirm(c manifest.Confirmation) error {
+	var activated *linkv1.Confirmation
+	err := p.records.updateKey(c.KeyID, func(key *keyRecord) (bool, error) {
+		from, ok := partyOf(key.Parties, c.Index)
+		if !ok || c.Index == key.Index {
+			return false, fmt.Errorf("party %d has nothing to confirm here", c.Index)
+		}
+		if err := c.Verify(from.NodeID); err != nil {
+			return false, err
+		}
+		if c.Epoch != key.Epoch || c.StatementHash != key.Statement {
 			return false, errStatementsDiffer
 		}
 		if old := key.Confirmed[c.Index]; old != nil && (old.Active || !c.Active) {
 			return false, nil // nothing new
 		}
 		key.Confirmed[c.Index] = &confirmation{Signature: c.Signature, Active: c.Active}
-		if key.State == KeyPending && key.allConfirmed() {
-			key.State = KeyActive
-			own, err := p.confirmOwn(key)
-			activated = own
-			return true, err
+		if key.State != KeyPending || !key.allConfirmed() {
+			return true, nil
 		}
-		return true, nil
+		key.State = KeyActive
+		own, err := p.confirmOwn(key)
+		activated = own
+		return true, err
 	})
 	if err != nil {
 		return err
 	}
 	if activated != nil {
-		p.log.Info("share is active: all parties have confirmed theirs", "key_id", f.KeyId, "epoch", f.Epoch)
+		p.log.Info("share is active: all parties have confirmed theirs", "key_id", c.KeyID, "epoch", c.Epoch)
 		p.send(&linkv1.Frame{Body: &linkv1.Frame_Confirmation{Confirmation: activated}})
 	}
 	return nil

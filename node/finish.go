@@ -62,17 +62,26 @@ func (p *party) finishKeygen(s *session, share *signing.Share) error {
 		return err
 	}
 	report := &manifest.Report{SessionID: s.id, Completed: true, PublicKey: share.PublicKey(), ChainCode: chain[:]}
-	err = p.complete(s, report, func(tx *keystore.Tx) error {
-		if _, err := tx.Get(bucketKey, key.KeyID); !errors.Is(err, keystore.ErrNotFound) {
-			return fmt.Errorf("this node holds a share of key %s already: %w", key.KeyID, err)
-		}
-		return put(tx, bucketKey, key.KeyID, key)
-	})
-	if err != nil {
+	if err := p.complete(s, report, func(tx *keystore.Tx) error { return storeNew(tx, key) }); err != nil {
 		return err
 	}
 	p.send(&linkv1.Frame{Body: &linkv1.Frame_Confirmation{Confirmation: own}})
+	p.confirmEarly(s)
 	return nil
+}
+
+// storeNew stores a key that must not be there yet: a share is never overwritten.
+func storeNew(tx *keystore.Tx, key *keyRecord) error {
+	old := new(keyRecord)
+	defer old.wipe()
+	found, err := get(tx, bucketKey, key.KeyID, old)
+	if err != nil {
+		return err
+	}
+	if found {
+		return fmt.Errorf("this node holds a %s share of key %s already", old.State, key.KeyID)
+	}
+	return put(tx, bucketKey, key.KeyID, key)
 }
 
 // checkShare holds what the protocol made against what was asked for.
@@ -94,11 +103,7 @@ func (p *party) finishSign(s *session, signature signing.Signature) error {
 	if !derive.VerifyECDSA(s.derived.PublicKey[:], s.manifest.Digest, signature.Bytes[:]) {
 		return errors.New("the finished signature does not verify: it is not given out")
 	}
-	key, err := p.records.key(s.manifest.KeyID)
-	if err != nil {
-		return err
-	}
-	share, err := p.share(key)
+	_, share, err := p.held(s.manifest.KeyID)
 	if err != nil {
 		return err
 	}
@@ -106,13 +111,16 @@ func (p *party) finishSign(s *session, signature signing.Signature) error {
 	share.Wipe()
 	report := &manifest.Report{SessionID: s.id, Completed: true, PublicKey: root, Digest: s.manifest.Digest,
 		Result: bytes.Clone(signature.Bytes[:]), RecoveryID: signature.RecoveryID, DerivedKey: s.derived.PublicKey[:]}
-	toCallback, err := p.signatureReport(s.request.record, report.Result)
+	toCallback, err := p.signatureReport(s.record, report.Result)
 	if err != nil {
 		return err
 	}
 	err = p.complete(s, report, func(tx *keystore.Tx) error {
-		key.LastUsed = p.clock()
-		if err := put(tx, bucketKey, key.KeyID, key); err != nil {
+		err := changeKey(tx, s.manifest.KeyID, func(key *keyRecord) (bool, error) {
+			key.LastUsed = p.clock()
+			return true, nil
+		})
+		if err != nil {
 			return err
 		}
 		if toCallback == nil {
@@ -136,14 +144,14 @@ func (p *party) complete(s *session, report *manifest.Report, extra func(*keysto
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	rec := *s.request.record
-	rec.State, rec.Reason, rec.Report = StateDone, "", report
-	if err := p.records.saveRequest(&rec, extra); err != nil {
+	r := s.request
+	err := p.change(r, func(rec *requestRecord) { rec.State, rec.Reason, rec.Report = StateDone, "", report }, extra)
+	if err != nil {
 		return err
 	}
-	s.request.record = &rec
-	delete(p.requests, rec.SinoID)
-	p.metrics.request(rec.Terms.Type, StateDone)
+	delete(p.requests, r.record.SinoID)
+	p.metrics.request(r.record.Terms.Type, StateDone)
 	p.report(report)
+	p.tell(r)
 	return nil
 }

@@ -3,6 +3,8 @@ package node
 import (
 	"bufio"
 	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"fmt"
 	"os"
 	"strings"
@@ -22,34 +24,48 @@ type identityRecord struct {
 	PEM     []byte `json:"private_key"`
 }
 
-func saveIdentity(store *keystore.Store, key *ecdsa.PrivateKey) error {
+// newIdentity makes the identity key of a store that has none.
+func newIdentity(store *keystore.Store) (*ecdsa.PrivateKey, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, fmt.Errorf("make identity key: %w", err)
+	}
 	data, err := wire.MarshalPrivateKey(key)
 	if err != nil {
-		return fmt.Errorf("encode identity key: %w", err)
+		return nil, fmt.Errorf("encode identity key: %w", err)
 	}
 	defer secret.Wipe(data)
 	err = store.Update(func(tx *keystore.Tx) error {
 		return put(tx, bucketIdentity, identityKey, identityRecord{Version: recordVersion, PEM: data})
 	})
 	if err != nil {
-		return fmt.Errorf("store identity key: %w", err)
+		return nil, fmt.Errorf("store identity key: %w", err)
 	}
-	return nil
+	return key, nil
 }
 
+// loadIdentity reads the identity key. A store with nothing in it at all is one whose init was interrupted: it gets its key
+// now.
 func loadIdentity(store *keystore.Store) (*ecdsa.PrivateKey, error) {
+	stat, err := store.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if len(stat.Records) == 0 {
+		return newIdentity(store)
+	}
 	rec := new(identityRecord)
-	err := store.View(func(tx *keystore.Tx) error {
+	err = store.View(func(tx *keystore.Tx) error {
 		found, err := get(tx, bucketIdentity, identityKey, rec)
 		if err == nil && !found {
 			return keystore.ErrNotFound
 		}
 		return err
 	})
+	defer secret.Wipe(rec.PEM)
 	if err != nil {
 		return nil, fmt.Errorf("read identity key: %w", err)
 	}
-	defer secret.Wipe(rec.PEM)
 	key, err := wire.ParsePrivateKey(rec.PEM)
 	if err != nil {
 		return nil, fmt.Errorf("read identity key: %w", err)

@@ -8,8 +8,6 @@ package node
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
@@ -85,11 +83,8 @@ func (n *Node) Init(ctx context.Context, password secret.Bytes) (Identity, error
 		return Identity{}, err
 	}
 	defer n.cfg.Store.Seal()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	key, err := newIdentity(n.cfg.Store)
 	if err != nil {
-		return Identity{}, fmt.Errorf("make identity key: %w", err)
-	}
-	if err := saveIdentity(n.cfg.Store, key); err != nil {
 		return Identity{}, err
 	}
 	n.cfg.Log.Info("node initialised", "node_id", wire.NodeIDOf(&key.PublicKey))
@@ -130,7 +125,7 @@ func (n *Node) open() error {
 	p := &party{
 		id: wire.NodeIDOf(&identity.PublicKey), identity: identity, records: records{n.cfg.Store}, settings: n.cfg.Settings,
 		protocols: n.cfg.Protocols, clock: n.cfg.Clock, log: n.cfg.Log, metrics: n.cfg.Metrics, ctx: ctx,
-		requests: make(map[string]*request), sessions: make(map[string]*session), offered: make(map[string]*offerSeat),
+		requests: make(map[string]*request), sessions: make(map[string]*session),
 	}
 	link, err := transport.NewLink(transport.LinkConfig{
 		URL: n.cfg.LinkURL, Identity: identity, Instance: hex.EncodeToString(instance), Software: n.cfg.Software, Handler: p,

@@ -86,6 +86,12 @@ func (p *party) accept(o offer) (*requestRecord, error) {
 		return nil, err
 	}
 	rec := &requestRecord{SinoID: o.sinoID, KeyID: o.keyID, Terms: o.terms, Authorization: o.auth, State: StateAsking, Expires: o.expires}
+	if o.auth != nil {
+		// The requester signed until when it wants this; how long the request lives is the coordinator's word only.
+		if until := time.Unix(o.auth.Expiry, 0); until.Before(rec.Expires) {
+			rec.Expires = until
+		}
+	}
 	if !o.terms.IsKeygen() {
 		return rec, p.acceptSign(o, rec)
 	}
@@ -119,6 +125,23 @@ func (p *party) acceptKeygen(o offer) error {
 	if t.Type != wire.TypeKeygen || t.Cryptography != wire.ECDSASecp256k1 {
 		return fmt.Errorf("keygen of %q is not done by this version: %s is", t.Cryptography, wire.ECDSASecp256k1)
 	}
+	if err := p.checkKeygenParties(o); err != nil {
+		return err
+	}
+	held, err := p.records.key(o.keyID)
+	if err != nil {
+		return err
+	}
+	if held != nil {
+		held.wipe()
+		return fmt.Errorf("this node holds a %s share of key %s already: make a new keygen request", held.State, o.keyID)
+	}
+	return nil
+}
+
+// checkKeygenParties holds the session's parties against those that the request names, in their order.
+func (p *party) checkKeygenParties(o offer) error {
+	t := o.terms
 	if len(o.parties) != t.N {
 		return fmt.Errorf("the session has %d parties, the request %d", len(o.parties), t.N)
 	}
@@ -130,17 +153,7 @@ func (p *party) acceptKeygen(o offer) error {
 	if !p.isParty(o.parties) {
 		return errors.New("this node is not a party of the request")
 	}
-	if err := p.checkPeers(o.parties); err != nil {
-		return err
-	}
-	held, err := p.records.key(o.keyID)
-	if err != nil {
-		return err
-	}
-	if held != nil {
-		return fmt.Errorf("this node holds a %s share of key %s already: make a new keygen request", held.State, o.keyID)
-	}
-	return nil
+	return p.checkPeers(o.parties)
 }
 
 // checkPeers refuses parties that are not on this node's allow-list.
@@ -158,11 +171,7 @@ func (p *party) checkPeers(parties []manifest.Party) error {
 }
 
 func (p *party) acceptSign(o offer, rec *requestRecord) error {
-	key, err := p.records.key(o.keyID)
-	if err != nil {
-		return err
-	}
-	if err := p.checkSigners(o, key); err != nil {
+	if err := p.checkSigners(o); err != nil {
 		return err
 	}
 	if o.terms.Type != wire.TypeSign {
@@ -177,6 +186,11 @@ func (p *party) acceptSign(o offer, rec *requestRecord) error {
 	if err := p.computeDigest(o, rec); err != nil {
 		return err
 	}
+	key, err := p.records.key(o.keyID)
+	if err != nil {
+		return err
+	}
+	defer key.wipe()
 	if key.Recipient != "" && rec.SignType != wire.SignTypeTransaction {
 		return errors.New("results of this key are for its recipient alone (encrypt-signature), which this version does for no signature yet: only transactions are signed with it")
 	}
@@ -184,10 +198,12 @@ func (p *party) acceptSign(o offer, rec *requestRecord) error {
 }
 
 // checkSigners checks the session's parties against the parties in this node's share.
-func (p *party) checkSigners(o offer, key *keyRecord) error {
-	if key == nil {
-		return fmt.Errorf("this node holds no share of key %s", o.keyID)
+func (p *party) checkSigners(o offer) error {
+	key, share, err := p.held(o.keyID)
+	if err != nil {
+		return err
 	}
+	defer share.Wipe()
 	if key.State != KeyActive {
 		return fmt.Errorf("the share of key %s is %s: it signs once all parties have confirmed theirs", o.keyID, key.State)
 	}
@@ -206,11 +222,6 @@ func (p *party) checkSigners(o offer, key *keyRecord) error {
 	if !self {
 		return errors.New("this node is not among the signers of the session")
 	}
-	share, err := p.share(key)
-	if err != nil {
-		return err
-	}
-	defer share.Wipe()
 	if len(o.parties) != share.Threshold() {
 		return fmt.Errorf("the session has %d signers: key %s needs exactly %d", len(o.parties), o.keyID, share.Threshold())
 	}

@@ -3,9 +3,9 @@ package node
 import (
 	"context"
 	"crypto/ecdsa"
-	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -39,32 +39,35 @@ type party struct {
 	ctx       context.Context // ends when the node is sealed or stopped
 	wg        sync.WaitGroup  // of everything that runs under ctx
 
-	mu       sync.Mutex            // guards the fields below and every request in them
-	requests map[string]*request   // by sino_id: those that are not final
-	sessions map[string]*session   // by session id: those that run
-	offered  map[string]*offerSeat // by session id: offers that were answered and have not begun
+	mu       sync.Mutex          // guards the fields below, every request in them, and what session.go says of sessions
+	requests map[string]*request // by sino_id: those for which something goes on
+	sessions map[string]*session // by session id: those that run
 }
 
-// request is a request that is not final yet.
+// request is a request for which something goes on: it is asked for, it has a seat in an offered session, or a session of
+// it runs. All others are in the store only. A record is never changed: the changed one takes its place.
 type request struct {
 	record  *requestRecord
-	session string // of the latest offer: where answers go
-	asking  bool   // a goroutine asks for it
+	seat    *seat         // in the session that was offered last and is not joined yet
+	running *session      // the session that runs for it; there is never a second one
+	next    *linkv1.Begin // of seat's session, if it came while running was still winding up
+	asking  bool          // a goroutine asks for it
 }
 
-// offerSeat is this node's place in an offered session.
-type offerSeat struct {
-	sinoID  string
+// seat is this node's place in an offered session.
+type seat struct {
+	session string
 	token   string
 	parties []manifest.Party
 	self    byte
 }
 
-// start resumes what a restart or a seal interrupted: questions without an answer, and reports without acknowledgement.
+// start resumes what a restart or a seal interrupted: questions without an answer, and reports without acknowledgement. What
+// is approved waits in the store for the next offer.
 func (p *party) start() error {
 	var open []*requestRecord
 	err := each(p.records, bucketRequest, func(rec *requestRecord) error {
-		if !rec.State.final() {
+		if rec.State == StateAsking || rec.State == StateWaiting {
 			open = append(open, rec)
 		}
 		return nil
@@ -79,9 +82,7 @@ func (p *party) start() error {
 	for _, rec := range open {
 		r := &request{record: rec}
 		p.requests[rec.SinoID] = r
-		if rec.State == StateAsking || rec.State == StateWaiting {
-			p.ask(r)
-		}
+		p.ask(r)
 	}
 	p.mu.Unlock()
 	return p.resumeReports()
@@ -137,9 +138,9 @@ func (p *party) Frame(f *linkv1.Frame) {
 	case *linkv1.Frame_Begin:
 		p.begin(body.Begin)
 	case *linkv1.Frame_Contribution:
-		p.deliver(body.Contribution.GetSessionId(), body.Contribution)
+		p.deliver(body.Contribution.GetSessionId(), body.Contribution, 0)
 	case *linkv1.Frame_Envelope:
-		p.deliver(body.Envelope.GetSessionId(), body.Envelope)
+		p.deliver(body.Envelope.GetSessionId(), body.Envelope, len(body.Envelope.GetSealed()))
 	case *linkv1.Frame_End:
 		p.end(body.End)
 	case *linkv1.Frame_Confirmation:
@@ -149,159 +150,6 @@ func (p *party) Frame(f *linkv1.Frame) {
 	default:
 		p.log.Warn("the coordinator sent a frame that a node does not take", "frame", fmt.Sprintf("%T", body))
 	}
-}
-
-// offer takes a seat in a session, or says why not. It asks the callback if that has not been done for the request.
-func (p *party) offer(frame *linkv1.Offer) {
-	o, err := readOffer(frame)
-	if err != nil {
-		p.log.Warn("offer refused", "session_id", excerpt(frame.SessionId), "error", err)
-		p.answer(frame.SessionId, linkv1.Answer_REFUSED, err.Error(), nil)
-		return
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.sessions[o.session] != nil {
-		return // delivered again
-	}
-	r, err := p.open(o)
-	if err != nil {
-		p.log.Warn("offer refused", "session_id", o.session, "sino_id", o.sinoID, "error", err)
-		p.metrics.request(o.terms.Type, StateRefused)
-		p.answer(o.session, linkv1.Answer_REFUSED, err.Error(), nil)
-		return
-	}
-	r.session = o.session
-	seat := &offerSeat{sinoID: o.sinoID, token: o.token, parties: o.parties}
-	for _, q := range o.parties {
-		if q.NodeID == p.id {
-			seat.self = q.Index
-		}
-	}
-	p.offered[o.session] = seat
-	p.tell(r)
-}
-
-// open finds the request of an offer, or takes it on: checks first, then the record with the callback body, then asking.
-// The caller holds mu.
-func (p *party) open(o offer) (*request, error) {
-	r := p.requests[o.sinoID]
-	if r == nil {
-		rec, err := p.records.request(o.sinoID)
-		if err != nil {
-			return nil, err
-		}
-		if rec != nil {
-			r = &request{record: rec} // final: kept in the store only
-		}
-	}
-	if r != nil {
-		if !r.record.sameAs(o.terms, o.auth) {
-			return nil, fmt.Errorf("request %s was offered before with other content", o.sinoID)
-		}
-		return r, p.recheck(o)
-	}
-	p.sweep()
-	if len(p.requests) >= maxOpenRequests {
-		return nil, fmt.Errorf("this node works on %d requests already: try again later", len(p.requests))
-	}
-	rec, err := p.accept(o)
-	if err != nil {
-		return nil, err
-	}
-	if rec.TxInfo, err = requesterInfo(o); err != nil {
-		return nil, err
-	}
-	r = &request{record: rec}
-	guard, err := p.settings.Guard()
-	if err != nil {
-		return nil, err
-	}
-	if guard == nil {
-		rec.State = StateApproved
-	} else if err := p.renewAsk(rec); err != nil {
-		return nil, err
-	}
-	if err := p.records.saveRequest(rec, takeNonce(rec)); err != nil {
-		if errors.Is(err, errNonceUsed) {
-			return nil, errNonceUsed
-		}
-		return nil, err
-	}
-	p.requests[o.sinoID] = r
-	p.metrics.request(o.terms.Type, rec.State)
-	p.log.Info("request taken on", "sino_id", o.sinoID, "request_id", excerpt(o.terms.RequestID), "type", o.terms.Type, "state", rec.State)
-	if guard != nil {
-		p.ask(r)
-	}
-	return r, nil
-}
-
-// sweep ends approved requests that expired before a session came of them, and forgets seats in sessions of requests that
-// are over. A request that is asked for ends by itself. The caller holds mu.
-func (p *party) sweep() {
-	now := p.clock()
-	running := make(map[string]bool, len(p.sessions))
-	for _, s := range p.sessions {
-		running[s.request.record.SinoID] = true
-	}
-	for id, r := range p.requests {
-		if r.record.Expires.Before(now) && !r.asking && !running[id] {
-			p.settle(r, StateRefused, "the request expired")
-		}
-	}
-	for id, seat := range p.offered {
-		if p.requests[seat.sinoID] == nil {
-			delete(p.offered, id)
-		}
-	}
-}
-
-// recheck checks the seats of another session of a request that was accepted before.
-func (p *party) recheck(o offer) error {
-	if o.terms.IsKeygen() {
-		if !p.isParty(o.parties) || len(o.parties) != o.terms.N {
-			return errors.New("the session's parties are not those of the request")
-		}
-		return p.checkPeers(o.parties)
-	}
-	key, err := p.records.key(o.keyID)
-	if err != nil {
-		return err
-	}
-	return p.checkSigners(o, key)
-}
-
-// tell answers the latest offer of a request with its state. The caller holds mu.
-func (p *party) tell(r *request) {
-	rec := r.record
-	switch rec.State {
-	case StateAsking:
-		p.answer(r.session, linkv1.Answer_ASKING, rec.Reason, rec)
-	case StateWaiting:
-		p.answer(r.session, linkv1.Answer_WAITING, rec.Reason, rec)
-	case StateApproved:
-		p.answer(r.session, linkv1.Answer_APPROVED, "", rec)
-	case StateRejected:
-		p.answer(r.session, linkv1.Answer_REJECTED, rec.Reason, rec)
-	case StateRefused:
-		p.answer(r.session, linkv1.Answer_REFUSED, rec.Reason, rec)
-	case StateDone:
-		p.answer(r.session, linkv1.Answer_DONE, "", rec)
-		p.report(rec.Report)
-	}
-}
-
-func (p *party) answer(session string, state linkv1.Answer_State, reason string, rec *requestRecord) {
-	a := &linkv1.Answer{SessionId: session, State: state, Reason: reason}
-	if rec != nil {
-		a.Guarded = rec.Ask != nil
-		if rec.Ask != nil {
-			a.CallbackId = rec.Ask.CallbackID
-		}
-		a.Recipient = rec.Recipient
-	}
-	p.send(&linkv1.Frame{Body: &linkv1.Frame_Answer{Answer: a}})
 }
 
 func (p *party) send(f *linkv1.Frame) {
@@ -325,7 +173,10 @@ func (p *party) report(r *manifest.Report) {
 func (p *party) end(e *linkv1.End) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	delete(p.offered, e.SessionId)
+	if r := p.seated(e.SessionId); r != nil {
+		r.seat, r.next = nil, nil
+		p.letGo(r)
+	}
 	s := p.sessions[e.SessionId]
 	if s == nil || e.State == "completed" {
 		return
@@ -333,23 +184,28 @@ func (p *party) end(e *linkv1.End) {
 	s.stop(&signing.Abort{Reason: "the coordinator ended the session: " + excerpt(e.Reason)})
 }
 
-// deliver hands a frame to the session that it belongs to.
-func (p *party) deliver(session string, frame any) {
+// deliver hands a frame of so many bytes to the session that it belongs to.
+func (p *party) deliver(session string, frame any, size int) {
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	s := p.sessions[session]
-	p.mu.Unlock()
 	if s == nil {
 		return // over, or never begun here
 	}
-	select {
-	case s.inbox <- frame:
-	default:
-		s.stop(&signing.Abort{Reason: "more messages came than a session has"})
+	s.frames, s.bytes = s.frames+1, s.bytes+size
+	if s.frames <= maxSessionFrames && s.bytes <= maxSessionBytes {
+		select {
+		case s.inbox <- frame:
+			return
+		default:
+		}
 	}
+	s.stop(&signing.Abort{Reason: "more messages came than a session has"})
 }
 
-// share decodes a key's share; the caller wipes it.
+// share takes the share out of a key's record; the caller wipes it.
 func (p *party) share(key *keyRecord) (*signing.Share, error) {
+	defer key.wipe()
 	share, err := signing.ParseShare(key.Share)
 	if err != nil {
 		return nil, fmt.Errorf("share of key %s: %w", key.KeyID, err)
@@ -357,11 +213,31 @@ func (p *party) share(key *keyRecord) (*signing.Share, error) {
 	return share, nil
 }
 
+// held reads a key that is held here, with its share, which the caller wipes.
+func (p *party) held(keyID string) (*keyRecord, *signing.Share, error) {
+	key, err := p.records.key(keyID)
+	if err != nil {
+		return nil, nil, err
+	}
+	if key == nil {
+		return nil, nil, fmt.Errorf("this node holds no share of key %s", keyID)
+	}
+	share, err := p.share(key)
+	return key, share, err
+}
+
+const (
+	maxExcerpt = 200 // bytes of text from outside in a log or an error
+	maxTold    = 600 // bytes of a reason that is told to the coordinator; a callback's has up to 512
+)
+
 // excerpt cuts text from outside for a log or a reason.
-func excerpt(s string) string {
-	const most = 200
+func excerpt(s string) string { return clip(s, maxExcerpt) }
+
+// clip cuts text to some bytes and keeps it valid UTF-8: a frame with any other text could never be sent.
+func clip(s string, most int) string {
 	if len(s) > most {
 		s = s[:most] + "…"
 	}
-	return s
+	return strings.ToValidUTF8(s, "\uFFFD")
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/countersign-mpc/countersign/internal/secret"
 	"github.com/countersign-mpc/countersign/keystore"
 	"github.com/countersign-mpc/countersign/manifest"
 	"github.com/countersign-mpc/countersign/wire"
@@ -55,6 +56,7 @@ type requestRecord struct {
 	Recipient     string                  `json:"recipient,omitempty"` // keygen: what this node states of itself
 	Ask           *askRecord              `json:"ask,omitempty"`
 	Expires       time.Time               `json:"expires"`
+	Sessions      []string                `json:"sessions,omitempty"` // joined, oldest first: each once
 	Released      bool                    `json:"share_released,omitempty"`
 	Report        *manifest.Report        `json:"report,omitempty"` // of the session that gave the result
 }
@@ -76,14 +78,6 @@ func (r *requestRecord) asked() wire.Asked {
 
 func (r *requestRecord) extraInfo() wire.ExtraInfo {
 	return wire.ExtraInfo{SinoID: r.SinoID, RequestID: r.Terms.RequestID}
-}
-
-// sameAs tells whether an offer asks for the same thing as this record.
-func (r *requestRecord) sameAs(terms manifest.Terms, auth *manifest.Authorization) bool {
-	if r.Terms.ContentHash() != terms.ContentHash() || (r.Authorization == nil) != (auth == nil) {
-		return false
-	}
-	return auth == nil || (auth.KeyID == r.Authorization.KeyID && auth.Nonce == r.Authorization.Nonce)
 }
 
 // KeyState is how far a share is.
@@ -115,6 +109,14 @@ type keyRecord struct {
 type confirmation struct {
 	Signature []byte `json:"signature"`
 	Active    bool   `json:"active"`
+}
+
+// wipe overwrites the share. The record must not be stored after that.
+func (k *keyRecord) wipe() {
+	if k != nil {
+		secret.Wipe(k.Share)
+		k.Share = nil
+	}
 }
 
 // allConfirmed tells whether every party has stored its share.
@@ -157,6 +159,7 @@ type records struct{ store *keystore.Store }
 
 func put(tx *keystore.Tx, bucket, key string, record any) error {
 	data, err := json.Marshal(record)
+	defer secret.Wipe(data)
 	if err != nil {
 		return fmt.Errorf("encode %s record: %w", bucket, err)
 	}
@@ -172,6 +175,7 @@ func get(tx *keystore.Tx, bucket, key string, record any) (found bool, err error
 	if err != nil {
 		return false, err
 	}
+	defer secret.Wipe(data)
 	return true, decode(bucket, key, data, record)
 }
 
@@ -222,6 +226,7 @@ func (r records) request(sinoID string) (*requestRecord, error) {
 	return rec, nil
 }
 
+// key reads one key's record; nil if there is none. The caller wipes it.
 func (r records) key(keyID string) (*keyRecord, error) {
 	rec := new(keyRecord)
 	found := false
@@ -237,21 +242,25 @@ func (r records) key(keyID string) (*keyRecord, error) {
 
 // updateKey changes one key's record in a transaction; change may say that nothing needs to be written.
 func (r records) updateKey(keyID string, change func(*keyRecord) (write bool, err error)) error {
-	return r.store.Update(func(tx *keystore.Tx) error {
-		rec := new(keyRecord)
-		found, err := get(tx, bucketKey, keyID, rec)
-		if err != nil {
-			return err
-		}
-		if !found {
-			return fmt.Errorf("key %s is not held here", keyID)
-		}
-		write, err := change(rec)
-		if err != nil || !write {
-			return err
-		}
-		return put(tx, bucketKey, keyID, rec)
-	})
+	return r.store.Update(func(tx *keystore.Tx) error { return changeKey(tx, keyID, change) })
+}
+
+// changeKey is updateKey inside a transaction.
+func changeKey(tx *keystore.Tx, keyID string, change func(*keyRecord) (write bool, err error)) error {
+	rec := new(keyRecord)
+	defer rec.wipe()
+	found, err := get(tx, bucketKey, keyID, rec)
+	if err != nil {
+		return err
+	}
+	if !found {
+		return fmt.Errorf("key %s is not held here", keyID)
+	}
+	write, err := change(rec)
+	if err != nil || !write {
+		return err
+	}
+	return put(tx, bucketKey, keyID, rec)
 }
 
 // each calls f with every record of a bucket.

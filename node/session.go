@@ -14,13 +14,19 @@ import (
 	"github.com/countersign-mpc/countersign/transport"
 )
 
-// inboxSize bounds the frames that wait for one session. A CMP run has fewer than 20 frames from each of 8 others.
-const inboxSize = 512
+// Bounds of what one session takes. A CMP run has fewer than 20 frames, of 90 kB at most, from each of 8 others.
+const (
+	inboxSize        = 512 // frames that wait
+	maxSessionFrames = 4096
+	maxSessionBytes  = 64 << 20
+)
 
-// session is one run of one protocol at this node. Its goroutine owns everything but inbox and stopped.
+// session is one run of one protocol at this node. Its goroutine owns everything but inbox, stopped, and what party.mu
+// guards.
 type session struct {
 	id            string
 	request       *request
+	record        *requestRecord // of the request, when the session was joined
 	manifest      manifest.Manifest
 	self          byte
 	own           manifest.Contribution
@@ -32,6 +38,9 @@ type session struct {
 	derived       derive.Derived
 	inbox         chan any // *linkv1.Contribution and *linkv1.Envelope
 	stopped       chan *signing.Abort
+
+	frames, bytes int                           // delivered so far; guarded by party.mu
+	words         map[byte]*linkv1.Confirmation // keygen: what other parties confirm that have finished before this one; guarded by party.mu
 }
 
 // stop ends the session from outside; only the first reason counts.
@@ -42,7 +51,8 @@ func (s *session) stop(why *signing.Abort) {
 	}
 }
 
-// runSession drives one session to its result or its abort, and reports it.
+// runSession drives one session to its result or its abort, reports it, and begins the next session of the request if the
+// coordinator has asked for that meanwhile.
 func (p *party) runSession(s *session, deadline time.Time) {
 	started := time.Now()
 	ctx, cancel := context.WithTimeout(p.ctx, deadline.Sub(p.clock()))
@@ -51,15 +61,27 @@ func (p *party) runSession(s *session, deadline time.Time) {
 	if err == nil {
 		err = p.finish(s)
 	}
-	p.mu.Lock()
-	delete(p.sessions, s.id)
-	p.mu.Unlock()
 	p.metrics.session(s.manifest.Type, err == nil, time.Since(started))
-	if err == nil {
-		p.log.Info("session completed", "session_id", s.id, "sino_id", s.request.record.SinoID, "type", s.manifest.Type)
-		return
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.sessions, s.id)
+	s.request.running = nil
+	p.ended(s, err)
+	next := s.request.next
+	s.request.next = nil
+	if next != nil && p.ctx.Err() == nil {
+		p.beginSeat(next)
 	}
-	if p.ctx.Err() != nil {
+	p.letGo(s.request)
+}
+
+// ended reports a session that came to no result here.
+func (p *party) ended(s *session, err error) {
+	switch {
+	case err == nil:
+		p.log.Info("session completed", "session_id", s.id, "sino_id", s.record.SinoID, "type", s.manifest.Type)
+		return
+	case p.ctx.Err() != nil:
 		p.log.Warn("session lost: the node is being sealed or stopped", "session_id", s.id)
 		return // the coordinator learns it from the next instance
 	}
@@ -67,7 +89,7 @@ func (p *party) runSession(s *session, deadline time.Time) {
 	if !errors.As(err, &abort) {
 		abort = &signing.Abort{Reason: "this node could not go on", Err: err}
 	}
-	p.log.Warn("session aborted", "session_id", s.id, "sino_id", s.request.record.SinoID, "culprit", byte(abort.Culprit), "round", abort.Round, "error", abort)
+	p.log.Warn("session aborted", "session_id", s.id, "sino_id", s.record.SinoID, "culprit", byte(abort.Culprit), "round", abort.Round, "error", abort)
 	p.fail(s.id, abort)
 }
 
@@ -143,7 +165,7 @@ func (p *party) startProtocol(s *session) error {
 		return &signing.Abort{Reason: "the session could not be bound", Err: err}
 	}
 	s.channel, s.ephemeral = channel, nil
-	p.log.Info("session starts", "session_id", s.id, "sino_id", s.request.record.SinoID, "type", s.manifest.Type, "parties", len(s.manifest.Parties))
+	p.log.Info("session starts", "session_id", s.id, "sino_id", s.record.SinoID, "type", s.manifest.Type, "parties", len(s.manifest.Parties))
 	if s.protocol, err = p.protocol(s); err != nil {
 		return err
 	}
@@ -166,14 +188,10 @@ func (p *party) protocol(s *session) (signing.Session, error) {
 	for i, q := range s.manifest.Parties {
 		parties[i] = signing.PartyID(q.Index)
 	}
-	if s.request.record.Terms.IsKeygen() {
+	if s.record.Terms.IsKeygen() {
 		return p.protocols.Keygen(s.channel.Binding(), signing.PartyID(s.self), parties, s.manifest.T)
 	}
-	key, err := p.records.key(s.manifest.KeyID)
-	if err != nil {
-		return nil, err
-	}
-	share, err := p.share(key)
+	_, share, err := p.held(s.manifest.KeyID)
 	if err != nil {
 		return nil, err
 	}
@@ -243,6 +261,5 @@ func (p *party) released(s *session) error {
 	if s.request.record.Released {
 		return nil
 	}
-	s.request.record.Released = true
-	return p.records.saveRequest(s.request.record, nil)
+	return p.change(s.request, func(rec *requestRecord) { rec.Released = true }, nil)
 }

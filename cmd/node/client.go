@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
@@ -143,11 +144,13 @@ func (o *options) simple(use, short, method, path string) *cobra.Command {
 
 func (o *options) sendPassword(ctx context.Context, path string, password secret.Bytes) error {
 	defer password.Wipe()
-	body, err := json.Marshal(map[string]string{"shard_bkey": string(password.Expose())})
+	body := append(make([]byte, 0, 6*password.Len()+32), `{"shard_bkey":`...) // six bytes are the longest that a byte is escaped to
+	defer func() { secret.Wipe(body) }()
+	body, err := jsontext.AppendQuote(body, password.Expose())
 	if err != nil {
-		return errors.New("the password cannot be encoded")
+		return errors.New("the password is not valid UTF-8 text")
 	}
-	defer secret.Wipe(body)
+	body = append(body, '}')
 	answer, err := o.call(ctx, http.MethodPost, path, body)
 	if err != nil {
 		return err
@@ -168,7 +171,11 @@ func (o *options) call(ctx context.Context, method, path string, body []byte) ([
 	if err != nil {
 		return nil, err
 	}
-	response, err := http.DefaultClient.Do(request)
+	client := &http.Client{ // no proxy, no redirect: the password is for the node alone
+		Transport:     &http.Transport{DisableKeepAlives: true},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	response, err := client.Do(request)
 	if err != nil {
 		return nil, &codedError{exitAway, fmt.Errorf("no node answers at %s: is it started? (%v)", address, err)}
 	}

@@ -41,12 +41,13 @@ type Server struct {
 // Config says whom to ask and how patiently.
 type Config struct {
 	Servers    []Server
-	Mode       Mode          // empty: ModeAll
-	RetryTimes int           // tries after the first one that failed, for each question
-	Sleep      time.Duration // between tries
-	Timeout    time.Duration // of one try; 0: 30 s
-	Client     *http.Client  // nil: one that follows no redirects
-	Log        *slog.Logger
+	Mode       Mode             // empty: ModeAll
+	RetryTimes int              // tries after the first one that failed, for each question
+	Sleep      time.Duration    // between tries
+	Timeout    time.Duration    // of one try; 0: 30 s
+	Client     *http.Client     // nil: one that follows no redirects, uses no proxy and keeps no connection
+	Log        *slog.Logger     // nil: none
+	Clock      func() time.Time // nil: time.Now
 	// Pause waits between tries; nil waits for the time to pass. Tests step it.
 	Pause func(context.Context, time.Duration) error
 }
@@ -64,8 +65,11 @@ type endpoints struct {
 
 // New checks the configuration.
 func New(cfg Config) (*Asker, error) {
-	if len(cfg.Servers) == 0 || cfg.Log == nil {
-		return nil, errors.New("callback: at least one server and a log are needed")
+	if len(cfg.Servers) == 0 {
+		return nil, errors.New("callback: at least one server is needed")
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	switch cfg.Mode {
 	case "":
@@ -81,10 +85,13 @@ func New(cfg Config) (*Asker, error) {
 		cfg.Timeout = defaultTimeout
 	}
 	if cfg.Client == nil {
-		cfg.Client = &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+		cfg.Client = newClient()
 	}
 	if cfg.Pause == nil {
 		cfg.Pause = pause
+	}
+	if cfg.Clock == nil {
+		cfg.Clock = time.Now
 	}
 	a := &Asker{cfg: cfg}
 	for _, s := range cfg.Servers {
@@ -100,11 +107,27 @@ func New(cfg Config) (*Asker, error) {
 	return a, nil
 }
 
+// newClient makes the client for one Asker, which lives for a question or two: it keeps no connection open behind it. A
+// redirect is no answer, and what is asked goes to nobody but the server that is configured.
+func newClient() *http.Client {
+	return &http.Client{
+		Transport:     &http.Transport{DisableKeepAlives: true, TLSHandshakeTimeout: defaultTimeout},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
 // Question is one stored body: the same bytes under the same callback_id however often it is tried.
 type Question struct {
 	Body      []byte
 	Signature string
 	Asked     wire.Asked
+}
+
+// Answer is what the servers decided together, and how old that is.
+type Answer struct {
+	wire.Decision
+	// Age is how long ago the first of the replies came in: while one server could not be reached, another's grew old.
+	Age time.Duration
 }
 
 // UnansweredError says that no answer that counts came from a server, after all tries.
@@ -125,26 +148,27 @@ func (e *UnansweredError) Unwrap() error { return e.Last }
 // Check asks for approval and returns what the servers decided together: in mode all the strictest answer (Reject before
 // Wait before Approve, and the longest wait). progress, if not nil, hears of every try that failed. The error is the
 // context's or an *UnansweredError.
-func (a *Asker) Check(ctx context.Context, q Question, progress func(error)) (wire.Decision, error) {
+func (a *Asker) Check(ctx context.Context, q Question, progress func(error)) (Answer, error) {
 	if a.cfg.Mode == ModeFirst {
-		return a.first(ctx, q, progress)
+		d, err := a.patiently(ctx, a.servers, q, progress)
+		return Answer{Decision: d}, err
 	}
 	all := wire.Decision{Action: wire.Approve}
-	for _, s := range a.servers {
-		d, err := a.patiently(ctx, []endpoints{s}, func(e endpoints) string { return e.check }, q, progress)
+	var first time.Time
+	for i, s := range a.servers {
+		d, err := a.patiently(ctx, []endpoints{s}, q, progress)
 		if err != nil {
-			return wire.Decision{}, err
+			return Answer{}, err
+		}
+		if i == 0 {
+			first = a.cfg.Clock()
 		}
 		all = stricter(all, d)
 		if all.Action == wire.Reject {
 			break
 		}
 	}
-	return all, nil
-}
-
-func (a *Asker) first(ctx context.Context, q Question, progress func(error)) (wire.Decision, error) {
-	return a.patiently(ctx, a.servers, func(e endpoints) string { return e.check }, q, progress)
+	return Answer{Decision: all, Age: a.cfg.Clock().Sub(first)}, nil
 }
 
 // stricter merges two answers. An action that is none of the three cannot come out of wire.OpenReply; it would be Reject.
@@ -170,32 +194,26 @@ func stricter(a, b wire.Decision) wire.Decision {
 }
 
 // Report delivers a finished signature's report. In mode all every server must acknowledge it, in mode first any one. It
-// tries once at each server: the caller keeps the report until this returns nil.
+// tries once at each server, also where another one failed: the caller keeps the report until this returns nil.
 func (a *Asker) Report(ctx context.Context, q Question) error {
-	var last error
+	var failed []error
 	for _, s := range a.servers {
 		_, err := a.once(ctx, s, s.rawdata, q)
 		if err != nil {
-			last = fmt.Errorf("report to %s: %w", s.rawdata, err)
-			if a.cfg.Mode == ModeAll {
-				return last
-			}
-			continue
-		}
-		if a.cfg.Mode == ModeFirst {
+			failed = append(failed, fmt.Errorf("report to %s: %w", s.rawdata, err))
+		} else if a.cfg.Mode == ModeFirst {
 			return nil
 		}
 	}
-	return last
+	return errors.Join(failed...)
 }
 
 // patiently asks the servers in turn until one gives an answer that counts, with pauses after each round of failures.
-func (a *Asker) patiently(ctx context.Context, servers []endpoints, url func(endpoints) string, q Question,
-	progress func(error)) (wire.Decision, error) {
+func (a *Asker) patiently(ctx context.Context, servers []endpoints, q Question, progress func(error)) (wire.Decision, error) {
 	for try := 0; ; try++ {
 		var last error
 		for _, s := range servers {
-			d, err := a.once(ctx, s, url(s), q)
+			d, err := a.once(ctx, s, s.check, q)
 			if err == nil {
 				return *d, nil
 			}
@@ -204,13 +222,13 @@ func (a *Asker) patiently(ctx context.Context, servers []endpoints, url func(end
 			}
 			last = err
 			a.cfg.Log.WarnContext(ctx, "callback gave no answer that counts", "callback_id", q.Asked.CallbackID,
-				"server", url(s), "try", try+1, "error", err)
+				"server", s.check, "try", try+1, "error", err)
 			if progress != nil {
-				progress(fmt.Errorf("callback server %s: %w", url(s), err))
+				progress(fmt.Errorf("callback server %s: %w", s.check, err))
 			}
 		}
 		if try >= a.cfg.RetryTimes {
-			return wire.Decision{}, &UnansweredError{Server: url(servers[len(servers)-1]), Tries: try + 1, Last: last}
+			return wire.Decision{}, &UnansweredError{Server: servers[len(servers)-1].check, Tries: try + 1, Last: last}
 		}
 		if err := a.cfg.Pause(ctx, a.cfg.Sleep); err != nil {
 			return wire.Decision{}, err
@@ -240,14 +258,7 @@ func (a *Asker) once(ctx context.Context, s endpoints, url string, q Question) (
 	if len(body) > maxReply {
 		return nil, fmt.Errorf("the reply has more than %d bytes", maxReply)
 	}
-	d, err := wire.OpenReply(response.StatusCode, body, s.key, q.Asked)
-	if err != nil {
-		if response.StatusCode == http.StatusNotFound {
-			return nil, fmt.Errorf("%w (older servers want the full address that ends in /check)", err)
-		}
-		return nil, err
-	}
-	return d, nil
+	return wire.OpenReply(response.StatusCode, body, s.key, q.Asked)
 }
 
 func pause(ctx context.Context, d time.Duration) error {

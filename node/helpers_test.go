@@ -1,0 +1,282 @@
+package node_test
+
+import (
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/countersign-mpc/countersign/derive"
+	"github.com/countersign-mpc/countersign/internal/secret"
+	"github.com/countersign-mpc/countersign/keystore"
+	"github.com/countersign-mpc/countersign/manifest"
+	"github.com/countersign-mpc/countersign/node"
+	"github.com/countersign-mpc/countersign/node/asking"
+	"github.com/countersign-mpc/countersign/signing"
+	"github.com/countersign-mpc/countersign/signing/cmp"
+	"github.com/countersign-mpc/countersign/signing/signingtest"
+	"github.com/countersign-mpc/countersign/wire"
+)
+
+const password = "Correct-Horse-7-Battery"
+
+// cheap is the least that Argon2id takes; the tests are about what is around it.
+var cheap = keystore.Argon2{Time: 1, MemoryKiB: 8, Threads: 1}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func pass(s string) secret.Bytes { return secret.New([]byte(s)) }
+
+// clock is the time of all nodes of a test. It runs with the real one, and tests put it forward.
+type clock struct {
+	mu     sync.Mutex
+	offset time.Duration
+	fixed  time.Time
+}
+
+func (c *clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.fixed.IsZero() {
+		return c.fixed
+	}
+	return time.Now().Add(c.offset)
+}
+
+func (c *clock) step(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.fixed.IsZero() {
+		c.fixed = c.fixed.Add(d)
+		return
+	}
+	c.offset += d
+}
+
+// stop makes the clock stand still.
+func (c *clock) stop(at time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.fixed = at
+}
+
+// settings are a node's settings that tests change at any time.
+type settings struct {
+	mu         sync.Mutex
+	guard      node.Guard
+	guardErr   error
+	parties    map[wire.NodeID]bool
+	partiesErr error
+	requesters map[string]manifest.RequesterKey
+	required   bool
+	reqErr     error
+	recipient  string
+	unguarded  bool
+}
+
+var _ node.Settings = (*settings)(nil)
+
+func (s *settings) change(f func(*settings)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f(s)
+}
+
+func (s *settings) Guard() (node.Guard, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.guard, s.guardErr
+}
+
+func (s *settings) Parties() (map[wire.NodeID]bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := make(map[wire.NodeID]bool)
+	for id := range s.parties {
+		out[id] = true
+	}
+	return out, s.partiesErr
+}
+
+func (s *settings) Requesters() (map[string]manifest.RequesterKey, bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.requesters, s.required, s.reqErr
+}
+
+func (s *settings) Recipient() (string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.recipient, nil
+}
+
+func (s *settings) AllowUnguardedQuorum() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.unguarded
+}
+
+func (s *settings) Warnings() []string { return []string{"this is a test"} }
+
+// guard is a callback that answers as the test says: at once with always, else when the test takes the call from calls.
+type guard struct {
+	calls  chan *call
+	mu     sync.Mutex
+	always wire.Action
+	asked  []asking.Question
+	report func(context.Context, asking.Question) error
+}
+
+// call is one question that waits for its answer.
+type call struct {
+	asking.Question
+	progress func(error)
+	answer   chan asking.Answer
+	fail     chan error
+}
+
+var _ node.Guard = (*guard)(nil)
+
+func newGuard(always wire.Action) *guard { return &guard{calls: make(chan *call, 16), always: always} }
+
+func (g *guard) Check(ctx context.Context, q asking.Question, progress func(error)) (asking.Answer, error) {
+	g.mu.Lock()
+	g.asked = append(g.asked, q)
+	always := g.always
+	g.mu.Unlock()
+	if always != "" {
+		return asking.Answer{Decision: wire.Decision{Action: always, Reason: "as always"}}, nil
+	}
+	c := &call{Question: q, progress: progress, answer: make(chan asking.Answer, 1), fail: make(chan error, 1)}
+	g.calls <- c
+	select {
+	case <-ctx.Done():
+		return asking.Answer{}, ctx.Err()
+	case err := <-c.fail:
+		return asking.Answer{}, err
+	case a := <-c.answer:
+		return a, nil
+	}
+}
+
+func (g *guard) Report(ctx context.Context, q asking.Question) error {
+	g.mu.Lock()
+	report := g.report
+	g.mu.Unlock()
+	if report == nil {
+		return nil
+	}
+	return report(ctx, q)
+}
+
+func (g *guard) questions() []asking.Question {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return append([]asking.Question(nil), g.asked...)
+}
+
+// next takes the next question.
+func (g *guard) next(t testing.TB) *call {
+	t.Helper()
+	select {
+	case c := <-g.calls:
+		return c
+	case <-time.After(patience):
+		t.Fatal("the callback was not asked")
+		return nil
+	}
+}
+
+func (c *call) approve() { c.answer <- asking.Answer{Decision: wire.Decision{Action: wire.Approve}} }
+
+// check is the body of a question.
+func (c *call) check(t testing.TB) wire.Check { return checkOf(t, c.Question) }
+
+func checkOf(t testing.TB, q asking.Question) wire.Check {
+	t.Helper()
+	var c wire.Check
+	must(t, json.Unmarshal(q.Body, &c))
+	return c
+}
+
+// toys are the cheap protocols. What a test sets stands in place of the toy.
+type toys struct {
+	mu     sync.Mutex
+	keygen func(signing.KeygenSession) signing.KeygenSession
+	sign   func(signing.SignSession) signing.SignSession
+}
+
+var _ node.Protocols = (*toys)(nil)
+
+func (y *toys) change(f func(*toys)) {
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	f(y)
+}
+
+func (y *toys) Keygen(binding manifest.Binding, self signing.PartyID, parties []signing.PartyID, threshold int) (signing.KeygenSession, error) {
+	s, err := signingtest.NewKeygen(cmp.KeygenConfig{Binding: binding, Self: self, Parties: parties, Threshold: threshold})
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	if err == nil && y.keygen != nil {
+		s = y.keygen(s)
+	}
+	return s, err
+}
+
+func (y *toys) Sign(binding manifest.Binding, share *signing.Share, signers []signing.PartyID, derived derive.Derived, digest [32]byte) (signing.SignSession, error) {
+	s, err := signingtest.NewSign(cmp.SignConfig{Binding: binding, Share: share, Signers: signers, Tweak: derived.Tweak,
+		PublicKey: derived.PublicKey, Digest: digest})
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	if err == nil && y.sign != nil {
+		s = y.sign(s)
+	}
+	return s, err
+}
+
+// transaction is an unsigned transaction of testdata/evm and its digest.
+type transaction struct {
+	Name   string `json:"name"`
+	RawTx  string `json:"raw_tx"`
+	Digest string `json:"digest"`
+}
+
+func transactionNamed(t testing.TB, name string) transaction {
+	t.Helper()
+	data, err := os.ReadFile("../testdata/evm/transactions.json")
+	must(t, err)
+	var all []transaction
+	must(t, json.Unmarshal(data, &all))
+	for _, tx := range all {
+		if tx.Name == name {
+			return tx
+		}
+	}
+	t.Fatalf("no transaction %q in testdata/evm", name)
+	return transaction{}
+}
+
+func (tx transaction) info(t testing.TB) []byte {
+	t.Helper()
+	data, err := json.Marshal(map[string]string{"chainSymbol": "ETH", "rawTx": tx.RawTx})
+	must(t, err)
+	return data
+}
+
+func unhex(t testing.TB, s string) []byte {
+	t.Helper()
+	b, err := hex.DecodeString(s)
+	must(t, err)
+	return b
+}
+
+func hexOf(b []byte) string { return hex.EncodeToString(b) }
