@@ -26,7 +26,7 @@ func (in Input) Canonical() ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("write the policy's input: %v", err)
 	}
-	if err := checkJSON(b, false, false); err != nil {
+	if err := checkJSON(b, maxInputSize, false, false); err != nil {
 		return nil, fmt.Errorf("write the policy's input: %w", err)
 	}
 	return b, nil
@@ -37,7 +37,7 @@ func checkRecorded(b []byte) error {
 	if !bytes.HasPrefix(b, inputPrefix) {
 		return fmt.Errorf("the recorded input does not begin as %s does", InputFormat)
 	}
-	return checkJSON(b, false, false)
+	return checkJSON(b, maxInputSize, false, false)
 }
 
 // validate checks what the types leave open. An absent integer is left out of the JSON form, since null and strings

@@ -116,7 +116,7 @@ type Data struct {
 // ParseData reads and validates a data.json. The error names every fault that was found, up to a bound, each with its
 // place as a JSON pointer (RFC 6901); nothing is put right in silence. name stands in front of the errors.
 func ParseData(name string, b []byte) (*Data, error) {
-	if err := checkJSON(b, true, true); err != nil {
+	if err := checkJSON(b, maxDataSize, true, true); err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	var f fileData

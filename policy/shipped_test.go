@@ -158,35 +158,37 @@ func TestRequesterThatMayNotApproveItself(t *testing.T) {
 // TestLimitIsExact draws amounts around the thresholds, with limits and decimals drawn as well, and holds the decision
 // against integer arithmetic.
 func TestLimitIsExact(t *testing.T) {
-	type limits struct{ above, most *big.Int }
-	engines := map[int]*policy.Engine{}
-	bounds := map[int]limits{}
-	for _, decimals := range []int{0, 6, 18, 30} {
-		data := demoData()
-		asset := data["chains"].(object)["ETH"].(object)["assets"].(object)["USDT_ETH"].(object)
-		asset["decimals"] = decimals
-		engines[decimals] = newEngine(t, data)
-		unit := new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(decimals)), nil)
-		bounds[decimals] = limits{new(big.Int).Mul(big.NewInt(5000), unit), new(big.Int).Mul(big.NewInt(10000), unit)}
+	data := demoData()
+	limit := data["limits"].(object)["ETH"].(object)["USDT_ETH"]
+	all := []int{0, 6, 18, 30}
+	for _, decimals := range all {
+		id, contract := fmt.Sprintf("TOK%d", decimals), fmt.Sprintf("0x%040x", decimals)
+		set(data, "chains.ETH.assets."+id, object{"kind": "erc20", "contract": contract, "decimals": decimals})
+		set(data, "limits.ETH."+id, limit)
 	}
+	e := newEngine(t, data)
 	rapid.Check(t, func(r *rapid.T) {
-		decimals := rapid.SampledFrom([]int{0, 6, 18, 30}).Draw(r, "decimals")
-		bound := bounds[decimals]
-		at := rapid.SampledFrom([]*big.Int{big.NewInt(0), bound.above, bound.most}).Draw(r, "threshold")
+		decimals := rapid.SampledFrom(all).Draw(r, "decimals")
+		unit := new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(decimals)), nil)
+		above, most := new(big.Int).Mul(big.NewInt(5000), unit), new(big.Int).Mul(big.NewInt(10000), unit)
+		at := rapid.SampledFrom([]*big.Int{big.NewInt(0), above, most}).Draw(r, "threshold")
 		amount := new(big.Int).Add(at, big.NewInt(rapid.Int64Range(-3, 3).Draw(r, "offset")))
 		if amount.Sign() < 0 {
 			amount.SetInt64(0)
 		}
-		e := engines[decimals]
-		d, err := e.Evaluate(t.Context(), transfer(e, amount.String()))
+		info := claim(amount.String())
+		info.AssetID = fmt.Sprintf("TOK%d", decimals)
+		in := input(e, parsed(info))
+		in.Evidence = policy.Evidence{Status: policy.EvidenceVerified}
+		d, err := e.Evaluate(t.Context(), in)
 		if err != nil {
 			r.Fatal(err)
 		}
 		want := policy.Approve
 		switch {
-		case amount.Cmp(bound.most) > 0:
+		case amount.Cmp(most) > 0:
 			want = policy.Reject
-		case amount.Cmp(bound.above) > 0:
+		case amount.Cmp(above) > 0:
 			want = policy.Wait
 		}
 		if d.Action != want {

@@ -64,9 +64,9 @@ func Load(modules fs.FS, dataPath string) (*Source, error) {
 	}
 	if dataPath == "" {
 		s.DataName = dataFile
-		s.Data, err = readBounded(func() (fs.File, error) { return modules.Open(dataFile) }, maxJSONSize)
+		s.Data, err = readBounded(func() (fs.File, error) { return modules.Open(dataFile) }, maxDataSize)
 	} else {
-		s.Data, err = readBounded(func() (fs.File, error) { return os.Open(dataPath) }, maxJSONSize)
+		s.Data, err = readBounded(func() (fs.File, error) { return os.Open(dataPath) }, maxDataSize)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read the policy's data: %w", err)

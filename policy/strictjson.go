@@ -13,7 +13,8 @@ import (
 // Bounds on JSON that is given to Rego. The callback's body limit is far below the size; the rest keeps a single
 // built-in from being handed a value on which it would outrun the time-out.
 const (
-	maxJSONSize     = 32 << 20
+	maxDataSize     = 32 << 20
+	maxInputSize    = 16 << 20
 	maxJSONDepth    = 80
 	maxNumberLength = 100
 )
@@ -21,9 +22,9 @@ const (
 // checkJSON reports what in a JSON value could be read in two ways or computed with inexactly: duplicate keys, invalid
 // UTF-8, trailing bytes, excessive depth, and numbers that are not plain. Decimals and null are refused on demand. Its
 // errors name the place as a JSON pointer and never repeat a value.
-func checkJSON(b []byte, refuseDecimals, refuseNull bool) error {
-	if len(b) > maxJSONSize {
-		return fmt.Errorf("is longer than %d bytes", maxJSONSize)
+func checkJSON(b []byte, limit int, refuseDecimals, refuseNull bool) error {
+	if len(b) > limit {
+		return fmt.Errorf("is longer than %d bytes", limit)
 	}
 	d := jsontext.NewDecoder(bytes.NewReader(b))
 	for values := 0; ; {
