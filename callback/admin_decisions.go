@@ -11,20 +11,20 @@ import (
 
 // DecisionSummary is a decision in a list.
 type DecisionSummary struct {
-	ID          string   `json:"id"`
-	Time        string   `json:"time"` // RFC 3339, UTC
-	Node        string   `json:"node"` // id of the node
-	Path        string   `json:"path"`
-	CallbackID  string   `json:"callback_id"`
-	SinoID      string   `json:"sino_id"`
-	RequestID   string   `json:"request_id"`
-	RequestType string   `json:"request_type"`
-	Action      string   `json:"action"`
-	Rule        string   `json:"rule"`  // the first that decided
-	Error       string   `json:"error"` // the reasons that decided, as the node got them
-	WaitSeconds int      `json:"wait_seconds"`
-	Approval    string   `json:"approval"` // id of the one that was opened, waited for or used
-	Revision    string   `json:"revision"`
+	ID          string `json:"id"`
+	Time        string `json:"time"` // RFC 3339, UTC
+	Node        string `json:"node"` // id of the node
+	Path        string `json:"path"`
+	CallbackID  string `json:"callback_id"`
+	SinoID      string `json:"sino_id"`
+	RequestID   string `json:"request_id"`
+	RequestType string `json:"request_type"`
+	Action      string `json:"action"`
+	Rule        string `json:"rule"`  // the first that decided
+	Error       string `json:"error"` // the reasons that decided, as the node got them
+	WaitSeconds int    `json:"wait_seconds"`
+	Approval    string `json:"approval"` // id of the one that was opened, waited for or used
+	Revision    string `json:"revision"`
 }
 
 // DecisionView is a decision with everything that is recorded of it.

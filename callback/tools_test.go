@@ -2,8 +2,12 @@ package callback_test
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
+	"io"
+	"net/http"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -51,4 +55,14 @@ require contains id if some id in data.countersign.rules.own.require
 		Read:   func() (*policy.Source, error) { return policy.Load(files, "") },
 		Engine: policy.Config{Timeout: 2 * time.Second},
 	}))
+}
+
+func readAll(r *http.Response) (string, error) {
+	b, err := io.ReadAll(r.Body)
+	return string(b), err
+}
+
+func sha256Hex(s string) string {
+	sum := sha256.Sum256([]byte(s))
+	return hex.EncodeToString(sum[:])
 }

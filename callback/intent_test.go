@@ -1,0 +1,119 @@
+package callback_test
+
+import (
+	"encoding/hex"
+	"strings"
+	"testing"
+
+	"github.com/countersign-mpc/countersign/callback"
+	"github.com/countersign-mpc/countersign/ledger"
+	"github.com/countersign-mpc/countersign/wire"
+)
+
+const intentTxInfo = `{"requestId":"pay-1","chainSymbol":"BTC","amount":"22000","curInputId":"0","extraData":{"toTag":"x","vinList":[{"id":1,"requestId":"in-1"},{"id":2}],"voutList":[{"address":"a","amount":1}]},"rawTx":"cHNidP8=","requester":{"key_id":"k1","signature":"s1"}}`
+
+func intentOf(t testing.TB, requestType, txInfo string, change func(*wire.Check)) ledger.Hash {
+	t.Helper()
+	c := &wire.Check{CallbackID: "cb", RequestType: requestType, RequestDetail: wire.RequestDetail{
+		Cryptography: "ecdsa-secp256k1", SignType: "1", PublicKey: rootKey, Path: "m/0", Message: "00", TxInfo: []byte(txInfo),
+	}}
+	if txInfo == "" {
+		c.RequestDetail.TxInfo = nil
+	}
+	if change != nil {
+		change(c)
+	}
+	p := must[*wire.Parsed](t)(wire.ParseCheck(wire.PathCheck, must[[]byte](t)(c.Marshal())))
+	return must[ledger.Hash](t)(callback.IntentHash(p))
+}
+
+// TestIntentVector fixes the hash (docs/FORMATS.md): approvals that are stored must count after an update.
+func TestIntentVector(t *testing.T) {
+	want := "f1097a92ad157d83d16c7d3eb3a37028b8b4395c7d0c870d4aed2224ad747906"
+	if got := intentOf(t, "sign", intentTxInfo, nil).String(); got != want {
+		t.Errorf("the intent hash is %s, want %s", got, want)
+	}
+	payment := strings.NewReplacer(`"curInputId":"0",`, "", `,"requestId":"in-1"`, "", `,"requester":{"key_id":"k1","signature":"s1"}`, "").Replace(intentTxInfo)
+	raw, _ := hex.DecodeString(sha256Hex("cHNidP8="))
+	by := sha256Hex(string(wire.SigningBytes("intent", []byte("sign"), []byte("ecdsa-secp256k1"), []byte(rootKey), []byte("m/0"), []byte("1"), []byte(payment), raw, []byte("k1"))))
+	if by != want {
+		t.Errorf("by the document's words it is %s, want %s", by, want)
+	}
+}
+
+func TestIntentCovers(t *testing.T) {
+	base := intentOf(t, "sign", intentTxInfo, nil)
+	replaced := func(old, new string) ledger.Hash {
+		if !strings.Contains(intentTxInfo, old) {
+			t.Fatalf("the base has no %s", old)
+		}
+		return intentOf(t, "sign", strings.Replace(intentTxInfo, old, new, 1), nil)
+	}
+	for name, got := range map[string]ledger.Hash{
+		"callback_id":             intentOf(t, "sign", intentTxInfo, func(c *wire.Check) { c.CallbackID = "cb-2" }),
+		"sino_id and request_id":  intentOf(t, "sign", intentTxInfo, func(c *wire.Check) { c.ExtraInfo = wire.ExtraInfo{SinoID: "s", RequestID: "r"} }),
+		"the input":               replaced(`"curInputId":"0"`, `"curInputId":"1"`),
+		"an input's request":      replaced(`"requestId":"in-1"`, `"requestId":"in-2"`),
+		"no input's request":      replaced(`,"requestId":"in-1"`, ``),
+		"the requester's signing": replaced(`"signature":"s1"`, `"signature":"s2"`),
+		"white space":             replaced(`"amount":"22000"`, `"amount" : "22000"`),
+	} {
+		if got != base {
+			t.Errorf("%s: the intent differs and should not", name)
+		}
+	}
+	for name, got := range map[string]ledger.Hash{
+		"request type":       intentOf(t, "taproot-sign", intentTxInfo, nil),
+		"cryptography":       intentOf(t, "sign", intentTxInfo, func(c *wire.Check) { c.RequestDetail.Cryptography = "" }),
+		"sign type":          intentOf(t, "sign", intentTxInfo, func(c *wire.Check) { c.RequestDetail.SignType = "3" }),
+		"public key":         intentOf(t, "sign", intentTxInfo, func(c *wire.Check) { c.RequestDetail.PublicKey = "02" }),
+		"path":               intentOf(t, "sign", intentTxInfo, func(c *wire.Check) { c.RequestDetail.Path = "m/1" }),
+		"no claim":           intentOf(t, "sign", "", nil),
+		"amount":             replaced("22000", "22001"),
+		"payment":            replaced("pay-1", "pay-2"),
+		"an output":          replaced(`"address":"a"`, `"address":"b"`),
+		"an input's id":      replaced(`{"id":2}`, `{"id":3}`),
+		"one input less":     replaced(`,{"id":2}`, ``),
+		"rawTx":              replaced("cHNidP8=", "cHNidP9="),
+		"no rawTx":           replaced(`"rawTx":"cHNidP8=",`, ``),
+		"who asks":           replaced(`"key_id":"k1"`, `"key_id":"k2"`),
+		"an unknown field":   replaced(`"chainSymbol"`, `"gift":1,"chainSymbol"`),
+		"requestId of a sum": replaced(`"extraData":{`, `"extraData":{"requestId":"x",`),
+	} {
+		if got == base {
+			t.Errorf("%s: the intent is the same and should not be", name)
+		}
+	}
+}
+
+func FuzzIntentHash(f *testing.F) {
+	f.Add(intentTxInfo)
+	f.Add(`{"extraData":null}`)
+	f.Add(`{"extraData":{"vinList":[1,[],{"requestId":{}}]}}`)
+	f.Add(`{"\u0063urInputId":"0","a":1e5}`)
+	f.Fuzz(func(t *testing.T, txInfo string) {
+		c := &wire.Check{CallbackID: "cb", RequestType: "sign", RequestDetail: wire.RequestDetail{TxInfo: []byte(txInfo)}}
+		body, err := c.Marshal()
+		if err != nil {
+			t.Skip()
+		}
+		p, err := wire.ParseCheck(wire.PathCheck, body)
+		if err != nil {
+			t.Skip()
+		}
+		if _, err := callback.IntentHash(p); err != nil {
+			t.Fatalf("a parsed request has no intent: %v", err)
+		}
+		if p.TxInfo == nil {
+			return
+		}
+		signedBy := func(signature string) ledger.Hash {
+			c.RequestDetail.TxInfo = must[[]byte](t)(wire.SetRequester(p.Check.RequestDetail.TxInfo, wire.Requester{KeyID: "k", Signature: signature}))
+			again := must[*wire.Parsed](t)(wire.ParseCheck(wire.PathCheck, must[[]byte](t)(c.Marshal())))
+			return must[ledger.Hash](t)(callback.IntentHash(again))
+		}
+		if signedBy("one") != signedBy("two") {
+			t.Errorf("the requester's signature changes the intent of %s", txInfo)
+		}
+	})
+}
