@@ -11,38 +11,105 @@ import (
 	"github.com/countersign-mpc/countersign/ledger"
 )
 
-// A bbolt file begins with two meta pages, written in turn by each commit; in each, after a page header, stand magic,
+// A bbolt file begins with two meta pages, written in turn by each commit. In each, after a page header, stand magic,
 // version, page size, flags (4 bytes each), root bucket (16), freelist, high-water mark, transaction (8 each) and FNV-64a
-// of what stands before, in the machine's byte order.
+// of what stands before, in the machine's byte order. A page header is id (8), flags, count (2 each), overflow (4).
 const (
 	pageHeader  = 16
 	metaSummed  = 56
 	metaSize    = metaSummed + 8
 	metaMagic   = 0xED0CDAED
 	metaVersion = 2
+
+	freelistFlag = 0x10
+	manyFree     = 0xFFFF // as count: the first id is the count
 )
 
-// checkMeta refuses a file of which one of the two meta pages is damaged. bbolt would go on with the other and so with
-// the state before the last commit, in which what was decided last is undecided. A commit that was interrupted damages
-// neither, since a meta page's content lies in one sector.
-func checkMeta(path string, pageSize int) error {
+// meta is what is needed of a meta page.
+type meta struct {
+	freelist, pages, txid uint64
+}
+
+// checkStart looks at what bbolt trusts blindly when it opens a file. It refuses one of which one of the two meta pages is
+// damaged: bbolt would go on with the other and so with the state before the last commit, in which what was decided last
+// is undecided. A commit that was interrupted damages neither, since a meta page's content lies in one sector. And it
+// refuses a list of free pages that cannot be one, since bbolt would write over what is not free.
+func checkStart(path string, pageSize int) error {
 	f, err := os.Open(path)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
+	var newest meta
 	for page := range 2 {
-		var b [metaSize]byte
-		_, err := f.ReadAt(b[:], int64(page*pageSize+pageHeader))
-		if err != nil && !errors.Is(err, io.EOF) {
+		m, err := readMeta(f, int64(page*pageSize+pageHeader))
+		if errors.Is(err, ledger.ErrDamaged) {
+			return fmt.Errorf("%w: meta page %d, and with it perhaps the last commit: restore the file from a backup; \"bbolt surgery revert-meta-page\" goes back to the commit before", err, page)
+		}
+		if err != nil {
 			return err
 		}
-		sum := fnv.New64a()
-		sum.Write(b[:metaSummed])
-		if err != nil || binary.NativeEndian.Uint32(b[:]) != metaMagic || binary.NativeEndian.Uint32(b[4:]) != metaVersion ||
-			binary.NativeEndian.Uint64(b[metaSummed:]) != sum.Sum64() {
-			return fmt.Errorf("%w: meta page %d is damaged, and with it perhaps the last commit: restore the file from a backup; \"bbolt surgery revert-meta-page\" goes back to the commit before", ledger.ErrDamaged, page)
+		if page == 0 || m.txid > newest.txid {
+			newest = m
 		}
+	}
+	err = checkFreelist(f, newest, uint64(pageSize))
+	if errors.Is(err, io.EOF) {
+		return fmt.Errorf("%w: it was cut off: restore it from a backup", ledger.ErrDamaged)
+	}
+	return err
+}
+
+func readMeta(f io.ReaderAt, at int64) (meta, error) {
+	var b [metaSize]byte
+	_, err := f.ReadAt(b[:], at)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return meta{}, err
+	}
+	sum := fnv.New64a()
+	sum.Write(b[:metaSummed])
+	if err != nil || binary.NativeEndian.Uint32(b[:]) != metaMagic || binary.NativeEndian.Uint32(b[4:]) != metaVersion ||
+		binary.NativeEndian.Uint64(b[metaSummed:]) != sum.Sum64() {
+		return meta{}, ledger.ErrDamaged
+	}
+	return meta{
+		freelist: binary.NativeEndian.Uint64(b[32:]),
+		pages:    binary.NativeEndian.Uint64(b[40:]),
+		txid:     binary.NativeEndian.Uint64(b[48:]),
+	}, nil
+}
+
+func checkFreelist(f io.ReaderAt, m meta, pageSize uint64) error {
+	bad := fmt.Errorf("%w: its list of free pages: restore the file from a backup", ledger.ErrDamaged)
+	if m.freelist < 2 || m.freelist >= m.pages {
+		return bad
+	}
+	var head [pageHeader + 8]byte
+	start := int64(m.freelist * pageSize)
+	if _, err := f.ReadAt(head[:], start); err != nil {
+		return err
+	}
+	count, at := uint64(binary.NativeEndian.Uint16(head[10:])), start+pageHeader
+	if count == manyFree {
+		count, at = binary.NativeEndian.Uint64(head[pageHeader:]), at+8
+	}
+	overflow := uint64(binary.NativeEndian.Uint32(head[12:]))
+	room := (overflow+1)*pageSize - uint64(at-start)
+	if binary.NativeEndian.Uint64(head[:]) != m.freelist || binary.NativeEndian.Uint16(head[8:]) != freelistFlag ||
+		overflow >= m.pages-m.freelist || count > room/8 {
+		return bad
+	}
+	ids := make([]byte, count*8)
+	if _, err := f.ReadAt(ids, at); err != nil && len(ids) > 0 {
+		return err
+	}
+	last := uint64(1) // the meta pages are never free
+	for i := range count {
+		id := binary.NativeEndian.Uint64(ids[i*8:])
+		if id <= last || id >= m.pages || id >= m.freelist && id <= m.freelist+overflow {
+			return bad
+		}
+		last = id
 	}
 	return nil
 }

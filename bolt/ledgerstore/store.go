@@ -85,13 +85,21 @@ func (s *Store) open(cfg Config) error {
 		return err
 	}
 	s.db = db
-	if err := checkMeta(cfg.Path, db.Info().PageSize); err != nil {
+	if err := checkStart(cfg.Path, db.Info().PageSize); err != nil {
 		return err
 	}
 	if err := s.checkSize(); err != nil {
 		return err
 	}
-	return db.Update(checkVersion)
+	fresh := false
+	err = db.View(func(tx *bolt.Tx) (err error) {
+		fresh, err = checkVersion(tx)
+		return err
+	})
+	if err != nil || !fresh {
+		return err
+	}
+	return db.Update(create)
 }
 
 // checkSize finds a file that was cut off, before anything beyond its end is read.
@@ -117,28 +125,34 @@ var (
 
 const version = "1"
 
-// checkVersion makes the buckets of a new file, and refuses a file that is of another version or of something else.
-func checkVersion(tx *bolt.Tx) error {
+// newFile is the transaction at which bbolt makes a file; the first commit is the one after.
+const newFile = 1
+
+// checkVersion refuses a file that is of another version or of something else, and reports whether it is new and empty.
+func checkVersion(tx *bolt.Tx) (fresh bool, err error) {
 	b := tx.Bucket(bucketStore)
 	if b == nil {
 		if k, _ := tx.Cursor().First(); k != nil {
-			return errors.New("it is a bbolt file of something else: give another path")
+			return false, errors.New("it is a bbolt file of something else: give another path")
 		}
-		return create(tx)
+		if tx.ID() > newFile { // a file that lost everything must not pass for one in which nothing was decided
+			return false, fmt.Errorf("%w: it was written and holds nothing: restore it from a backup", ledger.ErrDamaged)
+		}
+		return true, nil
 	}
 	format, err := unseal(string(bucketStore), keyFormat, b.Get(keyFormat))
 	if err != nil {
-		return err
+		return false, err
 	}
 	if string(format) != formatPrefix+version {
-		return fmt.Errorf("it holds %q, and this program reads %q: use the program that wrote it", format, formatPrefix+version)
+		return false, fmt.Errorf("it holds %q, and this program reads %q: use the program that wrote it", format, formatPrefix+version)
 	}
 	for _, name := range ledger.Buckets() {
 		if tx.Bucket([]byte(name)) == nil {
-			return fmt.Errorf("%w: the bucket %s is missing: restore the file from a backup", ledger.ErrDamaged, name)
+			return false, fmt.Errorf("%w: the bucket %s is missing: restore the file from a backup", ledger.ErrDamaged, name)
 		}
 	}
-	return nil
+	return false, nil
 }
 
 func create(tx *bolt.Tx) error {

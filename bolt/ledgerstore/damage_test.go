@@ -1,0 +1,360 @@
+package ledgerstore_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/countersign-mpc/countersign/bolt/ledgerstore"
+	"github.com/countersign-mpc/countersign/ledger"
+	"github.com/countersign-mpc/countersign/ledger/ledgertest"
+	"github.com/countersign-mpc/countersign/wire"
+)
+
+// decided fills a file, without free pages, and returns it with the replies that left.
+func decided(t *testing.T, n int) (file []byte, replies map[string][]byte) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "ledger.db")
+	store, err := ledgerstore.Open(ledgerstore.Config{Path: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := ledgertest.MustOpen(t, store, nil)
+	replies = map[string][]byte{}
+	for i := range n {
+		name := fmt.Sprint("ask-", i)
+		replies[name] = ledgertest.MustDecide(t, l, ledgertest.Ask(name, name), ledgertest.Verdict(wire.Approve, nil)).Reply
+	}
+	if _, err := l.Checkpoint(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if err := store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return compact(t, path), replies
+}
+
+func compact(t *testing.T, path string) []byte {
+	t.Helper()
+	from, err := bolt.Open(path, 0o600, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer from.Close()
+	path += ".compact"
+	to, err := bolt.Open(path, 0o600, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := bolt.Compact(to, from, 0); err != nil {
+		t.Fatal(err)
+	}
+	var size int64
+	if err := to.View(func(tx *bolt.Tx) error { size = tx.Size(); return nil }); err != nil {
+		t.Fatal(err)
+	}
+	if err := to.Close(); err != nil {
+		t.Fatal(err)
+	}
+	file, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return file[:size]
+}
+
+// useDamaged opens a file that may be damaged and asks everything again. It reports whether the damage was noticed. A
+// reply that is not the one that left, or a decision made a second time, is an error.
+func useDamaged(path string, file []byte, replies map[string][]byte) (noticed bool, err error) {
+	if err := os.WriteFile(path, file, 0o600); err != nil {
+		return false, err
+	}
+	store, err := ledgerstore.Open(ledgerstore.Config{Path: path})
+	if err != nil {
+		return true, nil
+	}
+	defer store.Close()
+	l, err := ledger.New(context.Background(), ledger.Config{Store: store, Origin: ledgertest.Origin})
+	if err != nil {
+		return true, nil
+	}
+	for name, reply := range replies {
+		res, err := l.Decide(context.Background(), ledgertest.Ask(name, name), ledgertest.Give(ledgertest.Verdict(wire.Reject, nil)), ledgertest.Reply)
+		switch {
+		case err != nil:
+			noticed = true
+		case !res.Replayed || !bytes.Equal(res.Reply, reply):
+			return noticed, fmt.Errorf("%s was answered with %q (replayed %v) after %q", name, res.Reply, res.Replayed, reply)
+		}
+	}
+	report, err := l.Verify(context.Background())
+	if err != nil || !report.OK() {
+		noticed = true
+	}
+	if err := store.Check(context.Background()); err != nil {
+		noticed = true
+	}
+	return noticed, nil
+}
+
+// damage is a byte of a file that is changed.
+type damage struct {
+	At   int
+	Flip byte
+}
+
+// job is what a child that uses damaged files reads from standard input.
+type job struct {
+	Dir     string
+	File    []byte
+	Replies map[string][]byte
+	Damages []damage
+}
+
+// useDamagedFiles is the child's part. It says before each damage which it is, and after it whether it was noticed: a
+// pointer that leads in a circle ends the process, which is not a wrong reply.
+func useDamagedFiles() error {
+	var j job
+	if err := json.NewDecoder(os.Stdin).Decode(&j); err != nil {
+		return err
+	}
+	for i, d := range j.Damages {
+		fmt.Println("try", i)
+		file := bytes.Clone(j.File)
+		file[d.At] ^= d.Flip
+		noticed, err := useDamaged(filepath.Join(j.Dir, fmt.Sprint("ledger-", i)), file, j.Replies)
+		if err != nil {
+			return fmt.Errorf("byte %d (page %d+%d): %w", d.At, d.At/os.Getpagesize(), d.At%os.Getpagesize(), err)
+		}
+		fmt.Println("noticed", noticed)
+	}
+	return nil
+}
+
+// tryDamages uses a file with each of the damages and returns how many were noticed.
+func tryDamages(t *testing.T, file []byte, replies map[string][]byte, damages []damage) (noticed int) {
+	t.Helper()
+	died := 0
+	for done := 0; done < len(damages); {
+		input, err := json.Marshal(job{Dir: t.TempDir(), File: file, Replies: replies, Damages: damages[done:]})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		cmd := exec.CommandContext(ctx, os.Args[0])
+		cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGQUIT) } // so that it tells where it hangs
+		cmd.Env = append(os.Environ(), damageEnv+"=1")
+		cmd.Stdin = bytes.NewReader(input)
+		var stderr bytes.Buffer
+		cmd.Stderr = &stderr
+		out, err := cmd.Output()
+		noticed += bytes.Count(out, []byte("noticed true"))
+		done += bytes.Count(out, []byte("try"))
+		switch {
+		case err == nil:
+		case bytes.Contains(stderr.Bytes(), []byte("fatal error: stack overflow")), bytes.Contains(stderr.Bytes(), []byte("fatal error: fault")):
+			noticed++
+			died++
+		default:
+			t.Fatalf("%v: %.2000s", err, stderr.String())
+		}
+	}
+	t.Logf("%d of %d were noticed, %d of them by the end of the process", noticed, len(damages), died)
+	return noticed
+}
+
+// TestFlippedBytes damages a file one byte at a time. In no case may a reply be wrong or a decision be made twice, and
+// damage in anything that is stored must be noticed; the rest of a page means nothing.
+func TestFlippedBytes(t *testing.T) {
+	file, replies := decided(t, 60)
+	rng := rand.New(rand.NewPCG(3, 4))
+	flips := 500
+	if testing.Short() {
+		flips = 60
+	}
+	var damages []damage
+	for len(damages) < flips {
+		if at := rng.IntN(len(file)); file[at] != 0 { // most of a page that is not full is zero
+			damages = append(damages, damage{at, byte(1 + rng.IntN(255))})
+		}
+	}
+	noticed := tryDamages(t, file, replies, damages)
+	if noticed < len(damages)*9/10 {
+		t.Errorf("only %d of %d were noticed", noticed, len(damages))
+	}
+}
+
+// TestFlippedStructure changes each byte at the start of all pages, where bbolt keeps what it trusts blindly.
+func TestFlippedStructure(t *testing.T) {
+	file, replies := decided(t, 40)
+	var damages []damage
+	for start := 0; start < len(file); start += os.Getpagesize() {
+		for i := range 64 {
+			if !testing.Short() || (i+start/os.Getpagesize())%8 == 0 {
+				damages = append(damages, damage{start + i, byte(1 << (i % 8))})
+			}
+		}
+	}
+	if noticed := tryDamages(t, file, replies, damages); noticed < len(damages)/2 {
+		t.Errorf("only %d of %d were noticed", noticed, len(damages))
+	}
+}
+
+func TestCutOff(t *testing.T) {
+	file, replies := decided(t, 60)
+	for _, size := range []int{1, 100, 4096, 8192, 12288, len(file) / 4, len(file) / 2, len(file) - 1} {
+		noticed, err := useDamaged(filepath.Join(t.TempDir(), "ledger.db"), file[:size], replies)
+		if err != nil || !noticed {
+			t.Errorf("a file of %d of %d bytes is taken for whole: %v", size, len(file), err)
+		}
+	}
+}
+
+// TestCutOffWhileOpen cuts the file beneath the mapping: reading beyond its end is a fault, and must be an error.
+func TestCutOffWhileOpen(t *testing.T) {
+	file, replies := decided(t, 60)
+	path := filepath.Join(t.TempDir(), "ledger.db")
+	if err := os.WriteFile(path, file, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	store, err := ledgerstore.Open(ledgerstore.Config{Path: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	l := ledgertest.MustOpen(t, store, nil)
+	if err := os.Truncate(path, 8192); err != nil {
+		t.Fatal(err)
+	}
+	for name := range replies {
+		if res, err := l.Decide(context.Background(), ledgertest.Ask(name, name), ledgertest.Give(ledgertest.Verdict(wire.Approve, nil)), ledgertest.Reply); err == nil {
+			t.Fatalf("%s was answered with %q over a file that was cut off", name, res.Reply)
+		}
+	}
+	_, err = l.Decide(context.Background(), ledgertest.Ask("new", "new"), ledgertest.Give(ledgertest.Verdict(wire.Approve, nil)), ledgertest.Reply)
+	if !errors.Is(err, ledger.ErrUnavailable) && !errors.Is(err, ledger.ErrDamaged) {
+		t.Errorf("a new ask: %v", err)
+	}
+}
+
+func TestOpenRefuses(t *testing.T) {
+	file, _ := decided(t, 1)
+	write := func(t *testing.T, data []byte) string {
+		path := filepath.Join(t.TempDir(), "ledger.db")
+		if err := os.WriteFile(path, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	metaFlipped := bytes.Clone(file)
+	metaFlipped[16+40] ^= 1
+	otherMetaFlipped := bytes.Clone(file)
+	otherMetaFlipped[os.Getpagesize()+16+40] ^= 1
+	tests := map[string]struct {
+		path func(t *testing.T) string
+		want string
+	}{
+		"no path":        {func(*testing.T) string { return "" }, "a path is needed"},
+		"no directory":   {func(t *testing.T) string { return filepath.Join(t.TempDir(), "none", "ledger.db") }, "no such file"},
+		"not bbolt":      {func(t *testing.T) string { return write(t, bytes.Repeat([]byte("text "), 5000)) }, "not a bbolt file"},
+		"one meta page":  {func(t *testing.T) string { return write(t, metaFlipped) }, "meta page 0"},
+		"the other one":  {func(t *testing.T) string { return write(t, otherMetaFlipped) }, "meta page 1"},
+		"something else": {func(t *testing.T) string { return otherBolt(t, "shares", "", "") }, "of something else"},
+		"emptied":        {func(t *testing.T) string { return emptied(t) }, "holds nothing"},
+		"another version": {func(t *testing.T) string {
+			return otherBolt(t, "store", "format", "\x83\xb1\xc8\xb0countersign ledger in bbolt, version 2")
+		}, "version"},
+		"held": {func(t *testing.T) string {
+			path := filepath.Join(t.TempDir(), "ledger.db")
+			mustOpen(t, path)
+			return path
+		}, "another process holds it"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			s, err := ledgerstore.Open(ledgerstore.Config{Path: test.path(t), OpenTimeout: 50 * time.Millisecond})
+			if err == nil {
+				s.Close()
+				t.Fatal("it was opened")
+			}
+			if !strings.Contains(err.Error(), test.want) {
+				t.Errorf("%v, want %q", err, test.want)
+			}
+		})
+	}
+}
+
+// emptied makes a bbolt file that was written and has no buckets left.
+func emptied(t *testing.T) string {
+	t.Helper()
+	path := otherBolt(t, "store", "", "")
+	db, err := bolt.Open(path, 0o600, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if err := db.Update(func(tx *bolt.Tx) error { return tx.DeleteBucket([]byte("store")) }); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// otherBolt makes a bbolt file with one bucket and value.
+func otherBolt(t *testing.T, bucket, key, value string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "other.db")
+	db, err := bolt.Open(path, 0o600, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	err = db.Update(func(tx *bolt.Tx) error {
+		b, err := tx.CreateBucket([]byte(bucket))
+		if err != nil || key == "" {
+			return err
+		}
+		return b.Put([]byte(key), []byte(value))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestMode(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ledger.db")
+	mustOpen(t, path)
+	info, err := os.Stat(path)
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("mode %v (%v), want 0600", info.Mode(), err)
+	}
+}
+
+func TestClosed(t *testing.T) {
+	s, err := ledgerstore.Open(ledgerstore.Config{Path: filepath.Join(t.TempDir(), "ledger.db")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Update(context.Background(), func(ledger.Tx) error { return nil }); !errors.Is(err, ledger.ErrUnavailable) {
+		t.Errorf("Update: %v", err)
+	}
+	if err := s.View(context.Background(), func(ledger.Reader) error { return nil }); !errors.Is(err, ledger.ErrUnavailable) {
+		t.Errorf("View: %v", err)
+	}
+}

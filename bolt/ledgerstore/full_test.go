@@ -1,0 +1,95 @@
+//go:build unix
+
+package ledgerstore_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/countersign-mpc/countersign/bolt/ledgerstore"
+	"github.com/countersign-mpc/countersign/ledger"
+	"github.com/countersign-mpc/countersign/ledger/ledgertest"
+	"github.com/countersign-mpc/countersign/wire"
+)
+
+// TestDiskFull lets a child's file reach a size over which the system refuses to write, as on a full disk.
+func TestDiskFull(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ledger.db")
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), fullEnv+"="+path)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	store := mustOpen(t, path)
+	report, err := ledgertest.MustOpen(t, store, nil).Verify(context.Background())
+	if err != nil || !report.OK() {
+		t.Errorf("%v %v", err, report.Problems)
+	}
+	if err := store.Check(context.Background()); err != nil {
+		t.Error(err)
+	}
+}
+
+// fillUp decides until the file cannot grow, sees that no reply leaves then, makes room, and sees that it goes on.
+func fillUp(path string) error {
+	store, err := ledgerstore.Open(ledgerstore.Config{Path: path})
+	if err != nil {
+		return err
+	}
+	l, err := ledger.New(context.Background(), ledger.Config{Store: store, Origin: ledgertest.Origin})
+	if err != nil {
+		return err
+	}
+	signal.Ignore(syscall.SIGXFSZ) // the write fails instead
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_FSIZE, &limit); err != nil {
+		return err
+	}
+	old := limit.Cur
+	limit.Cur = 400 << 10
+	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &limit); err != nil {
+		return err
+	}
+	big := ledgertest.Verdict(wire.Approve, nil)
+	big.Input = append(append([]byte{'"'}, bytes.Repeat([]byte("x"), 20<<10)...), '"')
+	decide := func(i int) (ledger.Result, error) {
+		name := fmt.Sprint("ask-", i)
+		return l.Decide(context.Background(), ledgertest.Ask(name, name), ledgertest.Give(big), ledgertest.Reply)
+	}
+	replies := 0
+	for ; ; replies++ {
+		res, err := decide(replies)
+		if err == nil && replies < 1000 {
+			continue
+		}
+		if !errors.Is(err, ledger.ErrUnavailable) || res.Reply != nil || !strings.Contains(err.Error(), "make room") {
+			return fmt.Errorf("ask %d on a full disk: %q, %w; want no reply and ErrUnavailable", replies, res.Reply, err)
+		}
+		break
+	}
+	if res, err := decide(0); replies == 0 || err != nil || !res.Replayed {
+		return fmt.Errorf("%d replies left; what was decided before is not readable on a full disk: %w", replies, err)
+	}
+	if _, err := decide(replies); !errors.Is(err, ledger.ErrUnavailable) {
+		return fmt.Errorf("asked again on a full disk: %w", err)
+	}
+	limit.Cur = old
+	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &limit); err != nil {
+		return err
+	}
+	for i := range replies + 20 {
+		if res, err := decide(i); err != nil || res.Replayed != (i < replies) {
+			return fmt.Errorf("ask %d with room again: replayed %v, %w", i, res.Replayed, err)
+		}
+	}
+	return store.Close()
+}
