@@ -17,6 +17,8 @@ import (
 const (
 	maxBatch  = 16  // frames of a node that are dealt with in one transaction
 	maxWindow = 256 // frames to a node that are not acknowledged
+
+	goodbyeTime = 2 * time.Second // for a node to hang up after a refusal
 )
 
 // conn is one connection of a node. Four goroutines serve it: one reads, one deals with what was read, one writes, one
@@ -99,24 +101,35 @@ func (c *conn) run(ctx context.Context) error {
 		}
 	})
 	err := c.write(ctx)
-	var refused *refusal
-	if errors.As(err, &refused) {
-		_ = c.ws.Close(websocket.StatusPolicyViolation, refused.code)
+	refused := asRefusal(err)
+	if refused != nil {
+		sayGoodbye(ctx)
 	}
 	cancel(err)
 	_ = c.ws.CloseNow()
 	wg.Wait()
+	if refused != nil {
+		return refused
+	}
 	return context.Cause(ctx)
+}
+
+// sayGoodbye waits until the node, which has been told why, hangs up: the reader ends ctx then. It does not wait for long.
+func sayGoodbye(ctx context.Context) {
+	timer := time.NewTimer(goodbyeTime)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
 }
 
 func (c *conn) read(ctx context.Context, inbound chan<- *linkv1.Frame) error {
 	for {
 		f, err := readFrame(ctx, c.ws)
-		var refused *refusal
-		if errors.As(err, &refused) {
-			c.refuse(refused)
-			<-ctx.Done() // the writer ends it
-			return err
+		if refused := asRefusal(err); refused != nil {
+			c.refuse(refused) // the writer ends the connection
+			return discard(ctx, c.ws)
 		}
 		if err != nil {
 			return err
@@ -125,6 +138,15 @@ func (c *conn) read(ctx context.Context, inbound chan<- *linkv1.Frame) error {
 		case inbound <- f:
 		case <-ctx.Done():
 			return ctx.Err()
+		}
+	}
+}
+
+// discard reads until the node hangs up.
+func discard(ctx context.Context, ws *websocket.Conn) error {
+	for {
+		if _, _, err := ws.Read(ctx); err != nil {
+			return fmt.Errorf("node hung up: %w", err)
 		}
 	}
 }

@@ -43,7 +43,12 @@ func (s *Server) handshake(w http.ResponseWriter, r *http.Request) (*conn, error
 	if errors.As(err, &refused) {
 		frame := &linkv1.Frame{Body: &linkv1.Frame_Refusal{Refusal: &linkv1.Refusal{Code: refused.code, Message: refused.message}}}
 		if werr := writeFrame(ctx, ws, frame); werr == nil {
-			s.wg.Go(func() { _ = ws.Close(websocket.StatusPolicyViolation, refused.code) }) // waits some seconds at most
+			s.wg.Go(func() {
+				ctx, cancel := context.WithTimeout(s.ctx, goodbyeTime)
+				defer cancel()
+				_ = discard(ctx, ws)
+				_ = ws.CloseNow()
+			})
 			return nil, err
 		}
 	}

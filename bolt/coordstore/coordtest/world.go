@@ -368,3 +368,6 @@ func CodeOf(err error) coordinator.Code {
 	}
 	return ""
 }
+
+// Close closes the store under the coordinator, which cannot do anything then.
+func (w *World) Close() { _ = w.store.Close() }
