@@ -41,8 +41,9 @@ func NewCase(e *policy.Engine, p *wire.Parsed) (*Case, error) {
 	if !signs(p.Check.RequestType) {
 		return c, nil
 	}
-	c.digest(p)
+	payload, err := SigningPayload(p)
 	c.examine(e, p)
+	c.digest(payload, err)
 	return c, nil
 }
 
@@ -83,14 +84,16 @@ func (c *Case) identify(p *wire.Parsed) {
 	c.Requester = id
 }
 
-// digest computes what the node signs, with the node's own function. A request for which the node would refuse to
-// compute it is not judged either; a digest that contradicts rawTx is left to the evidence, which names the difference.
-func (c *Case) digest(p *wire.Parsed) {
-	payload, err := SigningPayload(p)
+// digest takes what the node signs, computed with the node's own function. A request for which the node would refuse to
+// compute it is not judged either, and neither is one whose rawTx is of another family than the chain that is claimed. A
+// digest that contradicts rawTx is left to the evidence where that has named the difference.
+func (c *Case) digest(payload evidence.Payload, err error) {
 	switch {
-	case errors.Is(err, evidence.ErrDigestMismatch):
+	case errors.Is(err, evidence.ErrDigestMismatch) && c.Input.Evidence.Status == policy.EvidenceMismatch:
 	case err != nil:
 		c.problem("/request_detail", "%s", strings.TrimPrefix(err.Error(), "signing digest: "))
+	case payload.Kind == evidence.KindEVMTransaction && c.Input.Tx != nil && c.Input.Tx.Chain != "" && c.Input.Tx.Family != policy.FamilyEVM:
+		c.problem("/request_detail/tx_info/rawTx", "is an EVM transaction, but chainSymbol names a chain of family %s", c.Input.Tx.Family)
 	default:
 		c.Digests = [][]byte{payload.Digest}
 	}

@@ -48,6 +48,10 @@ func TestLimitsAndEvidence(t *testing.T) {
 		{"from that is not the derived key's", payment{amount: 500, claim: func(info map[string]any) {
 			info["publickKey"], info["from"] = rootKey, "0x742d35Cc6634C0532925a3b844Bc454e4438f44e"
 		}}, []string{"evidence.mismatch: ", "from"}},
+		{"rawTx of another chain's family", payment{amount: 500, claim: func(info map[string]any) {
+			info["chainSymbol"], info["assetId"], info["to"] = "BTC", "BTC_BTC", "tb1qw508d6qejxtdg4y5r3zarvary0c5xw7kxpjzsx"
+			info["amount"] = "5"
+		}}, []string{"request.malformed: ", "EVM transaction"}},
 		{"rawTx that is none", payment{amount: 500, claim: claim("rawTx", "0xff")}, []string{"request.malformed: ", "rawTx"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -60,6 +64,10 @@ func TestLimitsAndEvidence(t *testing.T) {
 	c.RequestDetail.Message = strings.Repeat("00", 32)
 	d, _ := w.ask(c)
 	want(t, d, wire.Reject, "evidence.mismatch: ", "message")
+	c = payment{callbackID: "cb-digest-btc", requestID: "r", amount: 5, claim: func(info map[string]any) { info["chainSymbol"] = "BTC" }}.check(t)
+	c.RequestDetail.Message = strings.Repeat("00", 32)
+	d, _ = w.ask(c)
+	want(t, d, wire.Reject, "request.malformed: ", "digest")
 }
 
 // TestPolicyCannotApproveAMismatch: the server rejects by itself what no policy may approve.

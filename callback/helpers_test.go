@@ -105,22 +105,21 @@ func (c *clock) step(d time.Duration) {
 
 // world is a server over a real ledger, with its two sides on real sockets.
 type world struct {
-	t         testing.TB
-	store     ledger.Store
-	ledger    *ledger.Ledger
-	live      *policy.Live
-	server    *callback.Server
-	clock     *clock
-	nodeKey   *ecdsa.PrivateKey // of node a
-	replyKey  *ecdsa.PrivateKey // for node a
-	nodeB     *ecdsa.PrivateKey
-	replyB    *ecdsa.PrivateKey
-	people    *people
-	logged    *lockedBuffer
-	api       string // URL
-	admin     string // URL
-	dataPath  string
-	closeOnce func()
+	t        testing.TB
+	store    ledger.Store
+	ledger   *ledger.Ledger
+	live     *policy.Live
+	server   *callback.Server
+	clock    *clock
+	nodeKey  *ecdsa.PrivateKey // of node a
+	replyKey *ecdsa.PrivateKey // for node a
+	nodeB    *ecdsa.PrivateKey
+	replyB   *ecdsa.PrivateKey
+	people   *people
+	logged   *lockedBuffer
+	api      string // URL
+	admin    string // URL
+	dataPath string
 }
 
 // people are the approvers of the test data.

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 
@@ -48,7 +49,7 @@ func (s *Server) endpoint(path wire.Path, decide func(*http.Request, *asked) ([]
 		defer s.metrics.stage("request")()
 		reply, err := s.answer(r, path, decide)
 		if err != nil {
-			s.log.WarnContext(r.Context(), "request refused", "path", string(path), "client", client(r), "error", err)
+			s.log.Log(r.Context(), severity(err), "request refused", "path", string(path), "client", client(r), "error", err)
 			s.refuse(w, err)
 			return
 		}
@@ -111,6 +112,17 @@ func client(r *http.Request) string {
 		return r.RemoteAddr
 	}
 	return host
+}
+
+// severity is how loudly a refusal is logged: what anybody can cause at will is not to fill the log.
+func severity(err error) slog.Level {
+	switch wire.CodeOf(err) {
+	case wire.CodeRateLimited:
+		return slog.LevelDebug
+	case wire.CodeUnavailable, wire.CodeInternal:
+		return slog.LevelError
+	}
+	return slog.LevelWarn
 }
 
 // refuse answers with an error of the protocol, which never counts as a decision.

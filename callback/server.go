@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"sync/atomic"
 
+	"github.com/countersign-mpc/countersign/internal/secret"
 	"github.com/countersign-mpc/countersign/ledger"
 	"github.com/countersign-mpc/countersign/wire"
 )
@@ -54,6 +55,7 @@ func New(cfg Config) (*Server, error) {
 		cfg: cfg, log: cfg.Log, clock: cfg.Clock, token: sha256.Sum256(cfg.AdminToken.Expose()),
 		limiter: newLimiter(cfg.RateLimit),
 	}
+	s.cfg.AdminToken = secret.Bytes{} // its hash is enough
 	for _, n := range cfg.Nodes {
 		s.nodes = append(s.nodes, node{n, wire.NodeIDOf(n.PublicKey)})
 		s.keys = append(s.keys, n.PublicKey)

@@ -218,7 +218,7 @@ func private(path string) error {
 		return err
 	}
 	if info.Mode().Perm()&0o077 != 0 {
-		return fmt.Errorf("%s can be read by others (mode %04o): chmod 600 it", path, info.Mode().Perm())
+		return refused(fmt.Errorf("%s can be read by others (mode %04o): chmod 600 it", path, info.Mode().Perm()))
 	}
 	return nil
 }
@@ -245,4 +245,29 @@ func (c *config) logKey() (*auditlog.Key, error) {
 		return nil, nil
 	}
 	return auditlog.OpenKey(c.AuditLog.KeyPath, c.AuditLog.Origin)
+}
+
+// checkMade checks the files that serve makes at its first start, if they are there already.
+func (c *config) checkMade() error {
+	var problems []error
+	if _, err := os.Lstat(c.AdminTokenPath); err == nil {
+		token, err := readToken(c.AdminTokenPath)
+		token.Wipe()
+		problems = append(problems, err)
+	}
+	if c.AuditLog.KeyPath != "" {
+		if _, err := os.Lstat(c.AuditLog.KeyPath); err == nil {
+			_, err := c.logKey()
+			problems = append(problems, err)
+		}
+	}
+	return errors.Join(problems...)
+}
+
+// rateLimit is the setting as package callback wants it.
+func (c *config) rateLimit() float64 {
+	if c.RateLimit == 0 {
+		return -1 // no limit
+	}
+	return c.RateLimit
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -154,7 +155,7 @@ func (o *options) try(ctx context.Context, files policyFiles, path string, node 
 	if err != nil {
 		return nil, err
 	}
-	parsed, err := wire.ParseCheck(wire.PathCheck, body)
+	parsed, err := wire.ParseCheck(wire.PathCheck, bytes.TrimSpace(body)) // a file ends with a line break, a body does not
 	if err != nil {
 		return nil, refused(fmt.Errorf("%s: %w", path, err))
 	}

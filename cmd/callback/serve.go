@@ -45,15 +45,34 @@ at a reload the one before stays.`,
 	}
 }
 
-// runServer is the whole life of a server.
+// runServer is the whole life of a server. Nothing is made on the disk before configuration, keys and policy have passed.
 func (o *options) runServer(ctx context.Context, c *config) (err error) {
 	log := o.logger(c)
+	nodes, err := c.nodes()
+	if err != nil {
+		return err
+	}
+	live, err := policy.NewLive(ctx, policy.LiveConfig{
+		Read: c.policyFiles().read, Engine: policy.Config{Timeout: time.Duration(c.Policy.Timeout)},
+	})
+	if err != nil {
+		return refused(err)
+	}
+	log.Info("policy loaded", "revision", live.Engine().Revision())
 	books, err := openBooks(ctx, c)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, books.close()) }()
-	server, err := newServer(ctx, c, books.ledger, log)
+	token, err := openToken(c.AdminTokenPath)
+	if err != nil {
+		return err
+	}
+	defer token.Wipe()
+	server, err := callback.New(callback.Config{
+		Ledger: books.ledger, Policy: live, Nodes: nodes, AdminToken: token, ActionStyle: wire.ActionStyle(c.ActionStyle),
+		BodyLimit: c.BodyLimit, RateLimit: c.rateLimit(), Log: log, Version: version,
+	})
 	if err != nil {
 		return err
 	}
@@ -98,32 +117,6 @@ func (b *books) close() error {
 	defer cancel()
 	_, err := b.ledger.Checkpoint(ctx)
 	return errors.Join(err, b.store.Close())
-}
-
-func newServer(ctx context.Context, c *config, l *ledger.Ledger, log *slog.Logger) (*callback.Server, error) {
-	nodes, err := c.nodes()
-	if err != nil {
-		return nil, err
-	}
-	token, err := openToken(c.AdminTokenPath)
-	if err != nil {
-		return nil, err
-	}
-	live, err := policy.NewLive(ctx, policy.LiveConfig{
-		Read: c.policyFiles().read, Engine: policy.Config{Timeout: time.Duration(c.Policy.Timeout)},
-	})
-	if err != nil {
-		return nil, refused(err)
-	}
-	log.Info("policy loaded", "revision", live.Engine().Revision())
-	rate := c.RateLimit
-	if rate == 0 {
-		rate = -1 // no limit
-	}
-	return callback.New(callback.Config{
-		Ledger: l, Policy: live, Nodes: nodes, AdminToken: token, ActionStyle: wire.ActionStyle(c.ActionStyle),
-		BodyLimit: c.BodyLimit, RateLimit: rate, Log: log, Version: version,
-	})
 }
 
 // reloadOnHangup reloads the policy at each SIGHUP until the function that it returns is called.
@@ -263,7 +256,7 @@ passes its lint and its own tests. Nothing is made or changed; the server may be
 			}
 			nodes, nodeErr := c.nodes()
 			engine, policyErr := buildEngine(cmd.Context(), c.policyFiles())
-			if err := errors.Join(nodeErr, policyErr); err != nil {
+			if err := errors.Join(nodeErr, policyErr, c.checkMade()); err != nil {
 				return refused(err)
 			}
 			if asJSON {
