@@ -144,11 +144,11 @@ func (w *world) commands() map[string]func(*testscript.TestScript, bool, []strin
 		}
 	}
 	return map[string]func(*testscript.TestScript, bool, []string){
-		// start|stop|crash|restart NAME…: processes; crash is SIGKILL; restart unseals a node again
+		// start|terminate|crash|restart NAME…: processes; crash is SIGKILL; restart unseals a node again
 		"start": simple(1, func(ctx context.Context, a []string) error {
 			return w.each(a, func(n string) error { return w.c.Start(ctx, n) })
 		}),
-		"stop": simple(1, func(_ context.Context, a []string) error {
+		"terminate": simple(1, func(_ context.Context, a []string) error {
 			return w.each(a, func(n string) error { w.c.Stop(n); return nil })
 		}),
 		"crash": simple(1, func(_ context.Context, a []string) error {
