@@ -5,7 +5,9 @@ SHELL := /bin/sh
 BIN      := $(CURDIR)/bin
 VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS  := -s -w -X main.version=$(VERSION)
-BINARIES := $(BIN)/coordinator $(BIN)/mpc-node $(BIN)/callback
+# One set of flags for everything that is run, so that each package is compiled once.
+GO_RUN   := CGO_ENABLED=0 go run -trimpath
+GO_BUILD := CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)'
 # With a C compiler the tests run under the race detector; tests that run CMP rounds are left out of that run (build tag
 # !race) and run in the same target without it.
 RACE     := $(shell if command -v cc >/dev/null 2>&1 || command -v gcc >/dev/null 2>&1; then echo -race; fi)
@@ -20,9 +22,9 @@ help: ## list the targets
 
 build: ## build bin/coordinator, bin/mpc-node and bin/callback
 	@mkdir -p $(BIN)
-	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/coordinator ./cmd/coordinator
-	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/mpc-node ./cmd/node
-	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/callback ./cmd/callback
+	$(GO_BUILD) -o $(BIN)/coordinator ./cmd/coordinator
+	$(GO_BUILD) -o $(BIN)/mpc-node ./cmd/node
+	$(GO_BUILD) -o $(BIN)/callback ./cmd/callback
 
 test: ## all tests that need no outside service, with -race where there is a C compiler
 ifeq ($(RACE),)
@@ -40,10 +42,10 @@ lint: ## gofmt, go vet, staticcheck, and govulncheck where its data can be had
 	@sh deploy/vulncheck.sh
 
 demo: build ## set everything up in ./.demo, run the main job, print what happened (KEEP=1 leaves it running)
-	@go run ./e2e/demo -dir .demo -bin bin $(if $(KEEP),-keep)
+	@$(GO_RUN) ./e2e/demo -dir .demo -bin bin $(if $(KEEP),-keep)
 
 demo-stop: ## end what make demo KEEP=1 left running
-	@go run ./e2e/demo -dir .demo -bin bin -stop
+	@$(GO_RUN) ./e2e/demo -dir .demo -bin bin -stop
 
 bench: ## run the benchmarks
 	go test -run '^$$' -bench . -benchmem $$(go list ./... | grep -v /e2e)
@@ -56,5 +58,5 @@ proto: ## generate the Go code of api/ again (needs protoc)
 	protoc --plugin=protoc-gen-go=$(BIN)/protoc-gen-go --go_out=. --go_opt=paths=source_relative api/link/v1/link.proto
 
 clean: ## remove what was built and the demo's folder
-	-@go run ./e2e/demo -dir .demo -bin bin -stop
+	-@$(GO_RUN) ./e2e/demo -dir .demo -bin bin -stop
 	rm -rf $(BIN) .demo

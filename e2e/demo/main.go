@@ -142,11 +142,23 @@ func (d *demo) run(ctx context.Context) bool {
 func (d *demo) print(s *Step, err error) {
 	fmt.Fprintf(d.out, "%-4d %-34s %-8s %-42s %6.1f s   %s\n", len(d.steps), s.Name, s.Decision, s.Rule, float64(s.Milliseconds)/1000, s.VerifiedBy)
 	if s.Error != "" {
-		fmt.Fprintf(d.out, "       %s\n", s.Error)
+		fmt.Fprintf(d.out, "       %s\n", shorten(s.Error))
 	}
 	if err != nil {
 		fmt.Fprintf(d.out, "       FAILED: %v\n", err)
 	}
+}
+
+// shorten cuts long words (node ids) for the terminal; the report has them whole.
+func shorten(text string) string {
+	const most = 48
+	words := strings.Split(text, " ")
+	for i, w := range words {
+		if len(w) > most && !strings.Contains(w, "/") {
+			words[i] = w[:12] + "…" + w[len(w)-12:]
+		}
+	}
+	return strings.Join(words, " ")
 }
 
 // logs shows the end of every log after a failure.
