@@ -4,7 +4,6 @@ import (
 	"crypto/x509"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/countersign-mpc/countersign/ledger"
 	"github.com/countersign-mpc/countersign/policy"
@@ -30,21 +29,12 @@ func ledgerRequirement(e *policy.Engine, r policy.Requirement) (ledger.Requireme
 	return out, nil
 }
 
-// current leaves the approvals whose approvers are those of the group as it is now. The policy compares the rest of the
-// requirement, but does not see under which keys an approver may ask.
+// current leaves the approvals whose requirement would be the same today. The policy compares most of it, but does not see
+// under which keys an approver may ask.
 func (j *judgement) current(approvals []ledger.Approval) []ledger.Approval {
 	return slices.DeleteFunc(slices.Clone(approvals), func(a ledger.Approval) bool {
-		now, err := ledgerRequirement(j.engine, policyRequirement(a.Requirement))
-		return err != nil || !sameApprovers(now.Approvers, a.Requirement.Approvers)
-	})
-}
-
-func sameApprovers(a, b []ledger.Approver) bool {
-	byName := func(x, y ledger.Approver) int { return strings.Compare(x.Name, y.Name) }
-	a, b = slices.SortedFunc(slices.Values(a), byName), slices.SortedFunc(slices.Values(b), byName)
-	return slices.EqualFunc(a, b, func(x, y ledger.Approver) bool {
-		return x.Name == y.Name && slices.Equal(x.PublicKey, y.PublicKey) &&
-			slices.Equal(slices.Sorted(slices.Values(x.RequesterKeyIDs)), slices.Sorted(slices.Values(y.RequesterKeyIDs)))
+		today, err := ledgerRequirement(j.engine, policyRequirement(a.Requirement))
+		return err != nil || today.Hash() != a.Requirement.Hash()
 	})
 }
 

@@ -119,11 +119,27 @@ func (s *subject) print(w io.Writer) {
 			p.line("server says", reason.Rule+": "+reason.Message)
 		}
 	}
-	p.line("needs", fmt.Sprintf("%d approvals of group %s until %s", v.Requirement.Threshold, v.Requirement.Group, v.Expires.UTC().Format(time.RFC3339)))
+	p.line("needs", describe(v.Requirement)+" until "+v.Expires.UTC().Format(time.RFC3339))
 	for _, vote := range v.Votes {
 		p.line("vote", fmt.Sprintf("%s by %s at %s", vote.Decision, vote.Approver, vote.Time.UTC().Format(time.RFC3339)))
 	}
 	p.line("to be signed", ledger.Hex(ledger.ApprovalSigningBytes(v.Approval, ledger.VoteApprove)).String())
+}
+
+// describe says in words what a vote stands under: the vote's signature covers all of it.
+func describe(r ledger.Requirement) string {
+	var names []string
+	for _, a := range r.Approvers {
+		names = append(names, a.Name)
+	}
+	text := fmt.Sprintf("%d approvals of group %s (%s)", r.Threshold, r.Group, strings.Join(names, ", "))
+	if r.NotRequester {
+		text += ", not the requester's,"
+	}
+	if r.RejectionFinal {
+		text += " one rejection rejects,"
+	}
+	return text
 }
 
 // claim shows what tx_info says.
