@@ -63,14 +63,16 @@ type Signed struct {
 	Signature Hex      `json:"signature"` // over ApprovalSigningBytes: ASN.1 DER over SHA-256 (P-256), 64 bytes (Ed25519)
 }
 
-// ApprovalSigningBytes is what an approver signs for its vote (docs/FORMATS.md, ledger).
+// ApprovalSigningBytes is what an approver signs for its vote (docs/FORMATS.md, ledger). The requirement's hash is computed
+// from a.Requirement and not taken from a.RequirementHash: who signs has seen the one, and is told the other.
 func ApprovalSigningBytes(a Approval, decision VoteKind) []byte {
+	requirement := a.Requirement.Hash()
 	fields := [][]byte{[]byte(a.ID), a.IntentHash[:], binary.BigEndian.AppendUint32(nil, uint32(len(a.Digests)))}
 	for _, d := range a.Digests {
 		fields = append(fields, d)
 	}
 	fields = append(fields, []byte(decision), []byte(a.Requirement.Group),
-		binary.BigEndian.AppendUint64(nil, uint64(a.Expires.Unix())), a.RequirementHash[:])
+		binary.BigEndian.AppendUint64(nil, uint64(a.Expires.Unix())), requirement[:])
 	return wire.SigningBytes("approval", fields...)
 }
 
@@ -163,7 +165,7 @@ func parseApproval(b []byte) (*Approval, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: approval %s: %w", ErrDamaged, a.ID, err)
 	}
-	a.Requirement, a.RequirementHash = r, r.hash()
+	a.Requirement, a.RequirementHash = r, r.Hash()
 	if again, err := a.marshal(); err != nil || !bytes.Equal(again, b) {
 		return nil, fmt.Errorf("%w: approval %s is not as it is written", ErrDamaged, a.ID)
 	}

@@ -43,7 +43,7 @@ const (
 	maxKeyIDs    = 100
 )
 
-// normal checks the requirement and returns it with everything in the order that its hash is taken over.
+// normal checks the requirement and returns it sorted, as it is stored.
 func (r Requirement) normal() (Requirement, error) {
 	if r.Group == "" || len(r.Group) > MaxName || len(r.Rule) > MaxName || len(r.GroupRevision) > MaxName {
 		return r, fmt.Errorf("%w requirement: it needs a group, and names of at most %d bytes", ErrInvalid, MaxName)
@@ -54,10 +54,8 @@ func (r Requirement) normal() (Requirement, error) {
 	if len(r.Approvers) > MaxApprovers || r.Threshold < 1 || r.Threshold > len(r.Approvers) {
 		return r, fmt.Errorf("%w requirement of group %s: %d of %d approvers; want 1 <= threshold <= approvers <= %d", ErrInvalid, r.Group, r.Threshold, len(r.Approvers), MaxApprovers)
 	}
-	r.Approvers = slices.Clone(r.Approvers)
-	slices.SortFunc(r.Approvers, func(a, b Approver) int { return strings.Compare(a.Name, b.Name) })
-	for i := range r.Approvers {
-		a := &r.Approvers[i]
+	r = r.sorted()
+	for i, a := range r.Approvers {
 		if a.Name == "" || len(a.Name) > MaxName || len(a.RequesterKeyIDs) > maxKeyIDs {
 			return r, fmt.Errorf("%w requirement of group %s: an approver needs a name of at most %d bytes and has at most %d requester keys", ErrInvalid, r.Group, MaxName, maxKeyIDs)
 		}
@@ -69,13 +67,24 @@ func (r Requirement) normal() (Requirement, error) {
 				return r, fmt.Errorf("%w requirement of group %s: approvers %s and %s have the same name or key and would count twice", ErrInvalid, r.Group, b.Name, a.Name)
 			}
 		}
-		a.RequesterKeyIDs = slices.Sorted(slices.Values(a.RequesterKeyIDs))
 	}
 	return r, nil
 }
 
-// hash is over a normal requirement. An approval is void for a requirement with another hash.
-func (r Requirement) hash() Hash {
+// sorted returns the requirement with approvers in the order of their names, and their key ids in order.
+func (r Requirement) sorted() Requirement {
+	r.Approvers = slices.Clone(r.Approvers)
+	slices.SortStableFunc(r.Approvers, func(a, b Approver) int { return strings.Compare(a.Name, b.Name) })
+	for i := range r.Approvers {
+		r.Approvers[i].RequesterKeyIDs = slices.Sorted(slices.Values(r.Approvers[i].RequesterKeyIDs))
+	}
+	return r
+}
+
+// Hash is over everything in the requirement (docs/FORMATS.md, ledger). Approvers sign it, and an approval is void for a
+// requirement with another hash.
+func (r Requirement) Hash() Hash {
+	r = r.sorted()
 	u32 := func(v int) []byte { return binary.BigEndian.AppendUint32(nil, uint32(v)) }
 	var flags byte
 	if r.NotRequester {
@@ -94,7 +103,7 @@ func (r Requirement) hash() Hash {
 			fields = append(fields, []byte(k))
 		}
 	}
-	return sha256.Sum256(wire.SigningBytes("approval-requirement", fields...))
+	return sha256.Sum256(wire.SigningBytes("approval-condition", fields...))
 }
 
 // find returns the approver of this name.

@@ -54,12 +54,12 @@ func (d *decision) require(want Requirement) {
 		d.reject(RuleRequester, fmt.Sprintf("group %s without the requester has %d approvers, fewer than the %d that are needed", r.Group, r.eligible(d.ask.Requester), r.Threshold))
 		return
 	}
-	a := d.current(r.hash())
+	a := d.current(r.Hash())
 	if a != nil && a.stateAt(d.now) == ApprovalRejected {
 		d.reject(RuleRejected, "group "+r.Group+" has rejected it (approval "+a.ID+")")
 		return
 	}
-	d.voidOthers(r.hash())
+	d.voidOthers(r.Hash())
 	if a == nil {
 		a = d.open(r)
 	}
@@ -99,7 +99,7 @@ func (d *decision) voidOthers(hash Hash) {
 func (d *decision) open(r Requirement) *Approval {
 	a := &Approval{
 		ID: newID(d.now).String(), IntentHash: d.ask.IntentHash, Requester: d.ask.Requester,
-		Requirement: r, RequirementHash: r.hash(), OpenedBy: d.record.ID,
+		Requirement: r, RequirementHash: r.Hash(), OpenedBy: d.record.ID,
 		Opened:  d.now,
 		Expires: d.now.Add(time.Duration(r.LifetimeSeconds) * time.Second).Truncate(time.Second),
 	}

@@ -149,7 +149,7 @@ func (w *walk) first() (key, value []byte, err error) {
 			k, v = w.c.Seek(w.to)
 		}
 	} else if w.from != nil {
-		if k, v = w.c.Seek(w.from); k == nil {
+		if at, _ := w.c.Seek(w.from); at == nil {
 			k, v = w.c.Last()
 		} else {
 			k, v = w.c.Prev()

@@ -1,0 +1,188 @@
+package ledger_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/countersign-mpc/countersign/auditlog"
+	"github.com/countersign-mpc/countersign/ledger"
+	"github.com/countersign-mpc/countersign/ledger/ledgertest"
+	"github.com/countersign-mpc/countersign/wire"
+)
+
+// tampered is a ledger with decisions 0 to 9, an approval of alice's, and a checkpoint.
+type tampered struct {
+	t        *testing.T
+	store    *ledgertest.Memory
+	l        *ledger.Ledger
+	ids      []string
+	replies  [][]byte
+	approval ledger.Approval
+}
+
+func newTampered(t *testing.T) *tampered {
+	t.Helper()
+	x := &tampered{t: t, store: ledgertest.NewMemory()}
+	x.l = ledgertest.MustOpen(t, x.store, ledgertest.NewClock())
+	for i := range 10 {
+		res := ledgertest.MustDecide(t, x.l, ledgertest.Ask(fmt.Sprint("cb-", i), "body"), ledgertest.Verdict(wire.Approve, nil))
+		x.ids, x.replies = append(x.ids, res.ID), append(x.replies, res.Reply)
+	}
+	alice := ledgertest.NewEd25519Approver(t, "alice")
+	ledgertest.MustDecide(t, x.l, ledgertest.Ask("wait", "large"), ledgertest.Verdict(wire.Wait, ledgertest.Require(1, alice, ledgertest.NewEd25519Approver(t, "bob"))))
+	pending, err := x.l.Approvals(context.Background(), false)
+	must(t, err)
+	x.approval, err = x.l.SubmitApproval(context.Background(), pending[0].ID, alice.Sign(t, pending[0], ledger.VoteApprove))
+	must(t, err)
+	_, err = x.l.Checkpoint(context.Background())
+	must(t, err)
+	return x
+}
+
+// edit changes values of a bucket; a nil result deletes the key.
+func (x *tampered) edit(bucket string, fn func(key, value []byte) []byte) {
+	x.t.Helper()
+	type pair struct{ key, value []byte }
+	var changed []pair
+	must(x.t, x.store.Update(context.Background(), func(tx ledger.Tx) error {
+		must(x.t, tx.Scan(bucket, nil, nil, false, func(key, value []byte) (bool, error) {
+			if v := fn(key, bytes.Clone(value)); v == nil || !bytes.Equal(v, value) {
+				changed = append(changed, pair{bytes.Clone(key), v})
+			}
+			return true, nil
+		}))
+		for _, p := range changed {
+			if p.value == nil {
+				must(x.t, tx.Delete(bucket, p.key))
+			} else {
+				must(x.t, tx.Put(bucket, p.key, p.value))
+			}
+		}
+		return nil
+	}))
+	if len(changed) == 0 {
+		x.t.Fatal("nothing was changed")
+	}
+}
+
+// TestTampering changes what is stored behind the ledger's back, as who has the file can. Verify must name it, and no
+// wrong reply may be given.
+func TestTampering(t *testing.T) {
+	tests := map[string]struct {
+		tamper func(*tampered)
+		want   string // in a problem
+		asks   bool   // every ask must still get its reply
+	}{
+		"reply changed": {func(x *tampered) {
+			x.edit("record", func(_, v []byte) []byte { return bytes.ReplaceAll(v, x.replies[3], bytes.ToUpper(x.replies[3])) })
+		}, "entry 3: it is not what was recorded", false},
+		"record gone": {func(x *tampered) {
+			x.edit("record", func(k, v []byte) []byte { return unless(fmt.Sprintf("%x", k) == x.ids[5], v) })
+		}, "entry 5: ", false},
+		"records swapped": {func(x *tampered) {
+			var three, four []byte
+			x.edit("record", func(k, v []byte) []byte {
+				switch fmt.Sprintf("%x", k) {
+				case x.ids[3]:
+					three = v
+				case x.ids[4]:
+					four = v
+				}
+				return append(v, 0)
+			})
+			x.edit("record", func(k, v []byte) []byte {
+				switch fmt.Sprintf("%x", k) {
+				case x.ids[3]:
+					return four
+				case x.ids[4]:
+					return three
+				}
+				return v[:len(v)-1]
+			})
+		}, "entry 3: another entry stands in its place; it stands in that of entry 4", false},
+		"name gone": {func(x *tampered) {
+			first := true
+			x.edit("ask", func(_, v []byte) []byte { gone := first; first = false; return unless(gone, v) })
+		}, "its callback_id does not lead to it", false},
+		"name of another body": {func(x *tampered) {
+			x.edit("ask", func(_, v []byte) []byte { v[5] ^= 1; return v })
+		}, "its callback_id does not lead to it", false},
+		"reject made approve": {func(x *tampered) {
+			x.edit("ask", func(_, v []byte) []byte { v[len(v)-1] = 2; return v })
+		}, "its callback_id does not lead to it", false},
+		"entry slipped in": {func(x *tampered) {
+			var one []byte
+			x.edit("record", func(k, v []byte) []byte {
+				if fmt.Sprintf("%x", k) == x.ids[0] {
+					one = v
+				}
+				return append(v, 0)
+			})
+			x.edit("record", func(_, v []byte) []byte { return v[:len(v)-1] })
+			must(x.t, x.store.Update(context.Background(), func(tx ledger.Tx) error {
+				return tx.Put("record", bytes.Repeat([]byte{9}, 16), one)
+			}))
+		}, "is stored and not in the log", true},
+		"vote made up": {func(x *tampered) {
+			x.edit("approval", func(_, v []byte) []byte { v[len(v)-20] ^= 1; return v })
+		}, "signature does not verify", true},
+		"approval lost": {func(x *tampered) {
+			x.edit("execution", func(_, _ []byte) []byte { return nil })
+		}, "is not found by its execution", true},
+		"end cut off": {func(x *tampered) {
+			x.edit(auditlog.BucketHead, func(_, v []byte) []byte { v[len(v)-1] -= 2; return v })
+			x.edit(auditlog.BucketLeaf, func(k, v []byte) []byte { return unless(k[7] >= 10, v) })
+		}, "missing: a checkpoint over 12 entries was signed", true},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			x := newTampered(t)
+			test.tamper(x)
+			report, err := x.l.Verify(context.Background())
+			must(t, err)
+			if !strings.Contains(fmt.Sprint(report.Problems), test.want) {
+				t.Errorf("problems %q, want %q", report.Problems, test.want)
+			}
+			for i := range x.replies {
+				res, err := x.l.Decide(context.Background(), ledgertest.Ask(fmt.Sprint("cb-", i), "body"), ledgertest.Give(ledgertest.Verdict(wire.Reject, nil)), ledgertest.Reply)
+				if err == nil && (!res.Replayed || !bytes.EqualFold(res.Reply, x.replies[i])) || test.asks && err != nil {
+					t.Errorf("ask %d: %q (replayed %v), %v; want %q", i, res.Reply, res.Replayed, err, x.replies[i])
+				}
+			}
+		})
+	}
+}
+
+func unless(gone bool, v []byte) []byte {
+	if gone {
+		return nil
+	}
+	return v
+}
+
+// TestForgedVoteDoesNotCount: a vote in the file that nobody signed ends the use of its approval.
+func TestForgedVoteDoesNotCount(t *testing.T) {
+	x := newTampered(t)
+	x.edit("approval", func(_, v []byte) []byte { v[len(v)-20] ^= 1; return v })
+	ctx := context.Background()
+	if _, err := x.l.Approval(ctx, x.approval.ID); !errors.Is(err, ledger.ErrDamaged) {
+		t.Errorf("read: %v, want ErrDamaged", err)
+	}
+	res, err := x.l.Decide(ctx, ledgertest.Ask("again", "large"), ledgertest.Give(ledgertest.Verdict(wire.Approve, &x.approval.Requirement)), ledgertest.Reply)
+	if !errors.Is(err, ledger.ErrDamaged) || res.Reply != nil {
+		t.Errorf("ask: %q, %v, want ErrDamaged and no reply", res.Reply, err)
+	}
+}
+
+// TestOpenFindsCutLog: a ledger whose newest entries are gone is not opened.
+func TestOpenFindsCutLog(t *testing.T) {
+	x := newTampered(t)
+	x.edit(auditlog.BucketHead, func(_, v []byte) []byte { v[len(v)-1] -= 2; return v })
+	if _, err := ledger.New(context.Background(), ledger.Config{Store: x.store, Origin: ledgertest.Origin}); !errors.Is(err, ledger.ErrDamaged) {
+		t.Errorf("%v, want ErrDamaged", err)
+	}
+}
