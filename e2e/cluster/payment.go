@@ -66,6 +66,12 @@ func (p Payment) Terms() (manifest.Terms, error) {
 	return manifest.Terms{Type: wire.TypeSign, RequestID: p.RequestID, KeyID: p.KeyID, Path: Path, SignType: wire.SignTypeTransaction, TxInfo: encoded}, nil
 }
 
+// Digest is what has to be signed for the payment, by go-ethereum.
+func (p Payment) Digest() string {
+	hash := types.LatestSignerForChainID(big.NewInt(1)).Hash(types.NewTx(p.Transaction()))
+	return hex.EncodeToString(hash[:])
+}
+
 // Sender recovers, with go-ethereum, who signed the payment's transaction with this signature (r ‖ s ‖ recovery id, 65 bytes).
 func (p Payment) Sender(signature []byte) (string, error) {
 	signer := types.LatestSignerForChainID(big.NewInt(1))

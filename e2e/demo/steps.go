@@ -176,6 +176,7 @@ func (d *demo) payment(id string, whole int64) cluster.Payment {
 func (d *demo) terms(s *Step, p cluster.Payment) (manifest.Terms, error) {
 	terms, err := p.Terms()
 	s.RequestType, s.SignType, s.Algorithm, s.Path, s.Address = terms.Type, terms.SignType, wire.ECDSASecp256k1, terms.Path, d.from
+	s.PublicKey, s.Digest, s.Message = d.key.PublicKey, p.Digest(), p.Digest()
 	return terms, err
 }
 
@@ -185,7 +186,10 @@ func (d *demo) signed(ctx context.Context, s *Step, p cluster.Payment, sinoID st
 	if err != nil {
 		return err
 	}
-	s.Digest, s.Message, s.Signature, s.PublicKey = r.Digest, r.Digest, r.Signature, r.PublicKey
+	if r.Digest != s.Digest || r.PublicKey != s.PublicKey {
+		return fmt.Errorf("digest %s of key %s was signed, go-ethereum's is %s of key %s", r.Digest, r.PublicKey, s.Digest, s.PublicKey)
+	}
+	s.Signature = r.Signature
 	signature, err := hex.DecodeString(r.Signature)
 	if err != nil || len(signature) != 64 {
 		return fmt.Errorf("the signature is %q", r.Signature)
