@@ -35,12 +35,16 @@ func newMetrics(reg prometheus.Registerer, c *Coordinator) (*metrics, error) {
 	if reg == nil {
 		return m, nil
 	}
-	online := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: metricPrefix + "nodes_online", Help: "Nodes that are connected."}, func() float64 {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		return float64(len(c.peers))
-	})
-	for _, collector := range []prometheus.Collector{m.requests, m.over, m.seconds, m.sessions, m.open, m.frames, m.bytes, online} {
+	gauge := func(name, help string, read func() int) prometheus.Collector {
+		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: metricPrefix + name, Help: help}, func() float64 {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			return float64(read())
+		})
+	}
+	online := gauge("nodes_online", "Nodes that are connected.", func() int { return len(c.peers) })
+	waiting := gauge("calls_waiting", "Calls that are held for a change.", func() int { return c.waiting })
+	for _, collector := range []prometheus.Collector{m.requests, m.over, m.seconds, m.sessions, m.open, m.frames, m.bytes, online, waiting} {
 		if err := reg.Register(collector); err != nil {
 			return nil, err
 		}
