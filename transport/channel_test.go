@@ -144,11 +144,11 @@ func TestWhatTheCoordinatorCanDo(t *testing.T) {
 		"other receiver": {func(_ *room, e *linkv1.Envelope) *linkv1.Envelope { e.To = 3; return e }, "not for this party"},
 		"other session":  {func(_ *room, e *linkv1.Envelope) *linkv1.Envelope { e.SessionId = "x"; return e }, "not for this party"},
 		"huge round":     {func(_ *room, e *linkv1.Envelope) *linkv1.Envelope { e.Round = 1 << 20; return e }, "not for this party"},
-		"reorders":       {func(r *room, e *linkv1.Envelope) *linkv1.Envelope { return r.seal(t, message(1, 2, 2, "second"))[2] }, "were lost on the way"},
-		"renumbers": {func(r *room, e *linkv1.Envelope) *linkv1.Envelope {
-			e = r.seal(t, message(1, 2, 2, "b"))[2]
-			e.Seq = 0
-			return e
+		"reorders":       {func(r *room, _ *linkv1.Envelope) *linkv1.Envelope { return r.seal(t, message(1, 2, 2, "second"))[2] }, "were lost on the way"},
+		"renumbers": {func(r *room, _ *linkv1.Envelope) *linkv1.Envelope {
+			second := r.seal(t, message(1, 2, 2, "b"))[2]
+			second.Seq = 0
+			return second
 		}, "does not authenticate"},
 		"another session": {func(*room, *linkv1.Envelope) *linkv1.Envelope { return other.seal(t, message(1, 2, 2, "x"))[2] }, "does not authenticate"},
 		"too large": {func(_ *room, e *linkv1.Envelope) *linkv1.Envelope {
