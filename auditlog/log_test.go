@@ -190,6 +190,15 @@ func TestRewrittenLog(t *testing.T) {
 	if _, _, err := auditlog.CheckConsistency(l.Public(), held, p.Marshal()); err == nil {
 		t.Error("a log that was cut is taken for one that grew")
 	}
+	grown := newMemory()
+	fill(t, l, grown, 0, 12)
+	newest := mustCheckpoint(t, l, grown)
+	p, err = l.ProveConsistency(grown, 9, newest)
+	must(t, err)
+	p.OldSize = 8
+	if _, _, err := auditlog.CheckConsistency(l.Public(), held, p.Marshal()); err == nil {
+		t.Error("a proof from another size is taken")
+	}
 	same := auditlog.Consistency{OldSize: 9, Checkpoint: held, Hashes: []auditlog.Hash{{}}}
 	if _, _, err := auditlog.CheckConsistency(l.Public(), held, same.Marshal()); err == nil {
 		t.Error("a proof with hashes that prove nothing is taken")

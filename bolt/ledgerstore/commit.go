@@ -89,7 +89,6 @@ func (s *Store) runCall(w *writer, c *call) (err error) {
 	}
 	defer func() {
 		if p := recover(); p != nil {
-			w.dirty = true
 			err = fmt.Errorf("panic in an update of the ledger: %v\n%s", p, debug.Stack())
 		}
 	}()
