@@ -33,8 +33,8 @@ func (d *decision) stepIn(action wire.Action, rule, message string, wait int) {
 
 func (d *decision) reject(rule, message string) { d.stepIn(wire.Reject, rule, message, 0) }
 
-// require holds the outcome to a requirement: it finds or opens the approval for it, and makes those for other
-// requirements void.
+// require holds the outcome to a requirement: it finds or opens the approval for it, and makes those void that were for
+// the same requirement before it changed.
 func (d *decision) require(want Requirement) {
 	r, err := want.normal()
 	if err != nil {
@@ -59,7 +59,7 @@ func (d *decision) require(want Requirement) {
 		d.reject(RuleRejected, "group "+r.Group+" has rejected it (approval "+a.ID+")")
 		return
 	}
-	d.voidOthers(r.Hash())
+	d.voidChanged(r)
 	if a == nil {
 		a = d.open(r)
 	}
@@ -84,10 +84,17 @@ func (d *decision) current(hash Hash) *Approval {
 	return nil
 }
 
-func (d *decision) voidOthers(hash Hash) {
+// voidChanged ends the approvals under an earlier form of a requirement: of the same rule and group. One execution may need
+// the approvals of several groups, one after the other, so those of another rule or group stay; each counts only under the
+// very requirement that its approvers signed.
+func (d *decision) voidChanged(now Requirement) {
+	hash := now.Hash()
 	for _, a := range d.approvals {
 		state := a.stateAt(d.now)
 		if a.RequirementHash == hash || state == ApprovalVoid || state == ApprovalExpired {
+			continue
+		}
+		if a.Requirement.Rule != now.Rule || a.Requirement.Group != now.Group {
 			continue
 		}
 		a.void = true

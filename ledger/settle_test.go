@@ -161,3 +161,38 @@ func TestNewRefuses(t *testing.T) {
 		t.Errorf("a log with a key from outside is opened without it: %v", err)
 	}
 }
+
+// TestSeveralGroups: an execution that needs two groups, asked for one after the other, gets through, and each approval
+// still counts when the other group's turn has come.
+func TestSeveralGroups(t *testing.T) {
+	alice, bob := ledgertest.NewApprover(t, "alice"), ledgertest.NewApprover(t, "bob")
+	treasury, risk := ledgertest.Require(1, alice), ledgertest.Require(1, bob)
+	risk.Group = "risk"
+	l := ledgertest.MustOpen(t, ledgertest.NewMemory(), ledgertest.NewClock())
+	decide := func(id string, action wire.Action, r *ledger.Requirement) ledger.Record {
+		t.Helper()
+		res := ledgertest.MustDecide(t, l, ledgertest.Ask(id, "transfer"), ledgertest.Verdict(action, r))
+		rec, err := l.Decision(context.Background(), res.ID)
+		must(t, err)
+		return rec
+	}
+	vote := func(approver *ledgertest.Approver, id string) {
+		t.Helper()
+		a, err := l.Approval(context.Background(), id)
+		must(t, err)
+		_, err = l.SubmitApproval(context.Background(), id, approver.Sign(t, a, ledger.VoteApprove))
+		must(t, err)
+	}
+	first := decide("cb-1", wire.Wait, treasury)
+	vote(alice, first.Approval)
+	second := decide("cb-2", wire.Wait, risk)
+	if len(second.Voided) != 0 {
+		t.Fatalf("asking the second group voided the first group's approval: %v", second.Voided)
+	}
+	vote(bob, second.Approval)
+	for i, r := range []*ledger.Requirement{treasury, risk} {
+		if rec := decide(fmt.Sprint("cb-again-", i), wire.Approve, r); rec.Action != wire.Approve {
+			t.Errorf("group %s: %+v", r.Group, rec.Reasons)
+		}
+	}
+}

@@ -88,6 +88,8 @@ func TestDataFaults(t *testing.T) {
 		"tier above the max":    {usdtLimit, tier("above", "10000"), []string{"at /limits/ETH/USDT_ETH/0/approvals/0/above", "not below"}},
 		"tiers that fall": {usdtLimit, limit(func(l, tier object) { l["approvals"] = []object{tier, tier} }),
 			[]string{"at /limits/ETH/USDT_ETH/0/approvals/1/above", "tiers rise"}},
+		"two limits that ask one group": {usdtLimit, []object{limit(func(object, object) {}).([]object)[0], limit(func(object, object) {}).([]object)[0]},
+			[]string{"at /limits/ETH/USDT_ETH/1/approvals/0/group", "into one limit"}},
 		"group":               {usdtLimit, tier("group", "board"), []string{"at /limits/ETH/USDT_ETH/0/approvals/0/group", "board"}},
 		"threshold of none":   {usdtLimit, tier("threshold", 0), []string{"at /limits/ETH/USDT_ETH/0/approvals/0/threshold"}},
 		"threshold too high":  {usdtLimit, tier("threshold", 4), []string{"at /limits/ETH/USDT_ETH/0/approvals/0/threshold", "3 members"}},

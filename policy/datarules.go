@@ -28,11 +28,26 @@ func (c *compiler) limits() map[string]any {
 			if len(list) == 0 {
 				c.add(at, "is empty: leave it out to reject the asset, or give a max")
 			}
+			c.groupOnce(at, c.file.Limits[symbol][id])
 			assets[id] = list
 		}
 		out[symbol] = assets
 	}
 	return out
+}
+
+// groupOnce refuses two limits of an asset that ask the same group: one transfer would then wait for two different approvals
+// of that group, of which each makes the other void.
+func (c *compiler) groupOnce(at []string, limits []fileLimit) {
+	first := make(map[string]int)
+	for i, limit := range limits {
+		for j, tier := range limit.Approvals {
+			if k, asked := first[tier.Group]; asked && k != i {
+				c.add(under(at, fmt.Sprint(i), "approvals", fmt.Sprint(j), "group"), "is asked by limit %d of this asset too: put the tiers of one group into one limit", k)
+			}
+			first[tier.Group] = i
+		}
+	}
 }
 
 func (c *compiler) limit(at []string, asset Asset, f fileLimit) map[string]any {
