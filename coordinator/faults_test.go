@@ -1,6 +1,8 @@
 package coordinator_test
 
 import (
+	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -47,4 +49,32 @@ func TestStoreFailsAtEachAccess(t *testing.T) {
 		w.Lives[i].Must(w.Parties[i].Confirmation(t, w.Status(id).Request.KeyID, byte(i+1), text, false))
 	}
 	expect(t, "key", w.Status(id).Key.State, coordinator.KeyConflicted)
+}
+
+// A record that cannot be read stops what is about it, and nothing else.
+func TestUnreadableRecords(t *testing.T) {
+	w := coordtest.NewWorld(t, 2, coordinator.Limits{})
+	for name, value := range map[string]string{"empty": "", "another version": "\x02{}", "no JSON": "\x01{"} {
+		broken := w.Submit(w.KeygenOrder(2, "broken "+name)).Request
+		fine := w.Submit(w.KeygenOrder(2, "fine "+name)).Request
+		w.Overwrite(coordinator.TableSessions, broken.Sessions[0], value)
+		if _, err := w.C.Request(t.Context(), coordtest.Account, broken.SinoID); !errors.Is(err, coordinator.ErrCorrupt) {
+			t.Errorf("%s: reads as %v", name, err)
+		}
+		if err := w.Lives[0].Send(coordtest.Answer(broken.Sessions[0], approved, "")); !errors.Is(err, coordinator.ErrCorrupt) {
+			t.Errorf("%s: answered with %v", name, err)
+		}
+		w.Clock.Step(coordinator.DefaultRequestLife)
+		if err := w.C.Tick(t.Context()); !errors.Is(err, coordinator.ErrCorrupt) || !strings.Contains(err.Error(), broken.SinoID) {
+			t.Errorf("%s: ticks with %v", name, err)
+		}
+		expect(t, name+", the other", w.Status(fine.SinoID).Request.State, coordinator.StateExpired)
+	}
+	if err := w.C.Ready(t.Context()); err != nil {
+		t.Error(err)
+	}
+	w.Close()
+	if w.C.Ready(t.Context()) == nil {
+		t.Error("ready without a store")
+	}
 }

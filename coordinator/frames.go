@@ -85,13 +85,19 @@ func contributionOf(c *linkv1.Contribution) (manifest.Contribution, error) {
 	return out, nil
 }
 
+// Bounds on what a report carries; a signature that is encrypted to a recipient is the longest of the bytes.
+const (
+	maxReportBytes  = 512
+	maxReportReason = 4 << 10
+)
+
 func reportOf(r *linkv1.Report) (manifest.Report, error) {
-	if r.Culprit > manifest.MaxParties || r.RecoveryId > 255 {
-		return manifest.Report{}, refuse(CodeViolation, "a report names a culprit of 0 to %d and a recovery id of one byte", manifest.MaxParties)
+	if r.Culprit > manifest.MaxParties || r.RecoveryId > 255 || len(r.Reason) > maxReportReason {
+		return manifest.Report{}, refuse(CodeViolation, "a report names a culprit of 0 to %d, a recovery id of one byte and a reason of at most %d bytes", manifest.MaxParties, maxReportReason)
 	}
 	for _, b := range [][]byte{r.PublicKey, r.ChainCode, r.Digest, r.Result, r.DerivedKey, r.ReportSignature} {
-		if len(b) > manifest.MaxMessage {
-			return manifest.Report{}, refuse(CodeViolation, "a field of a report has %d bytes", len(b))
+		if len(b) > maxReportBytes {
+			return manifest.Report{}, refuse(CodeViolation, "a field of a report has %d bytes: at most %d are taken", len(b), maxReportBytes)
 		}
 	}
 	return manifest.Report{

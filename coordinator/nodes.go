@@ -16,6 +16,9 @@ var nodeName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
 // Bind lets a node connect and be a party of the account's keys, under a name that is unique in the account. Binding it
 // again under the same name changes nothing. Several accounts may bind one node, as platform nodes are.
 func (c *Coordinator) Bind(ctx context.Context, account, nodeID, name string) (BoundNode, error) {
+	if err := checkAccount(account); err != nil {
+		return BoundNode{}, err
+	}
 	id, err := wire.ParseNodeID(nodeID)
 	if err != nil {
 		return BoundNode{}, refuse(CodeInvalid, "bind node: %v", err).field("node_id", err.Error())

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"github.com/countersign-mpc/countersign/manifest"
 	"github.com/countersign-mpc/countersign/wire"
@@ -68,8 +69,16 @@ func must[T any](tx Tx, t Table, key string) (*T, error) {
 	return record, err
 }
 
-// Keys. No part but the last may hold the separator: account names and node ids do not, ids are made here.
+// Keys. No part but the last may hold the separator: node ids and the ids that are made here do not, accounts are checked.
 const separator = "|"
+
+// checkAccount refuses a name that could be taken for a part of another account's key.
+func checkAccount(name string) error {
+	if name == "" || len(name) > 64 || strings.Contains(name, separator) {
+		return refuse(CodeInvalid, "an account's name has 1 to 64 bytes without %q", separator)
+	}
+	return nil
+}
 
 func keyOf(parts ...string) string {
 	n := 0

@@ -196,6 +196,12 @@ func TestFrames(t *testing.T) {
 			f.GetReport().Culprit = 256
 			return f
 		}, coordinator.CodeViolation, "", ""},
+		"report with a long reason": {running, func(m []coordtest.Member) *linkv1.Frame {
+			return m[0].Report(t, m[0].Session, manifest.Report{Reason: strings.Repeat("x", 5000)})
+		}, coordinator.CodeViolation, "", ""},
+		"report with a long field": {running, func(m []coordtest.Member) *linkv1.Frame {
+			return m[0].Report(t, m[0].Session, manifest.Report{Reason: "x", PublicKey: make([]byte, 1000)})
+		}, coordinator.CodeViolation, "", ""},
 		"result without a contribution": {joined, func(m []coordtest.Member) *linkv1.Frame {
 			return m[0].Report(t, m[0].Session, wallet.Signed(t, "m/1", coordtest.Digest("payment")))
 		}, coordinator.CodeViolation, "", ""},

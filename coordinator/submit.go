@@ -42,6 +42,9 @@ func (c *Coordinator) Submit(ctx context.Context, o Order) (status Status, creat
 
 // check is what can be said of an order without the store.
 func (o *Order) check() error {
+	if err := checkAccount(o.Account); err != nil {
+		return err
+	}
 	t := o.Terms
 	texts := []string{t.Type, t.RequestID, t.KeyID, t.Cryptography, t.Path, t.SignType, t.Message, t.TapScriptRoot, string(t.TxInfo)}
 	for _, p := range o.Participants {

@@ -67,6 +67,8 @@ func TestSubmitRefusals(t *testing.T) {
 		"too few signers":     {sign(func(o *order) { o.Participants = parties("a") }), coordinator.CodeThreshold, "participants"},
 		"too many signers":    {sign(func(o *order) { o.Participants = parties("a", "b", "c") }), coordinator.CodeInvalid, "participants"},
 		"signature, no id":    {sign(func(o *order) { o.Authorization = &manifest.Authorization{} }), coordinator.CodeInvalid, "request_id"},
+		"no account":          {sign(func(o *order) { o.Account = "" }), coordinator.CodeInvalid, ""},
+		"account of two":      {sign(func(o *order) { o.Account = "acme|x" }), coordinator.CodeInvalid, ""},
 		"life too short":      {sign(func(o *order) { o.Life = time.Second }), coordinator.CodeInvalid, "expires_in_seconds"},
 		"life too long":       {sign(func(o *order) { o.Life = 25 * time.Hour }), coordinator.CodeInvalid, "expires_in_seconds"},
 		"no key of the other": {sign(func(o *order) { o.Account, o.Terms.KeyID = "other", "" }), coordinator.CodeKeyNotActive, "key_id"},

@@ -2,6 +2,7 @@ package coordinator
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -12,12 +13,13 @@ import (
 const TickEvery = time.Second
 
 // Tick does what time asks for: it expires requests and sessions, fails sessions whose parties are away for too long, and
-// starts the sessions that follow failed ones.
+// starts the sessions that follow failed ones. A request that cannot be dealt with does not keep it from the others.
 func (c *Coordinator) Tick(ctx context.Context) error {
 	var due []string
+	var problems []error
 	open := 0
 	err := c.view(ctx, func(s *step) error {
-		due = nil
+		due, problems = nil, nil
 		ids, err := s.openRequests()
 		if err != nil {
 			return err
@@ -27,7 +29,8 @@ func (c *Coordinator) Tick(ctx context.Context) error {
 		for _, id := range ids {
 			r, err := s.current(id)
 			if err != nil {
-				return err
+				problems = append(problems, fmt.Errorf("request %s: %w", id, err))
+				continue
 			}
 			if s.dueFor(r, away) != nil {
 				due = append(due, id)
@@ -41,10 +44,10 @@ func (c *Coordinator) Tick(ctx context.Context) error {
 	c.metrics.open.Set(float64(open))
 	for _, id := range due {
 		if err := c.update(ctx, func(s *step) error { return s.do(id) }); err != nil {
-			return fmt.Errorf("request %s is due: %w", id, err)
+			problems = append(problems, fmt.Errorf("request %s is due: %w", id, err))
 		}
 	}
-	return nil
+	return errors.Join(problems...)
 }
 
 // away tells which nodes are away for longer than a running session can bear.

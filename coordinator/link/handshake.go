@@ -154,7 +154,8 @@ func readFrame(ctx context.Context, ws *websocket.Conn) (*linkv1.Frame, error) {
 		return nil, fmt.Errorf("read frame: %w", err)
 	}
 	f := new(linkv1.Frame)
-	if kind != websocket.MessageBinary || proto.Unmarshal(data, f) != nil {
+	decode := proto.UnmarshalOptions{DiscardUnknown: true} // what is not understood is neither kept nor passed on
+	if kind != websocket.MessageBinary || decode.Unmarshal(data, f) != nil {
 		return nil, &refusal{string(coordinator.CodeViolation), "a message that is not a frame of this link"}
 	}
 	return f, nil

@@ -371,3 +371,12 @@ func CodeOf(err error) coordinator.Code {
 
 // Close closes the store under the coordinator, which cannot do anything then.
 func (w *World) Close() { _ = w.store.Close() }
+
+// Overwrite puts a value into the store behind the coordinator's back.
+func (w *World) Overwrite(table coordinator.Table, key, value string) {
+	w.T.Helper()
+	err := w.store.Update(w.T.Context(), func(tx coordinator.Tx) error { return tx.Put(table, key, []byte(value)) })
+	if err != nil {
+		w.T.Fatal(err)
+	}
+}
