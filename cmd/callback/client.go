@@ -9,12 +9,13 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"os"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/countersign-mpc/countersign/internal/conffile"
+	"github.com/countersign-mpc/countersign/internal/listeners"
 	"github.com/countersign-mpc/countersign/internal/secret"
 )
 
@@ -54,10 +55,8 @@ func (a *admin) fill(configPath string) error {
 	if c.AddressFile == "" {
 		return nil
 	}
-	var real addresses
-	data, err := os.ReadFile(c.AddressFile)
-	if err == nil && json.Unmarshal(data, &real) == nil && real.Admin != "" {
-		a.address = real.Admin
+	if real, err := listeners.Announced(c.AddressFile); err == nil && real["admin"] != "" {
+		a.address = real["admin"]
 	}
 	return nil
 }
@@ -100,7 +99,7 @@ func (a *admin) do(ctx context.Context, method, path string, body []byte, token 
 		return nil, fmt.Errorf("--server %q: host:port is needed", a.address)
 	}
 	if u.Scheme == "http" {
-		if err := loopback(hostPort(u)); err != nil {
+		if err := conffile.Loopback(hostPort(u)); err != nil {
 			return nil, refused(fmt.Errorf("--server: %w", err))
 		}
 	}

@@ -34,9 +34,9 @@ type config struct {
 		KeyPath string `toml:"key-path"`
 	} `toml:"audit-log"`
 	Policy struct {
-		Dir      string   `toml:"dir"`
-		DataPath string   `toml:"data-path"`
-		Timeout  duration `toml:"timeout"`
+		Dir      string            `toml:"dir"`
+		DataPath string            `toml:"data-path"`
+		Timeout  conffile.Duration `toml:"timeout"`
 	} `toml:"policy"`
 	Log struct {
 		Level  string `toml:"level"`
@@ -53,19 +53,6 @@ type nodeConfig struct {
 	DecryptKeyPath string `toml:"decrypt-key-path"`
 }
 
-// duration is written as "1s" or "500ms".
-type duration time.Duration
-
-// UnmarshalText reads the form of time.ParseDuration.
-func (d *duration) UnmarshalText(text []byte) error {
-	v, err := time.ParseDuration(string(text))
-	if err != nil {
-		return fmt.Errorf("%q is no duration such as \"1s\" or \"500ms\"", text)
-	}
-	*d = duration(v)
-	return nil
-}
-
 // defaults are what holds where the file says nothing.
 func defaults() config {
 	var c config
@@ -74,7 +61,7 @@ func defaults() config {
 	c.ActionStyle = string(wire.StyleTitle)
 	c.BodyLimit, c.RateLimit = callback.DefaultBodyLimit, callback.DefaultRateLimit
 	c.AuditLog.Origin = "countersign/callback"
-	c.Policy.Timeout = duration(policy.DefaultTimeout)
+	c.Policy.Timeout = conffile.Duration(policy.DefaultTimeout)
 	c.Log.Level, c.Log.Format = "info", "text"
 	return c
 }
@@ -110,7 +97,7 @@ func (c *config) validate() error {
 	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
 		problem("listen is %q: host:port is needed, such as \"127.0.0.1:9090\"", c.Listen)
 	}
-	if err := loopback(c.AdminListen); err != nil {
+	if err := conffile.Loopback(c.AdminListen); err != nil {
 		problem("admin-listen: %v", err)
 	}
 	if c.AdminTokenPath == "" || c.DBPath == "" {
@@ -143,18 +130,6 @@ func (c *config) validate() error {
 		}
 	}
 	return errors.Join(problems...)
-}
-
-// loopback refuses to serve the admin API anywhere else: its token would cross the network in the clear.
-func loopback(address string) error {
-	host, _, err := net.SplitHostPort(address)
-	if err != nil {
-		return fmt.Errorf("%q is not host:port", address)
-	}
-	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		return fmt.Errorf("%q is not a loopback address: the admin API is served on this host only, reach it through an SSH tunnel", address)
-	}
-	return nil
 }
 
 func logLevel(text string) (slog.Level, error) {

@@ -18,6 +18,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/countersign-mpc/countersign/internal/listeners"
 	"github.com/countersign-mpc/countersign/wire"
 )
 
@@ -50,7 +51,7 @@ func ask() {
 }
 
 func askServer(args []string) error {
-	where, err := readAddresses(args[0])
+	where, err := listeners.Announced(args[0])
 	if err != nil {
 		return err
 	}
@@ -75,7 +76,7 @@ func askServer(args []string) error {
 	if len(args) > 4 {
 		path = args[4]
 	}
-	request, err := http.NewRequest(http.MethodPost, "http://"+where.Callback+path, bytes.NewReader(body))
+	request, err := http.NewRequest(http.MethodPost, "http://"+where["callback"]+path, bytes.NewReader(body))
 	if err != nil {
 		return err
 	}
@@ -99,15 +100,6 @@ func askServer(args []string) error {
 	}
 	fmt.Println(d.Action, d.Reason)
 	return nil
-}
-
-func readAddresses(path string) (addresses, error) {
-	var a addresses
-	data, err := os.ReadFile(path)
-	if err == nil {
-		err = json.Unmarshal(data, &a)
-	}
-	return a, err
 }
 
 // serverKey is under which a script's server is kept.

@@ -2,15 +2,11 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
-	"net/http"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"sync"
 	"syscall"
 	"time"
@@ -19,6 +15,7 @@ import (
 
 	"github.com/countersign-mpc/countersign/bolt/ledgerstore"
 	"github.com/countersign-mpc/countersign/callback"
+	"github.com/countersign-mpc/countersign/internal/listeners"
 	"github.com/countersign-mpc/countersign/ledger"
 	"github.com/countersign-mpc/countersign/policy"
 	"github.com/countersign-mpc/countersign/wire"
@@ -76,7 +73,9 @@ func (o *options) runServer(ctx context.Context, c *config) (err error) {
 	if err != nil {
 		return err
 	}
-	l, err := listen(c, server)
+	l, err := listeners.Open(c.AddressFile,
+		listeners.Side{Name: "callback", Key: "listen", Address: c.Listen, Handler: server.Handler()},
+		listeners.Side{Name: "admin", Key: "admin-listen", Address: c.AdminListen, Handler: server.Admin()})
 	if err != nil {
 		return err
 	}
@@ -84,9 +83,9 @@ func (o *options) runServer(ctx context.Context, c *config) (err error) {
 	if len(c.Node) == 0 {
 		log.Warn("no [[node]] is configured: every request is refused")
 	}
-	log.Info("callback server started", "version", version, "callback", l.addresses.Callback, "admin", l.addresses.Admin, "nodes", len(c.Node))
-	fmt.Fprintf(o.out, "callback %s: serving nodes on %s, admin on %s\n", version, l.addresses.Callback, l.addresses.Admin)
-	return l.run(ctx)
+	log.Info("callback server started", "version", version, "callback", l.Address("callback"), "admin", l.Address("admin"), "nodes", len(c.Node))
+	fmt.Fprintf(o.out, "callback %s: serving nodes on %s, admin on %s\n", version, l.Address("callback"), l.Address("admin"))
+	return l.Run(ctx, nil)
 }
 
 // books are the ledger and the file it is kept in.
@@ -140,92 +139,6 @@ func reloadOnHangup(ctx context.Context, server *callback.Server) (stop func()) 
 		close(done)
 		wg.Wait()
 	}
-}
-
-// addresses is what address-file holds: where the server really listens.
-type addresses struct {
-	Callback string `json:"callback"`
-	Admin    string `json:"admin"`
-}
-
-// listeners are the two sides of a server.
-type listeners struct {
-	addresses addresses
-	parts     []part
-}
-
-type part struct {
-	listener net.Listener
-	http     *http.Server
-}
-
-func listen(c *config, server *callback.Server) (*listeners, error) {
-	nodes, err := net.Listen("tcp", c.Listen)
-	if err != nil {
-		return nil, fmt.Errorf("listen: %w: is another server running there?", err)
-	}
-	admin, err := net.Listen("tcp", c.AdminListen)
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("admin-listen: %w: is another server running there?", err), nodes.Close())
-	}
-	l := &listeners{addresses: addresses{nodes.Addr().String(), admin.Addr().String()}}
-	l.parts = []part{{nodes, bounded(server.Handler())}, {admin, bounded(server.Admin())}}
-	if c.AddressFile == "" {
-		return l, nil
-	}
-	data, err := json.Marshal(l.addresses)
-	if err == nil {
-		err = replaceFile(c.AddressFile, append(data, '\n'))
-	}
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("address-file: %w", err), nodes.Close(), admin.Close())
-	}
-	return l, nil
-}
-
-func bounded(h http.Handler) *http.Server {
-	return &http.Server{
-		Handler: h, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 15 * time.Second, WriteTimeout: time.Minute,
-		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 16 << 10,
-	}
-}
-
-// run serves until ctx ends, then answers what has begun and stops.
-func (l *listeners) run(ctx context.Context) error {
-	failed := make(chan error, len(l.parts))
-	var wg sync.WaitGroup
-	for _, p := range l.parts {
-		wg.Go(func() {
-			if err := p.http.Serve(p.listener); !errors.Is(err, http.ErrServerClosed) {
-				failed <- err
-			}
-		})
-	}
-	var err error
-	select {
-	case <-ctx.Done():
-	case err = <-failed:
-	}
-	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
-	defer cancel()
-	for _, p := range l.parts {
-		err = errors.Join(err, p.http.Shutdown(stopping))
-	}
-	wg.Wait()
-	return err
-}
-
-// replaceFile writes a file so that a reader sees the old or the new content, never half.
-func replaceFile(path string, data []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
-	if err = errors.Join(err, f.Close()); err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
-	}
-	return os.Rename(f.Name(), path)
 }
 
 // logger writes structured lines to standard error.

@@ -5,11 +5,13 @@ package conffile
 import (
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/BurntSushi/toml"
 )
@@ -136,4 +138,29 @@ func Relative(configPath, path string) string {
 		return path
 	}
 	return filepath.Join(filepath.Dir(configPath), path)
+}
+
+// Duration is a length of time, written as "1s", "500ms" or "1h30m".
+type Duration time.Duration
+
+// UnmarshalText reads the form of time.ParseDuration.
+func (d *Duration) UnmarshalText(text []byte) error {
+	v, err := time.ParseDuration(string(text))
+	if err != nil {
+		return fmt.Errorf("%q is no duration such as \"1s\" or \"10m\"", text)
+	}
+	*d = Duration(v)
+	return nil
+}
+
+// Loopback checks that an address is host:port with a host that only this machine reaches, for interfaces without a login.
+func Loopback(address string) error {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return fmt.Errorf("%q is not host:port", address)
+	}
+	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		return fmt.Errorf("%q is not a loopback address: it has no protection on the network; reach it from elsewhere through an SSH tunnel", address)
+	}
+	return nil
 }

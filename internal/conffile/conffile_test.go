@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/countersign-mpc/countersign/internal/conffile"
 )
@@ -88,4 +89,21 @@ func FuzzParse(f *testing.F) {
 		var c config
 		_ = conffile.Parse([]byte(text), &c)
 	})
+}
+
+func TestDurationAndLoopback(t *testing.T) {
+	var c struct {
+		Wait conffile.Duration `toml:"wait"`
+	}
+	if err := conffile.Parse([]byte(`wait = "1m30s"`), &c); err != nil || time.Duration(c.Wait) != 90*time.Second {
+		t.Errorf("got %v, %v", c.Wait, err)
+	}
+	if err := conffile.Parse([]byte(`wait = "soon"`), &c); err == nil || !strings.Contains(err.Error(), "soon") {
+		t.Errorf("a word was taken for a duration: %v", err)
+	}
+	for address, good := range map[string]bool{"127.0.0.1:80": true, "[::1]:80": true, "localhost:80": true, "0.0.0.0:80": false, ":80": false, "127.0.0.1": false, "example.com:80": false} {
+		if err := conffile.Loopback(address); (err == nil) != good {
+			t.Errorf("Loopback(%q) = %v", address, err)
+		}
+	}
 }
