@@ -9,6 +9,7 @@ import (
 	"github.com/countersign-mpc/countersign/bolt/coordstore/coordtest"
 	"github.com/countersign-mpc/countersign/coordinator"
 	"github.com/countersign-mpc/countersign/manifest"
+	"github.com/countersign-mpc/countersign/wire"
 )
 
 // How a running session fails, and whether another one follows.
@@ -170,6 +171,30 @@ func TestSignatureOfAFailedSession(t *testing.T) {
 	expect(t, "request", st.Request.State, coordinator.StateCompleted)
 	w.Tick()
 	expect(t, "sessions", len(w.Status(id).Sessions), 1)
+}
+
+// Where the request does not name the digest, one party's word is not enough: it could be an old signature.
+func TestSignatureOfAnUnnamedDigest(t *testing.T) {
+	for name, reports := range map[string]int{"one party": 1, "two parties": 2} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := coordtest.NewWorld(t, 3, coordinator.Limits{})
+			order := coordtest.SignOrder(w.Key(3).ID, "m/1", "pay", "")
+			order.Terms.SignType, order.Terms.Message = wire.SignTypeMessage, "hello"
+			id := w.Submit(order).Request.SinoID
+			m := w.Members(w.Run(id))
+			signed := w.Wallet.Signed(t, "m/1", coordtest.Digest("whatever the nodes make of hello"))
+			for _, m := range m[:reports] {
+				m.Must(m.Report(t, m.Session, signed))
+			}
+			w.Parties[2].Instance = "c-2"
+			w.Connect(2)
+			want := map[int]coordinator.State{1: coordinator.StateCreated, 2: coordinator.StateCompleted}[reports]
+			expect(t, "request", w.Status(id).Request.State, want)
+			m[1].Must(m[1].Report(t, m[1].Session, signed)) // late, or again
+			expect(t, "request, once two have said so", w.Status(id).Request.State, coordinator.StateCompleted)
+		})
+	}
 }
 
 // A report that comes after its session was ended, and even after another one began, gives the request its result.

@@ -101,7 +101,11 @@ func (s *step) finish(r *run) error {
 		return err
 	}
 	if r.req.Type != wire.TypeKeygen {
-		return s.complete(r.req, r.sess.signature())
+		result, err := s.result(r.req, r.sess)
+		if err != nil {
+			return err
+		}
+		return s.complete(r.req, result)
 	}
 	if !r.req.State.Final() {
 		r.req.State = StateInProgress // until the shares are confirmed
@@ -116,16 +120,20 @@ func (s *step) lateReport(r *run) error {
 		return err
 	}
 	s.info("late report", "session_id", r.sess.ID, "sino_id", r.req.SinoID)
-	switch {
-	case r.req.State == StateCompleted:
-		return s.saveRequest(r.req)
-	case r.req.Type != wire.TypeKeygen:
-		return s.complete(r.req, r.sess.signature())
-	case r.sess.all((*Member).completed):
-		return s.keyReported(r)
-	default:
+	if r.req.State == StateCompleted {
 		return s.saveRequest(r.req)
 	}
+	if r.req.Type == wire.TypeKeygen && r.sess.all((*Member).completed) {
+		return s.keyReported(r)
+	}
+	result, err := s.result(r.req, r.sess)
+	if err != nil {
+		return err
+	}
+	if result != nil {
+		return s.complete(r.req, result)
+	}
+	return s.saveRequest(r.req)
 }
 
 // checkReport holds a reported result against those of the other parties and against the key. A failure is the party's.
@@ -225,22 +233,36 @@ func difference(a, b *linkv1.Report) string {
 	return ""
 }
 
-// signature is the verified signature that parties of a session have reported; nil if there is none. All reports that are
-// kept agree.
-func (sess *Session) signature() *Result {
+// result is the signature that parties of a session have reported, nil if it does not count (yet). Each report was verified
+// and agrees with the others. The word of one party is enough where the request names the digest; else it could be an old
+// signature of something else, and two parties must have said the same.
+func (s *step) result(req *Request, sess *Session) (*Result, error) {
 	if sess.Type == wire.TypeKeygen {
-		return nil
+		return nil, nil
 	}
+	var report *linkv1.Report
+	said := 0
 	for i := range sess.Members {
 		m := &sess.Members[i]
 		if !m.completed() {
 			continue
 		}
-		f, err := m.storedReport()
-		if err != nil || f == nil {
-			continue
+		said++
+		var err error
+		if report, err = m.storedReport(); err != nil {
+			return nil, err
 		}
-		return &Result{PublicKey: f.PublicKey, Digest: f.Digest, Signature: f.Result, RecoveryID: byte(f.RecoveryId), DerivedKey: f.DerivedKey}
 	}
-	return nil
+	if said == 0 {
+		return nil, nil
+	}
+	rec, err := must[termsRecord](s, TableTerms, req.SinoID)
+	if err != nil {
+		return nil, err
+	}
+	if said < 2 && digestOf(rec.Terms) == nil {
+		return nil, nil
+	}
+	return &Result{PublicKey: report.PublicKey, Digest: report.Digest, Signature: report.Result, RecoveryID: byte(report.RecoveryId),
+		DerivedKey: report.DerivedKey}, nil
 }

@@ -194,8 +194,12 @@ func (s *step) conclude(req *Request, sess *Session, f Failure) error {
 		return s.saveRequest(req)
 	}
 	if f.Cause != CauseReportsDiffer {
-		// A signature that one party has reported and that verified exists, whatever became of the other parties.
-		if result := sess.signature(); result != nil {
+		// A signature that was reported and verified exists, whatever became of the other parties.
+		result, err := s.result(req, sess)
+		if err != nil {
+			return err
+		}
+		if result != nil {
 			return s.complete(req, result)
 		}
 	}
