@@ -12,16 +12,18 @@ import (
 	"github.com/countersign-mpc/countersign/wire"
 )
 
-// How a running session fails, and whether another one follows.
+// failing is a way in which a session fails, and whether another one follows.
+type failing struct {
+	at    point
+	fail  func(t *testing.T, w *coordtest.World, m []coordtest.Member)
+	cause coordinator.Cause
+	party string
+	state coordinator.State // of the session
+	retry bool
+}
+
 func TestFailures(t *testing.T) {
-	for name, c := range map[string]struct {
-		at    point
-		fail  func(t *testing.T, w *coordtest.World, m []coordtest.Member)
-		cause coordinator.Cause
-		party string
-		state coordinator.State // of the session
-		retry bool
-	}{
+	checkFailures(t, map[string]failing{
 		"abort with a culprit": {running, func(t *testing.T, w *coordtest.World, m []coordtest.Member) {
 			m[0].Must(m[0].Report(t, m[0].Session, manifest.Report{Reason: "bad proof", Culprit: 3}))
 		}, coordinator.CauseAbort, "a", coordinator.StateFailed, false},
@@ -74,6 +76,12 @@ func TestFailures(t *testing.T) {
 			w.Clock.Step(time.Minute)
 			w.Tick()
 		}, coordinator.CauseReleased, "a", coordinator.StateFailed, false},
+	})
+}
+
+// Results that do not verify fail the session for good.
+func TestInvalidResults(t *testing.T) {
+	checkFailures(t, map[string]failing{
 		"a signature of another digest": {running, func(t *testing.T, w *coordtest.World, m []coordtest.Member) {
 			m[0].Must(m[0].Report(t, m[0].Session, w.Wallet.Signed(t, "m/1", coordtest.Digest("another"))))
 		}, coordinator.CauseReportInvalid, "a", coordinator.StateFailed, false},
@@ -101,7 +109,12 @@ func TestFailures(t *testing.T) {
 		"a skipped message": {running, func(t *testing.T, w *coordtest.World, m []coordtest.Member) {
 			m[0].Must(coordtest.Envelope(m[0].Session, 1, 3, 2, "x"))
 		}, coordinator.CauseMessageLost, "a", coordinator.StateFailed, false},
-	} {
+	})
+}
+
+func checkFailures(t *testing.T, cases map[string]failing) {
+	t.Helper()
+	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w, id, m := at(t, c.at)

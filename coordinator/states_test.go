@@ -128,16 +128,18 @@ func at(t *testing.T, p point) (*coordtest.World, string, []coordtest.Member) {
 	return w, id, members
 }
 
-// Frames that break the protocol end the connection and change nothing; frames that come late or twice are dropped.
-func TestFrames(t *testing.T) {
-	wallet := coordtest.NewWallet("w")
-	for name, c := range map[string]struct {
-		at    point
-		frame func(m []coordtest.Member) *linkv1.Frame // that a, party 1, sends
-		code  coordinator.Code                         // empty: taken
-		state string                                   // of the session afterwards; empty: as before
-		heard string                                   // by a
-	}{
+// sent is a frame that a, party 1, sends at some point, and what comes of it. Frames that break the protocol end the
+// connection and change nothing; frames that come late or twice are dropped.
+type sent struct {
+	at    point
+	frame func(m []coordtest.Member) *linkv1.Frame
+	code  coordinator.Code // empty: taken
+	state string           // of the session afterwards; empty: as before
+	heard string           // by a
+}
+
+func TestFramesBeforeTheProtocol(t *testing.T) {
+	checkFrames(t, map[string]sent{
 		"answer of no state":            {offered, func(m []coordtest.Member) *linkv1.Frame { return coordtest.Answer(m[0].Session, 0, "") }, coordinator.CodeViolation, "", ""},
 		"answer for an unknown session": {offered, func(m []coordtest.Member) *linkv1.Frame { return coordtest.Answer("nowhere", approved, "") }, "", "", "end:failed"},
 		"answer for no session":         {offered, func(m []coordtest.Member) *linkv1.Frame { return coordtest.Answer("", approved, "") }, "", "", ""},
@@ -171,6 +173,12 @@ func TestFrames(t *testing.T) {
 		"another contribution": {running, func(m []coordtest.Member) *linkv1.Frame {
 			return m[0].Contribution(t, m[0].Session, 1, "manifest", "other")
 		}, "", "failed: failed failed", "end:failed"},
+	})
+}
+
+func TestFramesOfTheProtocol(t *testing.T) {
+	wallet := coordtest.NewWallet("w")
+	checkFrames(t, map[string]sent{
 		"envelope before all contributed": {joined, func(m []coordtest.Member) *linkv1.Frame {
 			return coordtest.Envelope(m[0].Session, 1, 3, 0, "x")
 		}, coordinator.CodeViolation, "", ""},
@@ -222,7 +230,12 @@ func TestFrames(t *testing.T) {
 			return m[0].Confirmation(t, "unknown", 1, "share", true)
 		}, "", "", ""},
 		"confirmation of no key": {running, func(m []coordtest.Member) *linkv1.Frame { return m[0].Confirmation(t, "", 1, "share", true) }, coordinator.CodeViolation, "", ""},
-	} {
+	})
+}
+
+func checkFrames(t *testing.T, cases map[string]sent) {
+	t.Helper()
+	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w, id, m := at(t, c.at)
