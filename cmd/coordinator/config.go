@@ -35,11 +35,11 @@ type config struct {
 }
 
 type requestsConfig struct {
-	Life            duration `toml:"life"`
-	SessionTime     duration `toml:"session-time"`
-	MaxSessions     int      `toml:"max-sessions"`
-	RetryDelay      duration `toml:"retry-delay"`
-	DisconnectGrace duration `toml:"disconnect-grace"`
+	Life            conffile.Duration `toml:"life"`
+	SessionTime     conffile.Duration `toml:"session-time"`
+	MaxSessions     int               `toml:"max-sessions"`
+	RetryDelay      conffile.Duration `toml:"retry-delay"`
+	DisconnectGrace conffile.Duration `toml:"disconnect-grace"`
 }
 
 type limitsConfig struct {
@@ -55,26 +55,13 @@ type apiKeyConfig struct {
 	KeyPath string `toml:"key-path"`
 }
 
-// duration is written as "10m" or "1h30m".
-type duration time.Duration
-
-// UnmarshalText reads the form of time.ParseDuration.
-func (d *duration) UnmarshalText(text []byte) error {
-	v, err := time.ParseDuration(string(text))
-	if err != nil {
-		return fmt.Errorf("%q is no duration such as \"10m\" or \"24h\"", text)
-	}
-	*d = duration(v)
-	return nil
-}
-
 // defaults are what holds where the file says nothing.
 func defaults() config {
 	c := config{
 		Name: "coordinator", Listen: "127.0.0.1:8080", MonitoringListen: "127.0.0.1:9101", DBPath: "coordinator.db",
 		Requests: requestsConfig{
-			Life: duration(coordinator.DefaultRequestLife), SessionTime: duration(coordinator.DefaultSessionTime), MaxSessions: coordinator.DefaultMaxSessions,
-			RetryDelay: duration(coordinator.DefaultRetryDelay), DisconnectGrace: duration(coordinator.DefaultDisconnectGrace),
+			Life: conffile.Duration(coordinator.DefaultRequestLife), SessionTime: conffile.Duration(coordinator.DefaultSessionTime), MaxSessions: coordinator.DefaultMaxSessions,
+			RetryDelay: conffile.Duration(coordinator.DefaultRetryDelay), DisconnectGrace: conffile.Duration(coordinator.DefaultDisconnectGrace),
 		},
 		Limits: limitsConfig{
 			OpenRequests: coordinator.DefaultOpenRequests, BoundNodes: coordinator.DefaultBoundNodes, MailboxFrames: coordinator.DefaultMailboxFrames,
@@ -111,7 +98,7 @@ func (c *config) validate() error {
 			problem("%s is %q: host:port is needed, such as \"127.0.0.1:8080\"", key, address)
 		}
 	}
-	if !loopback(c.Listen) && len(c.PublicNames) == 0 {
+	if conffile.Loopback(c.Listen) != nil && len(c.PublicNames) == 0 {
 		problem("public-names is needed where listen (%q) is not loopback: the host or host:port that nodes have as their coordinator's address", c.Listen)
 	}
 	if c.DBPath == "" || c.Name == "" {
@@ -144,12 +131,6 @@ func (c *config) limits() coordinator.Limits {
 		OpenRequests: c.Limits.OpenRequests, BoundNodes: c.Limits.BoundNodes, MailboxFrames: c.Limits.MailboxFrames,
 		MailboxBytes: c.Limits.MailboxBytes, Waiters: c.Limits.Waiters,
 	}
-}
-
-func loopback(address string) bool {
-	host, _, err := net.SplitHostPort(address)
-	ip := net.ParseIP(host)
-	return err == nil && (host == "localhost" || (ip != nil && ip.IsLoopback()))
 }
 
 func logLevel(text string) (slog.Level, error) {

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"encoding/json"
 	"io"
 	"net/http"
 	"os"
@@ -14,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/countersign-mpc/countersign/bolt/coordstore/coordtest"
+	"github.com/countersign-mpc/countersign/internal/listeners"
 )
 
 func must[T any](v T, err error) func(*testing.T) T {
@@ -52,7 +52,7 @@ func configured(t *testing.T, extra string) (path string) {
 
 // process is a coordinator that runs in this one.
 type process struct {
-	addresses addresses
+	addresses map[string]string
 	stop      func() (code int, log string)
 }
 
@@ -89,11 +89,8 @@ func start(t *testing.T, config string) process {
 	}
 	go func() { _, _ = io.Copy(io.Discard, out) }()
 	p := process{stop: stop}
-	data := must(os.ReadFile(filepath.Join(filepath.Dir(config), "addresses.json")))(t)
-	if err := json.Unmarshal(data, &p.addresses); err != nil {
-		t.Fatal(err)
-	}
-	for _, address := range []string{p.addresses.Listen, p.addresses.Monitoring} {
+	p.addresses = must(listeners.Announced(filepath.Join(filepath.Dir(config), "addresses.json")))(t)
+	for _, address := range []string{p.addresses["listen"], p.addresses["monitoring"]} {
 		if !strings.Contains(lines.Text(), address) {
 			t.Errorf("%q does not name %s", lines.Text(), address)
 		}
@@ -120,7 +117,7 @@ func TestServe(t *testing.T) {
 	config := configured(t, "")
 	p := start(t, config)
 	key := strings.TrimSpace(string(must(os.ReadFile(filepath.Join(filepath.Dir(config), "api.key")))(t)))
-	public, monitoring := "http://"+p.addresses.Listen, "http://"+p.addresses.Monitoring
+	public, monitoring := "http://"+p.addresses["listen"], "http://"+p.addresses["monitoring"]
 	for _, c := range []struct {
 		url, key string
 		status   int
@@ -154,7 +151,7 @@ func TestStopWithHeldCall(t *testing.T) {
 	p := start(t, config)
 	key := strings.TrimSpace(string(must(os.ReadFile(filepath.Join(filepath.Dir(config), "api.key")))(t)))
 	post := func(path, body string) (int, string) {
-		r := must(http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+p.addresses.Listen+path, strings.NewReader(body)))(t)
+		r := must(http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+p.addresses["listen"]+path, strings.NewReader(body)))(t)
 		r.Header.Set("X-API-Key", key)
 		response := must(http.DefaultClient.Do(r))(t)
 		defer response.Body.Close()
@@ -172,11 +169,11 @@ func TestStopWithHeldCall(t *testing.T) {
 	}
 	held := make(chan int)
 	go func() {
-		status, _ := get(t, "http://"+p.addresses.Listen+"/api/v1/requests/k?wait=60", key)
+		status, _ := get(t, "http://"+p.addresses["listen"]+"/api/v1/requests/k?wait=60", key)
 		held <- status
 	}()
-	for _, body := get(t, "http://"+p.addresses.Monitoring+"/metrics", ""); !strings.Contains(body, "countersign_coordinator_calls_waiting 1"); {
-		_, body = get(t, "http://"+p.addresses.Monitoring+"/metrics", "")
+	for _, body := get(t, "http://"+p.addresses["monitoring"]+"/metrics", ""); !strings.Contains(body, "countersign_coordinator_calls_waiting 1"); {
+		_, body = get(t, "http://"+p.addresses["monitoring"]+"/metrics", "")
 	}
 	if code, log := p.stop(); code != exitOK {
 		t.Errorf("stopped with %d: %s", code, log)
@@ -246,7 +243,7 @@ func TestShippedConfiguration(t *testing.T) {
 		t.Errorf("without the key: %d %q", code, errs)
 	}
 	p := start(t, path)
-	if status, _ := get(t, "http://"+p.addresses.Listen+"/api/v1/nodes", strings.Repeat("x", 43)); status != http.StatusUnauthorized {
+	if status, _ := get(t, "http://"+p.addresses["listen"]+"/api/v1/nodes", strings.Repeat("x", 43)); status != http.StatusUnauthorized {
 		t.Errorf("without the key: %d", status)
 	}
 	if code, log := p.stop(); code != exitOK || !strings.Contains(log, "api.key") {

@@ -2,14 +2,10 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
-	"os"
-	"path/filepath"
 	"sync"
 	"time"
 
@@ -21,6 +17,7 @@ import (
 	"github.com/countersign-mpc/countersign/bolt/coordstore"
 	"github.com/countersign-mpc/countersign/coordinator"
 	"github.com/countersign-mpc/countersign/coordinator/link"
+	"github.com/countersign-mpc/countersign/internal/listeners"
 	"github.com/countersign-mpc/countersign/mpcapi"
 )
 
@@ -62,29 +59,25 @@ func (o *options) runServer(ctx context.Context, c *config) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := s.listen(c); err != nil {
+	l, err := listeners.Open(c.AddressFile,
+		listeners.Side{Name: "listen", Key: "listen", Address: c.Listen, Handler: s.public, WriteTimeout: mpcapi.MaxWait + 30*time.Second},
+		listeners.Side{Name: "monitoring", Key: "monitoring-listen", Address: c.MonitoringListen, Handler: s.monitoring})
+	if err != nil {
 		return err
 	}
-	log.Info("coordinator started", "version", version, "rest_and_link", s.addresses.Listen, "monitoring", s.addresses.Monitoring, "accounts", len(keys))
-	fmt.Fprintf(o.out, "coordinator %s: serving REST and nodes on %s, metrics and health on %s\n", version, s.addresses.Listen, s.addresses.Monitoring)
-	return s.run(ctx)
+	listen, monitoring := l.Address("listen"), l.Address("monitoring")
+	log.Info("coordinator started", "version", version, "rest_and_link", listen, "monitoring", monitoring, "accounts", len(keys))
+	fmt.Fprintf(o.out, "coordinator %s: serving REST and nodes on %s, metrics and health on %s\n", version, listen, monitoring)
+	return s.run(ctx, l)
 }
 
-// addresses is what address-file holds: where the coordinator really listens.
-type addresses struct {
-	Listen     string `json:"listen"`
-	Monitoring string `json:"monitoring"`
-}
-
-// server is a coordinator with its listeners.
+// server is a coordinator with what it serves.
 type server struct {
 	coordinator *coordinator.Coordinator
 	links       *link.Server
 	public      http.Handler
 	monitoring  http.Handler
 	log         *slog.Logger
-	addresses   addresses
-	listeners   []net.Listener // of public and monitoring
 }
 
 func newServer(c *config, store coordinator.Store, keys []mpcapi.APIKey, log *slog.Logger) (*server, error) {
@@ -126,80 +119,17 @@ func (s *server) monitor(registry *prometheus.Registry) http.Handler {
 	return mux
 }
 
-// listen opens the listeners and writes where they are.
-func (s *server) listen(c *config) (err error) {
-	defer func() {
-		if err != nil {
-			s.closeListeners()
-		}
-	}()
-	for key, address := range map[string]string{"listen": c.Listen, "monitoring-listen": c.MonitoringListen} {
-		l, err := net.Listen("tcp", address)
-		if err != nil {
-			return fmt.Errorf("%s: %w: is another coordinator running there?", key, err)
-		}
-		s.listeners = append(s.listeners, l)
-		if key == "listen" {
-			s.addresses.Listen = l.Addr().String()
-		} else {
-			s.addresses.Monitoring = l.Addr().String()
-		}
-	}
-	if c.AddressFile == "" {
-		return nil
-	}
-	data, err := json.Marshal(s.addresses)
-	if err == nil {
-		err = replaceFile(c.AddressFile, append(data, '\n'))
-	}
-	if err != nil {
-		return fmt.Errorf("address-file: %w", err)
-	}
-	return nil
-}
-
-func (s *server) closeListeners() {
-	for _, l := range s.listeners {
-		_ = l.Close()
-	}
-}
-
 // run serves until ctx ends, then lets go of the nodes, answers what has begun, and stops.
-func (s *server) run(ctx context.Context) error {
-	calls, endCalls := context.WithCancel(context.WithoutCancel(ctx)) // ends calls that are held for a change
-	defer endCalls()
-	failed := make(chan error, len(s.listeners))
-	var parts []*http.Server
-	var wg sync.WaitGroup
-	for _, l := range s.listeners {
-		handler := s.public
-		if l.Addr().String() == s.addresses.Monitoring {
-			handler = s.monitoring
-		}
-		part := bounded(calls, handler)
-		parts = append(parts, part)
-		wg.Go(func() {
-			if err := part.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-				failed <- err
-			}
-		})
-	}
+func (s *server) run(ctx context.Context, l *listeners.Set) error {
 	ticks, endTicks := context.WithCancel(ctx)
+	var wg sync.WaitGroup
 	wg.Go(func() { s.tick(ticks) })
-	var err error
-	select {
-	case <-ctx.Done():
-	case err = <-failed:
-	}
-	s.log.Info("coordinator stops")
+	err := l.Run(ctx, func(stopping context.Context) {
+		s.log.Info("coordinator stops")
+		endTicks()
+		s.links.Close(stopping)
+	})
 	endTicks()
-	endCalls()
-	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
-	defer cancel()
-	s.links.Close(stopping)
-	for _, part := range parts {
-		err = errors.Join(err, part.Shutdown(stopping))
-	}
 	wg.Wait()
 	return err
 }
@@ -218,26 +148,6 @@ func (s *server) tick(ctx context.Context) {
 			s.log.Error("requests and sessions that are due could not be dealt with", "error", err)
 		}
 	}
-}
-
-func bounded(ctx context.Context, h http.Handler) *http.Server {
-	return &http.Server{
-		Handler: h, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: mpcapi.MaxWait + 30*time.Second,
-		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 16 << 10, BaseContext: func(net.Listener) context.Context { return ctx },
-	}
-}
-
-// replaceFile writes a file so that a reader sees the old or the new content, never half.
-func replaceFile(path string, data []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
-	if err = errors.Join(err, f.Close()); err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
-	}
-	return os.Rename(f.Name(), path)
 }
 
 // logger writes structured lines to standard error.

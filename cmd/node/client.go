@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/countersign-mpc/countersign/internal/listeners"
 	"github.com/countersign-mpc/countersign/internal/secret"
 )
 
@@ -206,10 +207,8 @@ func (o *options) adminAddress() (string, error) {
 		return "", err
 	}
 	if c.AddressFile != "" {
-		var a addresses
-		data, err := os.ReadFile(c.AddressFile)
-		if err == nil && json.Unmarshal(data, &a) == nil && a.Admin != "" {
-			return a.Admin, nil
+		if real, err := listeners.Announced(c.AddressFile); err == nil && real["admin"] != "" {
+			return real["admin"], nil
 		}
 	}
 	return c.Storage.UnsealServerAddress, nil

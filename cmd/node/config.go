@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"net"
 	"path/filepath"
 	"strings"
 	"time"
@@ -123,7 +122,7 @@ func (c *config) validate() error {
 		problem("storage.t is %d: this version seals with one password, t = 1", c.Storage.T)
 	}
 	for _, a := range []struct{ key, value string }{{"storage.unseal-server-address", c.Storage.UnsealServerAddress}, {"monitoring.address", c.Monitoring.Address}} {
-		if err := loopback(a.value); err != nil {
+		if err := conffile.Loopback(a.value); err != nil {
 			problem("%s: %v", a.key, err)
 		}
 	}
@@ -165,18 +164,6 @@ func (c *config) validate() error {
 		problem("authorization.required is true and authorization.public-key-paths is empty: no request could ever be taken")
 	}
 	return errors.Join(problems...)
-}
-
-// loopback refuses to listen anywhere else: neither the admin interface nor the metrics have a login.
-func loopback(address string) error {
-	host, _, err := net.SplitHostPort(address)
-	if err != nil {
-		return fmt.Errorf("%q is not host:port", address)
-	}
-	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		return fmt.Errorf("%q is not a loopback address: this version serves it on 127.0.0.1 only", address)
-	}
-	return nil
 }
 
 func (c *config) settings() *node.FileSettings {

@@ -2,25 +2,19 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
-	"net/http"
 	"os"
 	"path/filepath"
-	"sync"
-	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/countersign-mpc/countersign/internal/listeners"
 	"github.com/countersign-mpc/countersign/keystore"
 	"github.com/countersign-mpc/countersign/node"
 )
-
-const stopTimeout = 10 * time.Second
 
 func (o *options) start() *cobra.Command {
 	return &cobra.Command{
@@ -35,12 +29,6 @@ func (o *options) start() *cobra.Command {
 			return o.serve(cmd.Context(), c)
 		},
 	}
-}
-
-// addresses is what address-file holds: where the node really listens.
-type addresses struct {
-	Admin      string `json:"admin"`
-	Monitoring string `json:"monitoring"`
 }
 
 // serve runs a node until ctx ends or it is told to stop.
@@ -64,17 +52,20 @@ func (o *options) serve(ctx context.Context, c config) (err error) {
 	defer func() { err = errors.Join(err, n.Close()) }()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	servers, err := listen(c, n, cancel)
+	sides, err := listeners.Open(c.AddressFile,
+		listeners.Side{Name: "admin", Key: "storage.unseal-server-address", Address: c.Storage.UnsealServerAddress, WriteTimeout: adminTimeout,
+			Handler: n.Admin(node.AdminConfig{Hosts: c.Storage.UnsealServerNames, Stop: cancel})},
+		listeners.Side{Name: "monitoring", Key: "monitoring.address", Address: c.Monitoring.Address, Handler: n.Health()})
 	if err != nil {
 		return err
 	}
 	for _, warning := range settings.Warnings() {
 		log.Warn(warning)
 	}
-	log.Info("node started", "version", version, "state", n.State(), "admin", servers.addresses.Admin, "monitoring", servers.addresses.Monitoring,
+	log.Info("node started", "version", version, "state", n.State(), "admin", sides.Address("admin"), "monitoring", sides.Address("monitoring"),
 		"next", nextStep(n.State()))
-	fmt.Fprintf(o.out, "%s instance name: %s, unseal server address: %s\n", "mpc-node", c.App.Name, servers.addresses.Admin)
-	return servers.run(ctx)
+	fmt.Fprintf(o.out, "%s instance name: %s, unseal server address: %s\n", "mpc-node", c.App.Name, sides.Address("admin"))
+	return sides.Run(ctx, nil)
 }
 
 func nextStep(state string) string {
@@ -82,88 +73,6 @@ func nextStep(state string) string {
 		return "mpc-node init"
 	}
 	return "mpc-node unseal"
-}
-
-// servers are the node's two HTTP listeners.
-type servers struct {
-	addresses addresses
-	parts     []server
-}
-
-type server struct {
-	listener net.Listener
-	http     *http.Server
-}
-
-func listen(c config, n *node.Node, stop func()) (*servers, error) {
-	admin, err := net.Listen("tcp", c.Storage.UnsealServerAddress)
-	if err != nil {
-		return nil, fmt.Errorf("storage.unseal-server-address: %w: is another node running there?", err)
-	}
-	monitoring, err := net.Listen("tcp", c.Monitoring.Address)
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("monitoring.address: %w: is another node running there?", err), admin.Close())
-	}
-	s := &servers{addresses: addresses{Admin: admin.Addr().String(), Monitoring: monitoring.Addr().String()}}
-	s.parts = []server{
-		{admin, bounded(n.Admin(node.AdminConfig{Hosts: c.Storage.UnsealServerNames, Stop: stop}))},
-		{monitoring, bounded(n.Health())},
-	}
-	if c.AddressFile == "" {
-		return s, nil
-	}
-	data, err := json.Marshal(s.addresses)
-	if err == nil {
-		err = replaceFile(c.AddressFile, data)
-	}
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("address-file: %w", err), admin.Close(), monitoring.Close())
-	}
-	return s, nil
-}
-
-func bounded(h http.Handler) *http.Server {
-	return &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: 90 * time.Second,
-		IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10}
-}
-
-// run serves until ctx ends, then stops gracefully.
-func (s *servers) run(ctx context.Context) error {
-	failed := make(chan error, len(s.parts))
-	var wg sync.WaitGroup
-	for _, part := range s.parts {
-		wg.Go(func() {
-			if err := part.http.Serve(part.listener); !errors.Is(err, http.ErrServerClosed) {
-				failed <- err
-			}
-		})
-	}
-	var err error
-	select {
-	case <-ctx.Done():
-	case err = <-failed:
-	}
-	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
-	defer cancel()
-	for _, part := range s.parts {
-		err = errors.Join(err, part.http.Shutdown(stopping))
-	}
-	wg.Wait()
-	return err
-}
-
-// replaceFile writes a file so that a reader sees the old or the new content, never half.
-func replaceFile(path string, data []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
-	err = errors.Join(err, f.Close())
-	if err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
-	}
-	return os.Rename(f.Name(), path)
 }
 
 // logger makes the log that the configuration asks for: structured lines on standard error and in a file.
