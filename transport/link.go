@@ -247,7 +247,9 @@ func (l *Link) read(ctx context.Context, conn *websocket.Conn, acks chan uint64)
 		}
 		switch body := f.Body.(type) {
 		case *linkv1.Frame_Ack:
-			l.acknowledged(body.Ack.Seq)
+			if err := l.acknowledged(body.Ack.GetSeq()); err != nil {
+				return err
+			}
 		case *linkv1.Frame_Refusal:
 			return fmt.Errorf("the coordinator ended the link: %s: %.200s", body.Refusal.Code, body.Refusal.Message)
 		default:
@@ -301,18 +303,23 @@ func (l *Link) next() *linkv1.Frame {
 	return f
 }
 
-// acknowledged drops what the coordinator has taken over.
-func (l *Link) acknowledged(seq uint64) {
+// acknowledged drops what the coordinator has taken over. One that acknowledges what was never sent does not keep to the
+// protocol: the link is ended.
+func (l *Link) acknowledged(seq uint64) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if seq >= l.nextSeq {
+		return fmt.Errorf("the coordinator acknowledges frame %d of %d that were sent to it", seq, l.nextSeq-1)
+	}
 	first := l.nextSeq - uint64(l.sent) // seq of unacked[0]
 	if seq < first {
-		return
+		return nil
 	}
-	n := min(int(seq-first)+1, l.sent)
+	n := int(seq-first) + 1 // at most sent, since seq < nextSeq
 	clear(l.unacked[:n])
 	l.unacked = l.unacked[n:]
 	l.sent -= n
+	return nil
 }
 
 func (l *Link) up(name string) {

@@ -134,15 +134,36 @@ func TestFramesAreKeptUntilAcknowledged(t *testing.T) {
 			t.Fatalf("after a reconnect the node sends %v, want report %d", f, i)
 		}
 	}
-	d.write(conn, &linkv1.Frame{Body: &linkv1.Frame_Ack{Ack: &linkv1.Ack{Seq: 99}}}) // more than was ever sent
+	d.write(conn, &linkv1.Frame{Body: &linkv1.Frame_Ack{Ack: &linkv1.Ack{Seq: 2}}})
+	d.write(conn, &linkv1.Frame{Body: &linkv1.Frame_Ack{Ack: &linkv1.Ack{Seq: 1}}}) // an older one, late
 	d.write(conn, &linkv1.Frame{Body: &linkv1.Frame_End{End: &linkv1.End{SessionId: "y"}}})
-	<-d.got // so the acknowledgement has been taken
+	<-d.got // so the acknowledgements have been taken
 	must(t, d.link.Send(report("late")))
 	if f := d.read(conn); f.Seq != 3 || f.GetReport().SessionId != "late" {
 		t.Fatalf("got %v", f)
 	}
 	if s := d.link.State(); !s.Connected || s.Name != "a" || s.Backlog != 1 {
 		t.Fatalf("state is %+v", s)
+	}
+}
+
+// A coordinator that acknowledges what was never sent loses the connection, and nothing else: every frame comes again.
+func TestFalseAcknowledgements(t *testing.T) {
+	for _, seq := range []uint64{2, 3, 1 << 62, 1 << 63, 1<<64 - 1} {
+		t.Run(fmt.Sprint(seq), func(t *testing.T) {
+			d := newDesk(t)
+			must(t, d.link.Send(report("kept")))
+			conn := d.accept()
+			d.read(conn)
+			d.write(conn, &linkv1.Frame{Body: &linkv1.Frame_Ack{Ack: &linkv1.Ack{Seq: seq}}})
+			conn = d.accept()
+			if f := d.read(conn); f.GetReport().GetSessionId() != "kept" {
+				t.Fatalf("after a reconnect the node sends %v", f)
+			}
+			if s := d.link.State(); s.Backlog != 1 {
+				t.Fatalf("%d frames are kept", s.Backlog)
+			}
+		})
 	}
 }
 
