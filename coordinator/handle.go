@@ -10,9 +10,10 @@ import (
 )
 
 const (
-	maxReason    = 1 << 10 // bytes of a reason that is kept
-	maxRecipient = 512     // hex digits of an SPKI
-	maxSealed    = 1 << 20 // bytes of a sealed message
+	maxReason    = 1 << 10   // bytes of a reason that is kept
+	maxRecipient = 512       // hex digits of an SPKI
+	maxSealed    = 257 << 10 // bytes of a sealed message: docs/FORMATS.md, transport
+	maxPerRoute  = 128       // messages of one party to one other in a session; the longest protocol has a dozen
 )
 
 // Handle takes frames of the node, in their order, and receipts for deliveries that it has acknowledged, in one

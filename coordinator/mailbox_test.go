@@ -19,7 +19,7 @@ func TestMailboxIsBounded(t *testing.T) {
 		fits   int
 	}{
 		"frames": {coordinator.Limits{MailboxFrames: 64}, 1, 63}, // beside one contribution
-		"bytes":  {coordinator.Limits{MailboxBytes: 4 << 20}, 1 << 19, 7},
+		"bytes":  {coordinator.Limits{MailboxBytes: 4 << 20}, 256 << 10, 15},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := coordtest.NewWorld(t, 3, c.limits)
@@ -46,7 +46,7 @@ func TestMailboxIsBounded(t *testing.T) {
 			}
 			sess := w.Last(slow)
 			expect(t, "over", sess.State, coordinator.StateFailed)
-			expect(t, "cause", []any{sess.Failure.Cause, sess.Failure.Party}, []any{coordinator.CauseMailbox, "b"})
+			expect(t, "cause", []any{sess.Failure.Cause, sess.Failure.Party}, []any{coordinator.CauseMailbox, ""})
 			w.Lives[0].Must(coordtest.Envelope(w.Last(other).ID, 1, 3, 0, "x"))
 			expect(t, "other session", w.Last(other).State, coordinator.StateInProgress)
 			expect(t, "mail of b", kinds(w.Lives[1].Receive()), "end:failed") // what it had is gone: there is room again
@@ -54,6 +54,22 @@ func TestMailboxIsBounded(t *testing.T) {
 			order("again", "a", "b")
 		})
 	}
+}
+
+// A party that sends more than any protocol has ends its session, before it fills another's mailbox, and is named.
+func TestMessagesOfOnePartyAreBounded(t *testing.T) {
+	w := coordtest.NewWorld(t, 2, coordinator.Limits{})
+	id := w.Submit(coordtest.SignOrder(w.Key(2).ID, "", "flood", "flood")).Request.SinoID
+	w.Run(id)
+	session := w.Last(id).ID
+	const most = 128
+	for seq := range uint64(most) {
+		w.Lives[0].Must(coordtest.Envelope(session, 1, 2, seq, "x"))
+	}
+	expect(t, "within the bound", w.Last(id).State, coordinator.StateInProgress)
+	w.Lives[0].Must(coordtest.Envelope(session, 1, 2, most, "x"))
+	sess := w.Last(id)
+	expect(t, "beyond it", []any{sess.State, sess.Failure.Cause, sess.Failure.Party}, []any{coordinator.StateFailed, coordinator.CauseAbort, "a"})
 }
 
 // Waiting for a change: at once where there is one already, when it comes, or when the context ends.

@@ -116,7 +116,7 @@ func differing(sess *Session, contributions []*linkv1.Contribution) string {
 }
 
 func (s *step) mailboxFull(m *Member) Failure {
-	return Failure{Cause: CauseMailbox, Party: m.Name, retry: true, Message: fmt.Sprintf(
+	return Failure{Cause: CauseMailbox, retry: true, Message: fmt.Sprintf(
 		"party %s does not take its messages: the most that is kept for it is there (%d messages or %d bytes)",
 		m.Name, s.c.limits.MailboxFrames, s.c.limits.MailboxBytes)}
 }
@@ -140,6 +140,10 @@ func (p *Peer) envelope(s *step, e *linkv1.Envelope) error {
 		return nil
 	case r.sess.State != StateInProgress:
 		return refuse(CodeViolation, "an envelope came before the contributions of all parties of session %s", r.sess.ID)
+	}
+	if e.Seq >= maxPerRoute { // or a party could fill another's mailbox, and other sessions would fail for it
+		return s.fail(r, Failure{Cause: CauseAbort, Party: m.Name,
+			Message: fmt.Sprintf("party %s sends more messages to party %s than any protocol has", m.Name, to.Name)})
 	}
 	next, err := s.route(r.sess.ID, m.Index, to.Index)
 	if err != nil {

@@ -21,6 +21,7 @@ type Party struct {
 // record of the key; parties whose manifests differ get different bindings and cannot finish the protocol.
 type Manifest struct {
 	Type               string
+	Terms              [32]byte // Terms.ContentHash: everything that was asked for, signed by the requester or not
 	KeyID              string
 	Epoch              uint32 // of the share that is used; keygen: the epoch that is made
 	Cryptography       string
@@ -69,7 +70,7 @@ func (m Manifest) Party(index byte) (Party, bool) {
 // Bytes is the manifest's one encoding (docs/FORMATS.md, manifest).
 func (m Manifest) Bytes() []byte {
 	fields := [][]byte{
-		[]byte(m.Type), []byte(m.KeyID), number(int(m.Epoch)), []byte(m.Cryptography), number(m.T), number(len(m.Parties)),
+		[]byte(m.Type), m.Terms[:], []byte(m.KeyID), number(int(m.Epoch)), []byte(m.Cryptography), number(m.T), number(len(m.Parties)),
 	}
 	for _, p := range m.Parties {
 		fields = append(fields, p.fields()...)

@@ -306,6 +306,8 @@ func grow(f reflect.Value) {
 		f.SetUint(f.Uint() + 1)
 	case reflect.Bool:
 		f.SetBool(!f.Bool())
+	case reflect.Array:
+		f.Index(0).SetUint(f.Index(0).Uint() + 1)
 	case reflect.Slice:
 		f.SetBytes(append(append([]byte(nil), f.Bytes()...), 1))
 	default:

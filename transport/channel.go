@@ -18,11 +18,11 @@ import (
 	"github.com/countersign-mpc/countersign/wire"
 )
 
-// MaxSealed bounds the sealed bytes of one envelope.
-const MaxSealed = 1 << 20
+// MaxSealed bounds the sealed bytes of one envelope: the largest frame of a protocol, with what is around it.
+const MaxSealed = signing.MaxFrame + 1<<10
 
-// maxFromPeer bounds the messages of one party in one session; the longest protocol here has a dozen.
-const maxFromPeer = 256
+// maxFromPeer bounds the messages of one party to one other in one session; the longest protocol here has a dozen.
+const maxFromPeer = 128
 
 // Channel carries the protocol messages of one session between its parties. It is a state machine: it does no input or
 // output and is not safe for concurrent use.

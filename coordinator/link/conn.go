@@ -15,8 +15,8 @@ import (
 )
 
 const (
-	maxBatch  = 16  // frames of a node that are dealt with in one transaction
-	maxWindow = 256 // frames to a node that are not acknowledged
+	maxBatch  = 16 // frames of a node that are dealt with in one transaction
+	maxWindow = 48 // frames to a node that are not acknowledged
 
 	goodbyeTime = 2 * time.Second // for a node to hang up after a refusal
 )

@@ -36,14 +36,14 @@ func TestSession(t *testing.T) {
 		expect(t, "contribution", f.GetContribution().GetIndex(), 2-i)
 		n.ack(f.Seq)
 	}
-	const messages = 300 // more than are sent without an acknowledgement
+	const messages = 100 // more than are sent without an acknowledgement
 	for seq := range uint64(messages) {
 		nodes[0].post(coordtest.Envelope(session, 1, 2, seq, fmt.Sprint(seq)))
 	}
 	for seq := range uint64(messages) {
 		f := nodes[1].next()
 		expect(t, "message", []any{f.GetEnvelope().GetSeq(), string(f.GetEnvelope().GetSealed())}, []any{seq, fmt.Sprint(seq)})
-		if seq%100 == 99 || seq == messages-1 {
+		if seq%20 == 19 || seq == messages-1 {
 			nodes[1].ack(f.Seq)
 		}
 	}
@@ -198,8 +198,8 @@ func TestSlowPeer(t *testing.T) {
 		n.send(coordtest.Join(session, s.Last(id).Members[i].Token))
 		n.send(n.Contribution(t, session, byte(i+1), "manifest", ""))
 	}
-	const messages = 12
-	large := strings.Repeat("x", 1<<20)
+	const messages = 40
+	large := strings.Repeat("x", 256<<10)
 	for seq := range uint64(messages) { // more than sockets buffer
 		a.send(coordtest.Envelope(session, 1, 2, seq, large))
 	}
