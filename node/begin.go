@@ -121,7 +121,7 @@ func (p *party) approveAgain(r *request) error {
 // manifest is what this node believes the session to be about: the request as it arrived here, its own record of the key,
 // and what the parties said of themselves. Its own statement must be there as it was made.
 func (p *party) manifest(rec *requestRecord, seat *seat, statements []*linkv1.Statement) (manifest.Manifest, error) {
-	m := manifest.Manifest{Type: rec.Terms.Type, KeyID: rec.KeyID, Path: rec.Terms.Path, Digest: rec.Digest}
+	m := manifest.Manifest{Type: rec.Terms.Type, Terms: rec.Terms.ContentHash(), KeyID: rec.KeyID, Path: rec.Terms.Path, Digest: rec.Digest}
 	if rec.Authorization != nil {
 		m.RequesterSignature = rec.Authorization.Signature
 	}
