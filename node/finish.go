@@ -79,7 +79,7 @@ func storeNew(tx *keystore.Tx, key *keyRecord) error {
 		return err
 	}
 	if found {
-		return fmt.Errorf("this node holds a %s share of key %s already", old.State, key.KeyID)
+		return fmt.Errorf("this node holds %s share of key %s already", article(old.State), key.KeyID)
 	}
 	return put(tx, bucketKey, key.KeyID, key)
 }

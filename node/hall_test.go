@@ -3,6 +3,7 @@ package node_test
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -41,6 +42,7 @@ type hall struct {
 	manual   bool                                       // sessions begin only when the test says so
 	life     time.Duration                              // of a session
 	route    func(to wire.NodeID, f *linkv1.Frame) []*linkv1.Frame
+	seen     func(from wire.NodeID, f *linkv1.Frame) // is shown what comes
 	numbers  int
 }
 
@@ -87,16 +89,18 @@ func (h *hall) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	defer conn.CloseNow()
 	conn.SetReadLimit(8 << 20)
-	id, err := h.shake(r.Context(), conn)
+	id, instance, err := h.shake(r.Context(), conn)
 	if err != nil {
 		return
 	}
-	wirePort := &socket{conn: conn, wake: make(chan struct{}, 1), next: 1, closed: make(chan struct{})}
-	defer close(wirePort.closed)
+	wirePort := &socket{conn: conn, instance: instance, wake: make(chan struct{}, 1), next: 1, closed: make(chan struct{})}
 	var wg sync.WaitGroup
 	wg.Go(func() { wirePort.write(r.Context()) })
-	defer wg.Wait()
-	defer conn.CloseNow()
+	defer func() {
+		_ = conn.CloseNow()
+		close(wirePort.closed)
+		wg.Wait()
+	}()
 	h.connect(id, wirePort)
 	for {
 		f, err := read(r.Context(), conn)
@@ -106,6 +110,7 @@ func (h *hall) serve(w http.ResponseWriter, r *http.Request) {
 		if ack := f.GetAck(); ack != nil {
 			h.mu.Lock()
 			wirePort.acked = max(wirePort.acked, ack.Seq)
+			wirePort.acknowledged(ack.Seq)
 			h.cond.Broadcast()
 			h.mu.Unlock()
 			continue
@@ -117,36 +122,38 @@ func (h *hall) serve(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (h *hall) shake(ctx context.Context, conn *websocket.Conn) (wire.NodeID, error) {
+func (h *hall) shake(ctx context.Context, conn *websocket.Conn) (id wire.NodeID, instance string, err error) {
 	nonce := make([]byte, 32)
 	rand.Read(nonce)
 	if err := write(ctx, conn, &linkv1.Frame{Body: &linkv1.Frame_Challenge{Challenge: &linkv1.Challenge{Version: 1, Nonce: nonce}}}); err != nil {
-		return "", err
+		return "", "", err
 	}
 	f, err := read(ctx, conn)
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
 	hello := f.GetHello()
-	id := wire.NodeID(hello.GetNodeId())
+	id = wire.NodeID(hello.GetNodeId())
 	key, err := id.PublicKey()
 	if err != nil || !wire.VerifyP256(key, manifest.HelloBytes(nonce, hello.Nonce, id, h.host, hello.Instance), hello.Signature) {
 		h.t.Errorf("a node said hello with %v", hello)
-		return "", fmt.Errorf("no hello")
+		return "", "", errors.New("no hello")
 	}
-	return id, write(ctx, conn, &linkv1.Frame{Body: &linkv1.Frame_Welcome{Welcome: &linkv1.Welcome{Name: "node"}}})
+	return id, hello.Instance, write(ctx, conn, &linkv1.Frame{Body: &linkv1.Frame_Welcome{Welcome: &linkv1.Welcome{Name: "node"}}})
 }
 
 // socket is a node's WebSocket.
 type socket struct {
-	conn   *websocket.Conn
-	wake   chan struct{}
-	closed chan struct{}
-	acked  uint64 // guarded by hall.mu
+	conn     *websocket.Conn
+	instance string // of the node
+	wake     chan struct{}
+	closed   chan struct{}
+	acked    uint64 // guarded by hall.mu
 
-	mu    sync.Mutex // guards the fields below
-	queue []*linkv1.Frame
-	next  uint64
+	mu      sync.Mutex // guards the fields below
+	queue   []*linkv1.Frame
+	unacked []*linkv1.Frame
+	next    uint64
 }
 
 // put sends a frame that the node acknowledges once it has dealt with it; an acknowledgement goes without.
@@ -159,6 +166,7 @@ func (s *socket) number(f *linkv1.Frame) uint64 {
 	if f.GetAck() == nil {
 		f.Seq = s.next
 		s.next++
+		s.unacked = append(s.unacked, f)
 	}
 	s.queue = append(s.queue, f)
 	select {
@@ -166,6 +174,13 @@ func (s *socket) number(f *linkv1.Frame) uint64 {
 	default:
 	}
 	return f.Seq
+}
+
+// acknowledged forgets what the node has dealt with.
+func (s *socket) acknowledged(seq uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.unacked = slices.DeleteFunc(s.unacked, func(f *linkv1.Frame) bool { return f.Seq <= seq })
 }
 
 func (s *socket) write(ctx context.Context) {
@@ -208,10 +223,16 @@ func write(ctx context.Context, conn *websocket.Conn, f *linkv1.Frame) error {
 func (h *hall) connect(id wire.NodeID, p port) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if old, ok := h.ports[id].(*socket); ok {
+	old, _ := h.ports[id].(*socket)
+	h.ports[id] = p
+	if old != nil {
 		_ = old.conn.CloseNow()
 	}
-	h.ports[id] = p
+	if now, ok := p.(*socket); ok && old != nil && old.instance == now.instance {
+		for _, f := range old.unacked { // what it may have missed
+			now.put(f)
+		}
+	}
 	for _, s := range h.sessions {
 		if o := s.offers[id]; o != nil && !s.ended && s.contributions[id] == nil {
 			h.deliver(id, &linkv1.Frame{Body: &linkv1.Frame_Offer{Offer: o}})
@@ -269,6 +290,9 @@ func (h *hall) take(from wire.NodeID, f *linkv1.Frame) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.log = append(h.log, event{from, proto.CloneOf(f)})
+	if h.seen != nil {
+		h.seen(from, f)
+	}
 	switch body := f.Body.(type) {
 	case *linkv1.Frame_Answer:
 		h.answer(from, body.Answer)
@@ -414,6 +438,17 @@ func (h *hall) offer(a ask) *session {
 		s.offers[p.NodeID] = o
 		h.deliver(p.NodeID, &linkv1.Frame{Body: &linkv1.Frame_Offer{Offer: o}})
 	}
+	return s
+}
+
+// offerOnly offers a session to one node, whoever its parties are.
+func (h *hall) offerOnly(a ask, to wire.NodeID) *session {
+	s := h.offer(ask{parties: nil})
+	for _, p := range a.parties {
+		s.parties = append(s.parties, &linkv1.Party{Index: uint32(p.Index), NodeId: string(p.NodeID)})
+	}
+	a.expires = h.clock.Now().Add(time.Hour)
+	h.send(to, &linkv1.Frame{Body: &linkv1.Frame_Offer{Offer: a.frame(s)}})
 	return s
 }
 

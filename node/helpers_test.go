@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"os"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -39,33 +41,26 @@ func pass(s string) secret.Bytes { return secret.New([]byte(s)) }
 type clock struct {
 	mu     sync.Mutex
 	offset time.Duration
-	fixed  time.Time
 }
 
 func (c *clock) Now() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.fixed.IsZero() {
-		return c.fixed
-	}
 	return time.Now().Add(c.offset)
 }
 
 func (c *clock) step(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.fixed.IsZero() {
-		c.fixed = c.fixed.Add(d)
-		return
-	}
 	c.offset += d
 }
 
-// stop makes the clock stand still.
-func (c *clock) stop(at time.Time) {
+// before puts the clock forward to so long before a full second, where whatever is counted in seconds is soon over.
+func (c *clock) before(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.fixed = at
+	now := time.Now().Add(c.offset)
+	c.offset += now.Truncate(time.Second).Add(2*time.Second - d).Sub(now)
 }
 
 // settings are a node's settings that tests change at any time.
@@ -212,6 +207,7 @@ type toys struct {
 	mu     sync.Mutex
 	keygen func(signing.KeygenSession) signing.KeygenSession
 	sign   func(signing.SignSession) signing.SignSession
+	refuse error
 }
 
 var _ node.Protocols = (*toys)(nil)
@@ -240,7 +236,7 @@ func (y *toys) Sign(binding manifest.Binding, share *signing.Share, signers []si
 	if err == nil && y.sign != nil {
 		s = y.sign(s)
 	}
-	return s, err
+	return s, errors.Join(err, y.refuse)
 }
 
 // transaction is an unsigned transaction of testdata/evm and its digest.
@@ -280,3 +276,15 @@ func unhex(t testing.TB, s string) []byte {
 }
 
 func hexOf(b []byte) string { return hex.EncodeToString(b) }
+
+func contains(text, part string) bool { return strings.Contains(text, part) }
+
+// set changes what a guard always answers; empty: as the test says.
+func (g *guard) set(always wire.Action) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.always = always
+}
+
+// onceClose gives a function that closes a channel and may be called again.
+func onceClose(c chan struct{}) func() { return sync.OnceFunc(func() { close(c) }) }

@@ -134,7 +134,7 @@ func (p *party) acceptKeygen(o offer) error {
 	}
 	if held != nil {
 		held.wipe()
-		return fmt.Errorf("this node holds a %s share of key %s already: make a new keygen request", held.State, o.keyID)
+		return fmt.Errorf("this node holds %s share of key %s already: make a new keygen request", article(held.State), o.keyID)
 	}
 	return nil
 }

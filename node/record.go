@@ -89,6 +89,13 @@ const (
 	KeyActive  KeyState = "active"  // all parties have confirmed: it signs, and its address may be shown
 )
 
+func article(s KeyState) string {
+	if s == KeyActive {
+		return "an " + string(s)
+	}
+	return "a " + string(s)
+}
+
 // keyRecord is one share and what the parties said about it.
 type keyRecord struct {
 	Version   int                    `json:"v"`

@@ -18,7 +18,7 @@ import (
 const (
 	inboxSize        = 512 // frames that wait
 	maxSessionFrames = 4096
-	maxSessionBytes  = 64 << 20
+	maxSessionBytes  = 32 << 20
 )
 
 // session is one run of one protocol at this node. Its goroutine owns everything but inbox, stopped, and what party.mu
@@ -99,17 +99,32 @@ func (p *party) drive(ctx context.Context, s *session) error {
 		if s.protocol != nil && s.protocol.Done() {
 			return nil
 		}
-		select {
-		case <-ctx.Done():
-			return &signing.Abort{Reason: "the session's time is over before all parties' messages came", Err: context.Cause(ctx)}
-		case why := <-s.stopped:
-			return why
-		case frame := <-s.inbox:
-			if err := p.take(s, frame); err != nil {
-				return err
-			}
+		frame, err := s.next(ctx)
+		if err != nil {
+			return err
+		}
+		if err := p.take(s, frame); err != nil {
+			return err
 		}
 	}
+}
+
+// next waits for a frame. A session that is over takes none of those that still wait: they might release the share.
+func (s *session) next(ctx context.Context) (any, error) {
+	select {
+	case <-ctx.Done():
+	case why := <-s.stopped:
+		return nil, why
+	default:
+		select {
+		case <-ctx.Done():
+		case why := <-s.stopped:
+			return nil, why
+		case frame := <-s.inbox:
+			return frame, nil
+		}
+	}
+	return nil, &signing.Abort{Reason: "the session's time is over before all parties' messages came", Err: context.Cause(ctx)}
 }
 
 func (p *party) take(s *session, frame any) error {

@@ -1,0 +1,473 @@
+package node_test
+
+import (
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	linkv1 "github.com/countersign-mpc/countersign/api/link/v1"
+	"github.com/countersign-mpc/countersign/manifest"
+	"github.com/countersign-mpc/countersign/wire"
+)
+
+func newID(t testing.TB) wire.NodeID {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	must(t, err)
+	return wire.NodeIDOf(&key.PublicKey)
+}
+
+// mustRefuse offers a to its parties and wants a's refusal for a reason, no question to the callback and no part in the
+// session, even if it is begun nonetheless.
+func (r *trio) mustRefuse(t testing.TB, a ask, reason string) {
+	t.Helper()
+	asked := len(r.guard.questions())
+	s := r.offer(a)
+	if answer := r.awaitAnswer(s, r.a.id, linkv1.Answer_REFUSED); !contains(answer.Reason, reason) {
+		t.Fatalf("refused with %q, want %q", answer.Reason, reason)
+	}
+	r.do(func() { r.begin(s) })
+	r.mustBeSilent(s, r.a.id)
+	if n := len(r.guard.questions()); n != asked {
+		t.Fatal("the callback was asked about it")
+	}
+	if info, err := r.a.node.Info(); err != nil || info.Requests != 0 {
+		t.Fatalf("the node works on %d requests (%v)", info.Requests, err)
+	}
+}
+
+func TestRefusedSignings(t *testing.T) {
+	t.Parallel()
+	r := newSigners(t)
+	tx, other := transactionNamed(t, "legacy-eip155-erc20-transfer"), transactionNamed(t, "legacy-eip155-native")
+	b, c := r.b.id, r.c.id
+	for _, c := range []struct {
+		name   string
+		change func(*ask)
+		reason string
+	}{
+		{"no such key", func(a *ask) { a.terms.KeyID = "key-9" }, "holds no share of key key-9"},
+		{"no key", func(a *ask) { a.terms.KeyID = "" }, "key_id is missing"},
+		{"a stranger", func(a *ask) { a.parties = parties(r.a.id, b, newID(t)) }, "is not in this node's share"},
+		{"wrong indices", func(a *ask) { a.parties = parties(r.a.id, c, b) }, "is not in this node's share"},
+		{"own index wrong", func(a *ask) { a.parties = parties(b, r.a.id, c) }, "is not in this node's share"},
+		{"an index of no party", func(a *ask) { a.parties = append(only(r.all, 1, 2), manifest.Party{Index: 4, NodeID: c}) }, "is not in this node's share"},
+		{"index 0", func(a *ask) { a.parties[1].Index = 0 }, "party 0 of the session is not well formed"},
+		{"index 10", func(a *ask) { a.parties[2].Index = 10 }, "party 10 of the session is not well formed"},
+		{"in another order", func(a *ask) { a.parties[1], a.parties[2] = a.parties[2], a.parties[1] }, "not in the order of their indices"},
+		{"a party twice", func(a *ask) { a.parties[2] = a.parties[1] }, "not in the order of their indices"},
+		{"too few signers", func(a *ask) { a.parties = only(a.parties, 1, 3) }, "2 signers: key key-1 needs exactly 3"},
+		{"one signer", func(a *ask) { a.parties = only(a.parties, 1) }, "1 signers"},
+		{"not a node id", func(a *ask) { a.parties[1].NodeID = "sino" }, "party 2 of the session is not well formed"},
+		{"unknown type", func(a *ask) { a.terms.Type = "mint" }, `request_type "mint" is not done by this version`},
+		{"no type", func(a *ask) { a.terms.Type = "" }, "is not done by this version"},
+		{"taproot", func(a *ask) { a.terms.Type = wire.TypeTaprootSign }, "is not done by this version"},
+		{"outcome", func(a *ask) { a.terms.Type = wire.TypeOutcome }, "is not done by this version"},
+		{"tapScriptRoot", func(a *ask) { a.terms.TapScriptRoot = "00" }, "tapScriptRoot is for taproot-sign only"},
+		{"hardened path", func(a *ask) { a.terms.Path = "m/44'/60'/0'/0/0" }, "hardened"},
+		{"hardened by number", func(a *ask) { a.terms.Path = "m/2147483648" }, "hardened"},
+		{"no path", func(a *ask) { a.terms.Path = "44/60" }, "path"},
+		{"long path", func(a *ask) { a.terms.Path = "m" + strings.Repeat("/1", 200) }, "path has"},
+		{"unknown sign_type", func(a *ask) { a.terms.SignType = "4" }, `sign_type "4" is unknown`},
+		{"no sign_type", func(a *ask) { a.terms.SignType = "" }, "sign_type"},
+		{"no message", func(a *ask) { a.terms.Message = "" }, "signing digest"},
+		{"short digest", func(a *ask) { a.terms.Message = a.terms.Message[2:] }, "signing digest"},
+		{"digest of another transaction", func(a *ask) {
+			a.terms.SignType, a.terms.Message, a.terms.TxInfo = wire.SignTypeTransaction, other.Digest, tx.info(t)
+		}, "digest does not belong to the transaction"},
+		{"rawTx with raw data", func(a *ask) { a.terms.TxInfo = tx.info(t) }, "rawTx"},
+		{"rawTx is a number", func(a *ask) { a.terms.TxInfo = []byte(`{"rawTx":1}`) }, "rawTx"},
+		{"rawTx is no transaction", func(a *ask) {
+			a.terms.SignType, a.terms.Message, a.terms.TxInfo = wire.SignTypeTransaction, "", []byte(`{"rawTx":"0x00"}`)
+		}, "signing digest"},
+		{"tx_info is no object", func(a *ask) { a.terms.TxInfo = []byte(`[1]`) }, "tx_info"},
+		{"tx_info with a key twice", func(a *ask) { a.terms.TxInfo = []byte(`{"to":"a","to":"b"}`) }, "tx_info"},
+		{"tx_info with a key in another case", func(a *ask) { a.terms.TxInfo = []byte(`{"To":"a"}`) }, "tx_info"},
+		{"tx_info with something behind", func(a *ask) { a.terms.TxInfo = []byte(`{} {}`) }, "tx_info"},
+		{"expired", func(a *ask) { a.expires = r.clock.Now().Add(-time.Minute) }, "has expired"},
+		{"lives too long", func(a *ask) { a.expires = r.clock.Now().Add(26 * time.Hour) }, "at most 25h"},
+		{"lives for ever", func(a *ask) { a.expires = time.Unix(1<<62, 0) }, "at most 25h"},
+		{"no request id", func(a *ask) { a.terms.RequestID = "" }, "request_id is missing"},
+		{"parties in its terms", func(a *ask) { a.terms.Parties = []wire.NodeID{r.a.id} }, "only a keygen names parties"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			a := r.signing()
+			a.parties = append([]manifest.Party(nil), r.all...)
+			c.change(&a)
+			r.mustRefuse(t, a, c.reason)
+		})
+	}
+	t.Run("not among the signers", func(t *testing.T) {
+		a := r.signing()
+		a.parties = only(r.all, 2, 3)
+		s := r.offerOnly(a, r.a.id)
+		if answer := r.awaitAnswer(s, r.a.id, linkv1.Answer_REFUSED); !contains(answer.Reason, "not among the signers") {
+			t.Fatalf("refused with %q", answer.Reason)
+		}
+	})
+}
+
+func TestRefusedByTheSettings(t *testing.T) {
+	t.Parallel()
+	r := newSigners(t)
+	for _, c := range []struct {
+		name        string
+		break_, fix func(*settings)
+		reason      string
+	}{
+		{"not on the allow-list", func(s *settings) { delete(s.parties, r.b.id) }, func(s *settings) { s.parties[r.b.id] = true }, "party 2"},
+		{"no allow-list", func(s *settings) { s.partiesErr = errors.New("no file") }, func(s *settings) { s.partiesErr = nil }, "no file"},
+		{"no callback", func(s *settings) { s.guard, s.guardErr = nil, errors.New("callback.required is true") },
+			func(s *settings) { s.guard, s.guardErr = r.guard, nil }, "callback.required is true"},
+		{"requesters cannot be read", func(s *settings) { s.reqErr = errors.New("no requesters") }, func(s *settings) { s.reqErr = nil }, "no requesters"},
+		{"unsigned", func(s *settings) { s.required = true }, func(s *settings) { s.required = false }, "is not signed"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			a := r.signing()
+			r.a.settings.change(c.break_)
+			r.mustRefuse(t, a, c.reason)
+			r.a.settings.change(c.fix)
+			r.mustSign(r.signing()) // at once, without a restart
+		})
+	}
+}
+
+func TestRefusedKeygens(t *testing.T) {
+	t.Parallel()
+	r := newTrio(t)
+	stranger := newID(t)
+	for _, c := range []struct {
+		name   string
+		change func(*ask)
+		reason string
+	}{
+		{"a stranger", func(a *ask) { *a = keygenOf(a.sino, a.keyID, 3, parties(r.a.id, r.b.id, stranger)) }, "party 3"},
+		{"other seats than asked for", func(a *ask) { a.parties = parties(r.b.id, r.a.id, r.c.id) }, "is not party 1 of the request"},
+		{"fewer seats", func(a *ask) { a.parties = only(r.all, 1, 2) }, "the session has 2 parties, the request 3"},
+		{"other indices", func(a *ask) { a.parties = append(only(r.all, 1, 2), manifest.Party{Index: 4, NodeID: r.c.id}) }, "is not party 3"},
+		{"a party twice", func(a *ask) { *a = keygenOf(a.sino, a.keyID, 3, parties(r.a.id, r.b.id, r.b.id)) }, "named twice"},
+		{"1 of 3", func(a *ask) { a.terms.T = 1 }, "threshold_t is 1"},
+		{"4 of 3", func(a *ask) { a.terms.T = 4 }, "threshold_t is 4"},
+		{"Ed25519", func(a *ask) { a.terms.Cryptography = wire.EdDSAEd25519 }, "is not done by this version"},
+		{"no curve", func(a *ask) { a.terms.Cryptography = "" }, "is not done by this version"},
+		{"no key id", func(a *ask) { a.keyID = "" }, "key id is missing"},
+		{"long key id", func(a *ask) { a.keyID = strings.Repeat("k", 65) }, "key id is missing or too long"},
+		{"something to sign", func(a *ask) { a.terms.Message = "00" }, "a keygen takes no"},
+		{"n does not fit", func(a *ask) { a.terms.N = 4 }, "3 parties are named for a key of 4"},
+		{"expired", func(a *ask) { a.expires = r.clock.Now().Add(-time.Second) }, "has expired"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			a := r.keygen(3)
+			c.change(&a)
+			r.mustRefuse(t, a, c.reason)
+		})
+	}
+	t.Run("not a party", func(t *testing.T) {
+		a := keygenOf(r.number("sino"), "key-2", 2, parties(r.b.id, r.c.id))
+		s := r.offerOnly(a, r.a.id)
+		if answer := r.awaitAnswer(s, r.a.id, linkv1.Answer_REFUSED); !contains(answer.Reason, "not a party") {
+			t.Fatalf("refused with %q", answer.Reason)
+		}
+	})
+	if r.a.key(r.keyID) != nil {
+		t.Fatal("a share was made")
+	}
+	r.offer(r.keygen(3))
+	r.awaitActive(r.keyID, r.a, r.b, r.c)
+}
+
+// mustFail wants a session that has begun to fail at every node with a reason, and no share of it.
+func (r *trio) mustFail(t testing.TB, s *session, reason string, members ...*member) {
+	t.Helper()
+	for _, m := range members {
+		if report := r.awaitReport(s, m.id); report.Completed || !contains(report.Reason, reason) {
+			t.Fatalf("the report is %v, want %q", report, reason)
+		}
+		r.settle(m.id)
+		if info, err := m.node.Info(); err != nil || info.Sessions != 0 {
+			t.Fatalf("%d sessions run (%v)", info.Sessions, err)
+		}
+	}
+}
+
+func TestKeygensThatFailAtBegin(t *testing.T) {
+	t.Parallel()
+	r := newTrio(t)
+	alterBegin := func(change func(*linkv1.Begin)) {
+		r.do(func() {
+			r.route = func(to wire.NodeID, f *linkv1.Frame) []*linkv1.Frame {
+				if b := f.GetBegin(); b != nil && to == r.a.id {
+					change(b)
+				}
+				return []*linkv1.Frame{f}
+			}
+		})
+	}
+	for _, c := range []struct {
+		name   string
+		change func(*linkv1.Begin)
+		reason string
+	}{
+		{"own statement: unguarded", func(b *linkv1.Begin) { b.Statements[0].Guarded = false }, "this node did not make"},
+		{"own statement: a recipient", func(b *linkv1.Begin) { b.Statements[0].Recipient = "00" }, "this node did not make"},
+		{"a statement too few", func(b *linkv1.Begin) { b.Statements = b.Statements[:2] }, "2 statements came of 3 parties"},
+		{"no statement", func(b *linkv1.Begin) { b.Statements = nil }, "0 statements came"},
+		{"statements in another order", func(b *linkv1.Begin) { b.Statements[0], b.Statements[1] = b.Statements[1], b.Statements[0] }, "statement 1 is not of party 1"},
+		{"a statement of a stranger", func(b *linkv1.Begin) { b.Statements[2].NodeId = string(newID(t)) }, "statement 3 is not of party 3"},
+		{"two recipients", func(b *linkv1.Begin) { b.Statements[1].Recipient, b.Statements[2].Recipient = "01", "02" }, "two parties want results encrypted"},
+		{"over already", func(b *linkv1.Begin) { b.Deadline = r.clock.Now().Add(-time.Second).Unix() }, "time is over already"},
+		{"no deadline", func(b *linkv1.Begin) { b.Deadline = 0 }, "time is over already"},
+		{"a deadline that wraps", func(b *linkv1.Begin) { b.Deadline = 1<<63 - 1 }, "time is over already"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			alterBegin(c.change)
+			s := r.offer(r.keygen(3))
+			r.mustFail(t, s, c.reason, r.a)
+			r.mustBeSilent(s, r.a.id)
+			r.end(s, "failed", "another party failed")
+			r.mustFail(t, s, "another party failed", r.b, r.c)
+		})
+	}
+	t.Run("another's statement differs from party to party", func(t *testing.T) {
+		alterBegin(func(b *linkv1.Begin) { b.Statements[1].Guarded = true })
+		s := r.offer(r.keygen(3))
+		r.mustFail(t, s, "manifests differ", r.a, r.b, r.c)
+	})
+	r.do(func() { r.route = nil })
+	t.Run("nobody is guarded", func(t *testing.T) {
+		r.a.settings.change(func(s *settings) { s.guard = nil })
+		s := r.offer(r.keygen(3))
+		r.mustFail(t, s, "without asking any callback server", r.a, r.b, r.c)
+		for _, m := range []*member{r.a, r.b, r.c} {
+			r.mustBeSilent(s, m.id)
+		}
+		for _, m := range []*member{r.a, r.b} { // one that does not allow it is enough
+			m.settings.change(func(s *settings) { s.unguarded = true })
+		}
+		s = r.offer(r.keygen(3))
+		r.mustFail(t, s, "without asking any callback server", r.c)
+		r.end(s, "failed", "c failed")
+		r.mustFail(t, s, "c failed", r.a, r.b)
+		r.c.settings.change(func(s *settings) { s.unguarded = true })
+		r.offer(r.keygen(3))
+		r.awaitActive(r.keyID, r.a, r.b, r.c)
+	})
+}
+
+func TestTheRecipientOfResults(t *testing.T) {
+	t.Parallel()
+	r := newTrio(t)
+	r.b.settings.change(func(s *settings) { s.recipient = "0123" })
+	r.offer(r.keygen(3))
+	r.awaitActive(r.keyID, r.a, r.b, r.c)
+	r.mustRefuse(t, r.signing(), "for its recipient alone")
+	a := r.signing()
+	a.terms.SignType, a.terms.TxInfo = wire.SignTypeTransaction, []byte(`{"chainSymbol":"ETH"}`)
+	r.mustSign(a)
+}
+
+func TestRequesters(t *testing.T) {
+	t.Parallel()
+	r := newSigners(t)
+	requester, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	must(t, err)
+	other, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	must(t, err)
+	_, edKey, err := ed25519.GenerateKey(rand.Reader)
+	must(t, err)
+	known := make(map[string]manifest.RequesterKey)
+	for _, pub := range []any{&requester.PublicKey, edKey.Public()} {
+		key, err := manifest.NewRequesterKey(pub)
+		must(t, err)
+		known[key.ID()] = key
+	}
+	for _, m := range []*member{r.a, r.b, r.c} {
+		m.settings.change(func(s *settings) { s.requesters, s.required = known, true })
+	}
+	inAnHour := r.clock.Now().Add(time.Hour)
+	signed := func() ask { return r.signing().authorized(t, requester, inAnHour) }
+
+	r.mustSign(signed())
+	ed := r.signing()
+	auth, err := manifest.Authorize(edKey, ed.terms, inAnHour)
+	must(t, err)
+	ed.auth = &auth
+	r.mustSign(ed)
+
+	foreign := r.signing().authorized(t, other, inAnHour)
+	asKnown := foreign
+	asKnown.auth = &manifest.Authorization{KeyID: signed().auth.KeyID, Expiry: foreign.auth.Expiry, Nonce: foreign.auth.Nonce, Signature: foreign.auth.Signature}
+	tx := func() ask {
+		a := r.signing()
+		a.terms.SignType, a.terms.Message, a.terms.TxInfo = wire.SignTypeTransaction, "", transactionNamed(t, "legacy-eip155-native").info(t)
+		return a.authorized(t, requester, inAnHour)
+	}
+	for _, c := range []struct {
+		name   string
+		ask    ask
+		change func(*ask)
+		reason string
+	}{
+		{"unsigned", r.signing(), nil, "is not signed"},
+		{"unknown key", foreign, nil, "is not listed"},
+		{"unknown key under a known id", asKnown, nil, "does not verify"},
+		{"path changed", signed(), func(a *ask) { a.terms.Path = "m/1" }, "does not verify"},
+		{"message changed", signed(), func(a *ask) { a.terms.Message = r.signing().terms.Message }, "does not verify"},
+		{"request_id changed", signed(), func(a *ask) { a.terms.RequestID += "x" }, "does not verify"},
+		{"sign_type changed", signed(), func(a *ask) { a.terms.SignType = wire.SignTypeTransaction }, "does not verify"},
+		{"type changed", signed(), func(a *ask) { a.terms.Type = wire.TypeBIP340SchnorrSign }, "does not verify"},
+		{"key changed", signed(), func(a *ask) { a.terms.KeyID = "key-2" }, "does not verify"},
+		{"tx_info added", signed(), func(a *ask) { a.terms.TxInfo = []byte("{}") }, "does not verify"},
+		{"tx_info changed", tx(), func(a *ask) { a.terms.TxInfo = transactionNamed(t, "legacy-eip155-erc20-transfer").info(t) }, "does not verify"},
+		{"tx_info taken away", tx(), func(a *ask) { a.terms.TxInfo = nil }, "does not verify"},
+		{"tapScriptRoot added", signed(), func(a *ask) { a.terms.TapScriptRoot = "00" }, "does not verify"},
+		{"expiry changed", signed(), func(a *ask) { a.auth.Expiry += 60 }, "does not verify"},
+		{"nonce changed", signed(), func(a *ask) { a.auth.Nonce = strings.Repeat("0", 32) }, "does not verify"},
+		{"nonce too short", signed(), func(a *ask) { a.auth.Nonce = a.auth.Nonce[:30] }, "nonce has 30"},
+		{"no nonce", signed(), func(a *ask) { a.auth.Nonce = "" }, "nonce has 0"},
+		{"expired", r.signing().authorized(t, requester, r.clock.Now().Add(-time.Second)), nil, "it expired"},
+		{"expires too late", r.signing().authorized(t, requester, r.clock.Now().Add(26*time.Hour)), nil, "more than 25h"},
+		{"no signature", signed(), func(a *ask) { a.auth.Signature = nil }, "does not verify"},
+		{"long signature", signed(), func(a *ask) { a.auth.Signature = make([]byte, 200) }, "too long"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if c.change != nil {
+				c.change(&c.ask)
+			}
+			r.mustRefuse(t, c.ask, c.reason)
+		})
+	}
+
+	t.Run("a signature serves one request", func(t *testing.T) {
+		a := signed()
+		r.mustSign(a)
+		again := a
+		again.sino = r.number("sino")
+		r.mustRefuse(t, again, "used for another request already")
+		for name, restart := range map[string]func(){"restart": r.a.restart, "crash": r.a.crash} {
+			restart()
+			again.sino = r.number("sino")
+			t.Run("after a "+name, func(t *testing.T) { r.mustRefuse(t, again, "used for another request already") })
+		}
+		r.clock.step(30 * time.Minute) // its nonce is kept until it expires by itself
+		r.a.restart()
+		again.sino = r.number("sino")
+		r.mustRefuse(t, again, "used for another request already")
+	})
+	t.Run("nonces that cannot come again are forgotten", func(t *testing.T) {
+		r.clock.step(26 * time.Hour)
+		r.a.restart()
+		if stat, err := r.a.store.Stat(); err != nil || stat.Records["nonce"] != 0 {
+			t.Fatalf("the store holds %v nonces (%v)", stat.Records["nonce"], err)
+		}
+	})
+	t.Run("a request ends with its signature", func(t *testing.T) {
+		r.guard.set("")
+		a := r.signing().authorized(t, requester, r.clock.Now().Add(2*time.Minute))
+		s := r.offer(a)
+		call := r.guard.next(t)
+		r.clock.step(3 * time.Minute)
+		r.do(func() { r.manual = true })
+		call.approve()
+		r.awaitAnswer(s, r.a.id, linkv1.Answer_APPROVED)
+		r.do(func() { r.begin(s) })
+		r.mustFail(t, s, "request has expired", r.a, r.b, r.c)
+		for _, m := range []*member{r.a, r.b, r.c} {
+			r.mustBeSilent(s, m.id)
+		}
+	})
+	t.Run("a requester that is taken off the list", func(t *testing.T) {
+		a := r.signing().authorized(t, requester, r.clock.Now().Add(time.Hour))
+		s := r.offer(a)
+		r.guard.next(t).approve()
+		r.awaitAnswer(s, r.a.id, linkv1.Answer_APPROVED)
+		r.end(s, "failed", "another party failed")
+		r.a.settings.change(func(s *settings) { s.requesters = nil })
+		again := r.offer(a)
+		if answer := r.awaitAnswer(again, r.a.id, linkv1.Answer_REFUSED); !contains(answer.Reason, "is not listed") {
+			t.Fatalf("refused with %q", answer.Reason)
+		}
+	})
+}
+
+func TestARequestIsWhatItWas(t *testing.T) {
+	t.Parallel()
+	r := newSigners(t)
+	r.do(func() { r.manual = true })
+	a := r.signing()
+	s := r.offer(a)
+	r.awaitAnswer(s, r.a.id, linkv1.Answer_APPROVED)
+	for name, change := range map[string]func(*ask){
+		"message": func(a *ask) { a.terms.Message = r.signing().terms.Message },
+		"path":    func(a *ask) { a.terms.Path = "m/1" },
+		"tx_info": func(a *ask) { a.terms.TxInfo = []byte(`{"to":"a"}`) },
+		"type":    func(a *ask) { *a = keygenOf(a.sino, "key-2", 3, r.all) },
+		"auth":    func(a *ask) { a.auth = &manifest.Authorization{KeyID: "k", Nonce: "n", Signature: []byte{1}} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := a
+			change(&b)
+			again := r.offer(b)
+			if answer := r.awaitAnswer(again, r.a.id, linkv1.Answer_REFUSED); !contains(answer.Reason, "with other content") {
+				t.Fatalf("refused with %q", answer.Reason)
+			}
+			r.do(func() { r.begin(again) })
+			r.mustBeSilent(again, r.a.id)
+		})
+	}
+	r.do(func() { r.begin(s) })
+	for _, p := range a.parties {
+		report := r.awaitReport(s, p.NodeID)
+		if hexOf(report.Digest) != a.terms.Message {
+			t.Fatalf("%x was signed", report.Digest)
+		}
+	}
+
+	k := keygenOf(r.number("sino"), "key-3", 3, r.all)
+	first := r.offer(k)
+	r.awaitAnswer(first, r.a.id, linkv1.Answer_APPROVED)
+	k.keyID = "key-4"
+	again := r.offer(k)
+	if answer := r.awaitAnswer(again, r.a.id, linkv1.Answer_REFUSED); !contains(answer.Reason, "with other content") {
+		t.Fatalf("refused with %q", answer.Reason)
+	}
+}
+
+func TestMalformedOffers(t *testing.T) {
+	t.Parallel()
+	r := newSigners(t)
+	long := strings.Repeat("é", 1<<19)
+	for name, o := range map[string]*linkv1.Offer{
+		"nothing":           {},
+		"no terms":          {SessionId: "s", SinoId: "x"},
+		"long session id":   {SessionId: long, SinoId: "x"},
+		"long request id":   {SessionId: "s", SinoId: long},
+		"long token":        {SessionId: "s", SinoId: "x", JoinToken: long},
+		"no node id":        {SessionId: "s", SinoId: "x", Terms: &linkv1.Terms{Parties: []string{long}}},
+		"text without end":  {SessionId: "s", SinoId: "x", Terms: &linkv1.Terms{Type: "sign", KeyId: "key-1", RequestId: "r", Message: long}},
+		"type without end":  {SessionId: "s", SinoId: "x", KeyId: "k", Expires: r.clock.Now().Add(time.Hour).Unix(), Terms: &linkv1.Terms{Type: long[:200], KeyId: "k", RequestId: "r"}},
+		"path without end":  {SessionId: "s", SinoId: "x", Terms: &linkv1.Terms{Type: "sign", KeyId: "key-1", RequestId: "r", Path: "m/" + long[:240]}},
+		"odd authorisation": {SessionId: "s", SinoId: "x", Terms: &linkv1.Terms{Type: "sign", KeyId: "key-1", RequestId: "r"}, Authorization: &linkv1.Authorization{KeyId: long[:120]}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			before := r.count(r.a.id, func(f *linkv1.Frame) bool { return f.GetAnswer().GetState() == linkv1.Answer_REFUSED })
+			r.send(r.a.id, &linkv1.Frame{Body: &linkv1.Frame_Offer{Offer: o}})
+			r.settle(r.a.id)
+			after := r.count(r.a.id, func(f *linkv1.Frame) bool {
+				if len(f.GetAnswer().GetReason()) > 1024 || len(f.GetAnswer().GetSessionId()) > 256 {
+					t.Errorf("an answer repeats what has no end: %d bytes", len(f.GetAnswer().GetReason()))
+				}
+				return f.GetAnswer().GetState() == linkv1.Answer_REFUSED
+			})
+			if after != before+1 {
+				t.Fatal("it was not refused")
+			}
+		})
+	}
+	r.mustSign(r.signing()) // the link is as good as before
+}
