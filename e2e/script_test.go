@@ -191,6 +191,8 @@ func (w *world) commands() map[string]func(*testscript.TestScript, bool, []strin
 			}
 			return err
 		}),
+		// write FILE ID WHOLE-USDT: write a payment as the body of a request, for coordinator request
+		"write": w.write,
 		// data good|broken|wrong: what the policy's data.json on disk holds
 		"data": simple(1, w.data),
 	}

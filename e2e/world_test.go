@@ -8,6 +8,8 @@ import (
 	"os"
 	"strings"
 
+	"github.com/rogpeppe/go-internal/testscript"
+
 	"github.com/countersign-mpc/countersign/e2e/cluster"
 	"github.com/countersign-mpc/countersign/manifest"
 )
@@ -91,6 +93,24 @@ func (w *world) ask(ctx context.Context, a []string) error {
 		w.sino[a[0]] = r.SinoID
 	}
 	return err
+}
+
+// write writes a payment into a script's folder, as a user would write it: with white space, and nothing signed.
+func (w *world) write(ts *testscript.TestScript, _ bool, a []string) {
+	var whole int64
+	if len(a) != 3 {
+		ts.Fatalf("write FILE ID WHOLE-USDT")
+	}
+	if _, err := fmt.Sscan(a[2], &whole); err != nil {
+		ts.Fatalf("amount %q: %v", a[2], err)
+	}
+	data, err := w.payment(a[1], whole).Body()
+	if err == nil {
+		err = os.WriteFile(ts.MkAbs(a[0]), data, 0o600)
+	}
+	if err != nil {
+		ts.Fatalf("%v", err)
+	}
 }
 
 func (w *world) await(ctx context.Context, a []string) error {

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -209,6 +210,9 @@ func (o *options) newAPIKey() *cobra.Command {
 		Example: "  coordinator new-api-key keys/api.key",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) (err error) {
+			if err := os.MkdirAll(filepath.Dir(args[0]), 0o700); err != nil {
+				return fmt.Errorf("make API key: %w", err)
+			}
 			f, err := os.OpenFile(args[0], os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 			if err != nil {
 				return fmt.Errorf("make API key: %w", err)

@@ -54,7 +54,7 @@ Exit codes: 0 done; 1 it could not be done, the message says why; 2 the configur
 	}
 	o := &options{streams: io}
 	root.PersistentFlags().StringVarP(&o.config, "config", "c", "coordinator.toml", "configuration file")
-	root.AddCommand(o.serve(), o.checkConfig(), o.newAPIKey(), o.version())
+	root.AddCommand(o.serve(), o.request(), o.checkConfig(), o.newAPIKey(), o.version())
 	root.SetArgs(args)
 	root.SetOut(io.out)
 	root.SetErr(io.err)

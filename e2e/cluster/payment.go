@@ -66,6 +66,16 @@ func (p Payment) Terms() (manifest.Terms, error) {
 	return manifest.Terms{Type: wire.TypeSign, RequestID: p.RequestID, KeyID: p.KeyID, Path: Path, SignType: wire.SignTypeTransaction, TxInfo: encoded}, nil
 }
 
+// Body is the payment as the body of POST /api/v1/sessions, for a person to read and not signed.
+func (p Payment) Body() ([]byte, error) {
+	terms, err := p.Terms()
+	if err != nil {
+		return nil, err
+	}
+	return json.MarshalIndent(map[string]any{"session_type": "sign", "request_id": p.RequestID, "key_id": p.KeyID, "path": terms.Path,
+		"tx_info": json.RawMessage(terms.TxInfo)}, "", "  ")
+}
+
 // Digest is what has to be signed for the payment, by go-ethereum.
 func (p Payment) Digest() string {
 	hash := types.LatestSignerForChainID(big.NewInt(1)).Hash(types.NewTx(p.Transaction()))
