@@ -20,7 +20,7 @@ type DecisionSummary struct {
 	RequestID   string `json:"request_id"`
 	RequestType string `json:"request_type"`
 	Action      string `json:"action"`
-	Rule        string `json:"rule"`  // the first that decided
+	Rule        string `json:"rule"`  // the one that says most: see docs/FORMATS.md
 	Error       string `json:"error"` // the reasons that decided, as the node got them
 	WaitSeconds int    `json:"wait_seconds"`
 	Approval    string `json:"approval"` // id of the one that was opened, waited for or used
@@ -48,6 +48,9 @@ func summarise(r ledger.Record) DecisionSummary {
 	o := ledger.Outcome{Action: r.Action, Reasons: r.Reasons}
 	if r.Approval != "" {
 		o.Approval = &ledger.Approval{ID: r.Approval}
+		if r.Requirement != nil {
+			o.Approval.Requirement = *r.Requirement
+		}
 	}
 	return DecisionSummary{
 		ID: r.ID, Time: r.Time.UTC().Format("2006-01-02T15:04:05.000Z"), Node: r.Ask.Node, Path: string(r.Ask.Path),

@@ -50,14 +50,16 @@ func policyRequirement(r ledger.Requirement) policy.Requirement {
 	return out
 }
 
-// policyApproval is an approval as a policy sees it: whose verified votes it has.
+// policyApproval is an approval as a policy sees it: whose verified votes it has. Of one that was rejected it sees the
+// rejections alone: what was said for it counts for nothing, also to a rule that forgets to look at them.
 func policyApproval(a ledger.Approval) policy.Approval {
 	out := policy.Approval{Requirement: policyRequirement(a.Requirement), ExpiresUnix: a.Expires.Unix()}
 	for _, v := range a.Votes {
-		if v.Decision == ledger.VoteApprove {
-			out.ApprovedBy = append(out.ApprovedBy, v.Approver)
-		} else {
+		switch {
+		case v.Decision != ledger.VoteApprove:
 			out.RejectedBy = append(out.RejectedBy, v.Approver)
+		case a.State != ledger.ApprovalRejected:
+			out.ApprovedBy = append(out.ApprovedBy, v.Approver)
 		}
 	}
 	return out

@@ -5,13 +5,19 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"io/fs"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"github.com/countersign-mpc/countersign/callback"
 	"github.com/countersign-mpc/countersign/ledger"
+	"github.com/countersign-mpc/countersign/policy"
+	"github.com/countersign-mpc/countersign/rego"
 	"github.com/countersign-mpc/countersign/wire"
 )
 
@@ -247,5 +253,93 @@ func TestRequirementChanges(t *testing.T) {
 				t.Errorf("the approval before is %s", got.State)
 			}
 		})
+	}
+}
+
+// careless is the shipped policy as somebody might copy it: its rule about approvals counts who approved, and looks neither
+// at the time nor at rejections.
+func careless(t *testing.T) *policy.Live {
+	t.Helper()
+	modules := fstest.MapFS{}
+	ok(t, fs.WalkDir(rego.FS(), ".", func(name string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() || name == "approvals_test.rego" {
+			return err
+		}
+		text := string(must[[]byte](t)(fs.ReadFile(rego.FS(), name)))
+		if name == "approvals.rego" {
+			for _, line := range []string{"\tinput.now.unix < approval.expires_unix\n", " - rejecters(tier)", "\ttier.rejection_final != false\n"} {
+				if !strings.Contains(text, line) {
+					t.Fatalf("approvals.rego has no %q", line)
+				}
+			}
+			text = strings.ReplaceAll(text, "\tinput.now.unix < approval.expires_unix\n", "")
+			text = strings.ReplaceAll(text, " - rejecters(tier)", "")
+			text = strings.ReplaceAll(text, "\ttier.rejection_final != false\n", "\ttier.rejection_final == \"never\"\n")
+		}
+		modules[name] = &fstest.MapFile{Data: []byte(text)}
+		return nil
+	}))
+	path := filepath.Join(t.TempDir(), "data.json")
+	ok(t, os.WriteFile(path, must[[]byte](t)(json.Marshal(testData(nil))), 0o600))
+	return must[*policy.Live](t)(policy.NewLive(t.Context(), policy.LiveConfig{
+		Read: func() (*policy.Source, error) { return policy.Load(modules, path) }, Engine: policy.Config{Timeout: 30 * time.Second},
+	}))
+}
+
+// TestCarelessPolicy: a policy that forgets when approvals end, or that they were rejected, does not approve under them.
+func TestCarelessPolicy(t *testing.T) {
+	live := careless(t)
+	for _, tc := range []struct {
+		name   string
+		reject bool
+		wait   time.Duration
+		action wire.Action
+	}{
+		{"open", false, 0, wire.Approve},
+		{"expired", false, time.Hour, wire.Wait},
+		{"rejected", true, 0, wire.Reject},
+		{"rejected long ago", true, time.Hour, wire.Reject},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			w := newWorld(t, options{live: live})
+			asker := keyID(t, newKey(t))
+			w.ask(large("cb-1", asker).check(t))
+			a := w.pending()
+			w.approveBy(a, "alice", "bob")
+			if tc.reject {
+				if got := w.vote(a, "carol", ledger.VoteReject, w.people.carol); got.status != http.StatusOK {
+					t.Fatalf("carol's rejection: HTTP %d %s", got.status, got.body)
+				}
+			}
+			w.clock.step(tc.wait)
+			d, _ := w.ask(large("cb-2", asker).check(t))
+			want(t, d, tc.action)
+		})
+	}
+}
+
+// TestRuleOfADecision: the one that says most is shown, in the list and in the log.
+func TestRuleOfADecision(t *testing.T) {
+	w := newWorld(t, options{})
+	asker := keyID(t, newKey(t))
+	w.ask(payment{callbackID: "cb-small", requestID: "r-small", amount: 500}.check(t))
+	w.ask(large("cb-wait", asker).check(t))
+	w.approveBy(w.pending(), "alice", "bob")
+	w.ask(large("cb-approved", asker).check(t))
+	for id, rule := range map[string]string{
+		"cb-small": "limit.per_transaction", "cb-wait": "approval.required", "cb-approved": "approval.required",
+	} {
+		d := w.decision1("callback_id=" + id)
+		if d.Rule != rule {
+			t.Errorf("%s: %s by %s, want %s", id, d.Action, d.Rule, rule)
+		}
+		if line := "decision=" + d.ID; !strings.Contains(w.logged.String(), line) {
+			t.Errorf("the log does not have %s", line)
+		}
+	}
+	for line := range strings.Lines(w.logged.String()) {
+		if strings.Contains(line, "msg=decided") && strings.Contains(line, "rule=address.listed") {
+			t.Errorf("the log shows another rule: %s", line)
+		}
 	}
 }

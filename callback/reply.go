@@ -48,14 +48,29 @@ func ErrorText(o ledger.Outcome) string {
 	return clip(strings.Join(parts, "; "), policy.MaxErrorText)
 }
 
-// rule is the first rule that decided.
+// ruleLimit is the rule of the shipped policy that says most about a payment that nobody had to approve.
+const ruleLimit = "limit.per_transaction"
+
+// rule names the one rule that says most about a decision, as lists and the log show it: the first of the deciding
+// severity. To approve, all of them had to give their proof: the one under which people approved, where they did, comes
+// before all others, and after it the limit.
 func rule(o ledger.Outcome) string {
+	if o.Action == wire.Approve && o.Approval != nil && o.Approval.Requirement.Rule != "" {
+		return o.Approval.Requirement.Rule
+	}
+	first := ""
 	for _, r := range o.Reasons {
-		if r.Severity == o.Action {
-			return r.Rule
+		if r.Severity != o.Action {
+			continue
+		}
+		if o.Action == wire.Approve && r.Rule == ruleLimit {
+			return ruleLimit
+		}
+		if first == "" {
+			first = r.Rule
 		}
 	}
-	return ""
+	return first
 }
 
 // clip cuts text to at most limit bytes, at a character's boundary.

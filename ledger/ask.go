@@ -40,7 +40,8 @@ type State struct {
 	Now time.Time
 	// ClockJumped says that the clock is not trusted at present; an Approve would be answered with Wait.
 	ClockJumped bool
-	// Approvals are those of the ask's intent, digests and requester, newest first; void ones are left out.
+	// Approvals are those of the ask's intent, digests and requester, newest first: pending, approved and rejected ones.
+	// Void and expired ones are left out; one whose rejection is final stays when its time is over.
 	Approvals []Approval
 }
 

@@ -238,10 +238,14 @@ func (d *decision) run(ctx context.Context, evaluate EvaluateFunc, reply ReplyFu
 	return d.write()
 }
 
+// state leaves out what counts for nothing any more, so that an evaluation that forgets to look at the time of an approval
+// cannot approve under it.
 func (d *decision) state() State {
 	s := State{Now: d.now, ClockJumped: !d.trusted}
 	for _, a := range d.approvals {
-		if state := a.stateAt(d.now); state != ApprovalVoid {
+		switch state := a.stateAt(d.now); state {
+		case ApprovalVoid, ApprovalExpired:
+		default:
 			c := *a
 			c.State = state
 			s.Approvals = append(s.Approvals, c)

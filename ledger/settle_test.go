@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -194,5 +195,57 @@ func TestSeveralGroups(t *testing.T) {
 		if rec := decide(fmt.Sprint("cb-again-", i), wire.Approve, r); rec.Action != wire.Approve {
 			t.Errorf("group %s: %+v", r.Group, rec.Reasons)
 		}
+	}
+}
+
+// TestStateHasNoDeadApprovals: an evaluation is not shown approvals whose time is over, so that one that forgets to look
+// cannot approve under them; a final rejection stays.
+func TestStateHasNoDeadApprovals(t *testing.T) {
+	alice, bob := ledgertest.NewApprover(t, "alice"), ledgertest.NewApprover(t, "bob")
+	for name, test := range map[string]struct {
+		final  bool
+		vote   ledger.VoteKind
+		during ledger.ApprovalState
+		after  []ledger.ApprovalState
+	}{
+		"pending":          {false, "", ledger.ApprovalPending, nil},
+		"approved":         {false, ledger.VoteApprove, ledger.ApprovalApproved, nil},
+		"rejected":         {false, ledger.VoteReject, ledger.ApprovalRejected, nil},
+		"finally rejected": {true, ledger.VoteReject, ledger.ApprovalRejected, []ledger.ApprovalState{ledger.ApprovalRejected}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			clock := ledgertest.NewClock()
+			l := ledgertest.MustOpen(t, ledgertest.NewMemory(), clock)
+			r := ledgertest.Require(1, alice)
+			if !test.final && test.vote == ledger.VoteReject {
+				r = ledgertest.Require(2, alice, bob) // one rejection puts it out of reach
+			}
+			r.RejectionFinal = test.final
+			ask := func(id string) (states []ledger.ApprovalState) {
+				t.Helper()
+				_, err := l.Decide(context.Background(), ledgertest.Ask(id, "transfer"), func(_ context.Context, s ledger.State) (ledger.Verdict, error) {
+					for _, a := range s.Approvals {
+						states = append(states, a.State)
+					}
+					return ledgertest.Verdict(wire.Wait, r), nil
+				}, ledgertest.Reply)
+				must(t, err)
+				return states
+			}
+			ask("cb-1")
+			pending, err := l.Approvals(context.Background(), false)
+			must(t, err)
+			if test.vote != "" {
+				_, err = l.SubmitApproval(context.Background(), pending[0].ID, alice.Sign(t, pending[0], test.vote))
+				must(t, err)
+			}
+			if got := ask("cb-2"); len(got) != 1 || got[0] != test.during {
+				t.Errorf("before the end: %v, want %s", got, test.during)
+			}
+			clock.Advance(pending[0].Expires.Sub(ledgertest.Epoch))
+			if got := ask("cb-3"); !slices.Equal(got, test.after) {
+				t.Errorf("after the end: %v, want %v", got, test.after)
+			}
+		})
 	}
 }
