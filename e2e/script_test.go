@@ -4,6 +4,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -61,6 +62,7 @@ type world struct {
 	payments map[string]cluster.Payment // by request id
 	sino     map[string]string          // request id -> sino_id
 	traffic  float64
+	liar     *http.Server // in the callback's place
 }
 
 const patience = 2 * time.Minute
@@ -193,6 +195,11 @@ func (w *world) commands() map[string]func(*testscript.TestScript, bool, []strin
 		}),
 		// write FILE ID WHOLE-USDT: write a payment as the body of a request, for coordinator request
 		"write": w.write,
+		// post VARIANT STATUS TEXT: send the callback a body in one wrong form (or "good"); it answers so, with TEXT in it
+		"post": simple(3, w.post),
+		// lie VARIANT / truth: put a server in the callback's place that answers node a in one wrong form; take it away
+		"lie":   simple(1, func(_ context.Context, a []string) error { return w.lie(a[0]) }),
+		"truth": simple(0, func(context.Context, []string) error { w.liar.Close(); return nil }),
 		// data good|broken|wrong: what the policy's data.json on disk holds
 		"data": simple(1, w.data),
 	}

@@ -121,7 +121,7 @@ func (c *Cluster) makeKeys() error {
 	if err := os.MkdirAll(c.path("keys"), 0o700); err != nil {
 		return err
 	}
-	for _, name := range append([]string{"callback_reply_a", "requester"}, Approvers...) {
+	for _, name := range append([]string{"callback_reply_a", "callback_reply_probe", "probe", "requester"}, Approvers...) {
 		key, err := c.makeKey(name)
 		if err != nil {
 			return err

@@ -55,6 +55,11 @@ data-path = "policy/data.json"
 name = "a"
 public-key-path = "keys/node_a_public.pem"
 reply-key-path = "keys/callback_reply_a.pem"
+
+[[node]]
+name = "probe"
+public-key-path = "keys/probe_public.pem"
+reply-key-path = "keys/callback_reply_probe.pem"
 `, c.Ports.Callback, c.Ports.CallbackAdmin)); err != nil {
 		return err
 	}
