@@ -48,6 +48,7 @@ func (s *Server) adminRoutes() http.Handler {
 		r.Get("/decisions/{id}", s.admin(s.showDecision))
 		r.Get("/policy", s.admin(s.showPolicy))
 		r.Post("/policy/reload", s.admin(s.reloadPolicy))
+		r.Post("/clock/confirm", s.admin(s.confirmClock))
 		r.Get("/log/checkpoint", s.admin(s.checkpoint))
 		r.Get("/log/proofs/{id}", s.admin(s.prove))
 		r.NotFound(func(w http.ResponseWriter, _ *http.Request) {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 
@@ -321,4 +322,36 @@ func (endless) Read(p []byte) (int, error) {
 		p[i] = ' '
 	}
 	return len(p), nil
+}
+
+// TestConfirmClock: after a jump approvals wait until an operator confirms the clock, which is recorded.
+func TestConfirmClock(t *testing.T) {
+	w := newWorld(t, options{})
+	w.ask(payment{callbackID: "cb-1", requestID: "r-1", amount: 500}.check(t))
+	w.clock.jump(-24 * time.Hour)
+	d, _ := w.ask(payment{callbackID: "cb-2", requestID: "r-2", amount: 500}.check(t))
+	want(t, d, wire.Wait, "ledger.clock: ", "callback clock confirm")
+	for body, status := range map[string]int{
+		`{"operator":"","reason":"nobody"}`: 400, `{"operator":"op","force":true}`: 400, `{"operator":"` + strings.Repeat("x", 300) + `"}`: 400,
+	} {
+		if a := w.adminCall(http.MethodPost, "/admin/v1/clock/confirm", body); a.status != status {
+			t.Errorf("%s: HTTP %d %s, want %d", body, a.status, a.body, status)
+		}
+	}
+	var first, second callback.ClockView
+	for _, into := range []*callback.ClockView{&first, &second} {
+		a := w.adminCall(http.MethodPost, "/admin/v1/clock/confirm", `{"operator":"op","reason":"was a day ahead"}`)
+		if a.status != http.StatusOK {
+			t.Fatalf("HTTP %d %s", a.status, a.body)
+		}
+		ok(t, json.Unmarshal([]byte(a.body), into))
+	}
+	if !first.Doubted || second.Doubted || first.Operator != "op" || first.Reason != "was a day ahead" || first.Before.Sub(first.Time) != 24*time.Hour {
+		t.Errorf("the answers are %+v and %+v", first, second)
+	}
+	d, _ = w.ask(payment{callbackID: "cb-3", requestID: "r-3", amount: 500}.check(t))
+	want(t, d, wire.Approve)
+	if !strings.Contains(w.logged.String(), "clock confirmed") || !strings.Contains(w.logged.String(), "operator=op") {
+		t.Error("the log does not say who confirmed the clock")
+	}
 }

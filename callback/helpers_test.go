@@ -103,6 +103,13 @@ func (c *clock) step(d time.Duration) {
 	c.wall, c.mono = c.wall.Add(d), c.mono+d
 }
 
+// jump sets the wall clock, which no time passing does.
+func (c *clock) jump(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.wall = c.wall.Add(d)
+}
+
 // world is a server over a real ledger, with its two sides on real sockets.
 type world struct {
 	t        testing.TB

@@ -125,13 +125,17 @@ func TestConfirmClock(t *testing.T) {
 	if s, err := l.Summary(ctx); err != nil || !s.ClockJumped {
 		t.Errorf("summary %+v, %v", s, err)
 	}
-	if err := l.ConfirmClock(ctx, "", "no name"); !errors.Is(err, ledger.ErrInvalid) {
+	if _, err := l.ConfirmClock(ctx, "", "no name"); !errors.Is(err, ledger.ErrInvalid) {
 		t.Errorf("without a name: %v", err)
 	}
-	if err := l.ConfirmClock(ctx, "op", strings.Repeat("x", 2000)); !errors.Is(err, ledger.ErrInvalid) {
+	if _, err := l.ConfirmClock(ctx, "op", strings.Repeat("x", 2000)); !errors.Is(err, ledger.ErrInvalid) {
 		t.Errorf("with a long reason: %v", err)
 	}
-	must(t, l.ConfirmClock(ctx, "operator", "set by mistake"))
+	rec, err := l.ConfirmClock(ctx, "operator", "set by mistake")
+	must(t, err)
+	if rec.Operator != "operator" || rec.Reason != "set by mistake" || !rec.Before.Equal(ledgertest.Epoch) || !rec.Time.Equal(ledgertest.Epoch.Add(-24*time.Hour)) {
+		t.Errorf("recorded is %+v", rec)
+	}
 	a.wantApprove(l, ledgertest.Epoch.Add(-24*time.Hour))
 	report, err := l.Verify(ctx)
 	must(t, err)

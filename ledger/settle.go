@@ -14,7 +14,7 @@ func (d *decision) settle(v Verdict) {
 		d.require(*v.Requirement)
 	}
 	if d.record.Action == wire.Approve && !d.trusted {
-		d.stepIn(wire.Wait, RuleClock, "the server's clock does not agree with the time it has recorded or measured: approvals wait until it has agreed for a minute, or an operator confirms it", clockWait)
+		d.stepIn(wire.Wait, RuleClock, "the server's clock does not agree with the time it has recorded or measured: approvals wait until it has agreed for a minute, or an operator confirms it (callback clock confirm)", clockWait)
 	}
 	switch {
 	case d.record.Action != wire.Wait:

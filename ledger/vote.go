@@ -103,12 +103,12 @@ const (
 )
 
 // ConfirmClock is an operator's word that the clock is right now: approvals go on, and the ledger's time is the clock's
-// even if that is behind what was recorded. It stands in the log, with who said it and why.
-func (l *Ledger) ConfirmClock(ctx context.Context, operator, reason string) error {
+// even if that is behind what was recorded. It stands in the log, with who said it and why, as the record that is returned.
+func (l *Ledger) ConfirmClock(ctx context.Context, operator, reason string) (ClockRecord, error) {
 	if operator == "" || len(operator) > maxOperator || len(reason) > maxClockReason {
-		return fmt.Errorf("confirm the clock: %w: it needs the name of who says so (at most %d bytes) and a reason of at most %d bytes", ErrInvalid, maxOperator, maxClockReason)
+		return ClockRecord{}, fmt.Errorf("confirm the clock: %w: it needs the name of who says so (at most %d bytes) and a reason of at most %d bytes", ErrInvalid, maxOperator, maxClockReason)
 	}
-	var wall time.Time
+	var rec *ClockRecord
 	var mono time.Duration
 	err := l.update(ctx, func(tx Tx) error {
 		before, err := recordedTime(tx)
@@ -116,16 +116,17 @@ func (l *Ledger) ConfirmClock(ctx context.Context, operator, reason string) erro
 			return err
 		}
 		if before.IsZero() {
-			before = time.Unix(0, 0)
+			before = time.Unix(0, 0).UTC()
 		}
+		var wall time.Time
 		wall, mono = l.keeper.clock.Now().Round(0).UTC(), l.keeper.clock.Elapsed()
-		rec := &ClockRecord{ID: newID(wall).String(), Time: wall, Before: before, Operator: operator, Reason: reason}
+		rec = &ClockRecord{ID: newID(wall).String(), Time: wall, Before: before, Operator: operator, Reason: reason}
 		_, err = l.append(tx, Entry{Clock: rec})
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("confirm the clock: %w", err)
+		return ClockRecord{}, fmt.Errorf("confirm the clock: %w", err)
 	}
-	l.keeper.confirm(wall, mono)
-	return nil
+	l.keeper.confirm(rec.Time, mono)
+	return *rec, nil
 }
