@@ -33,6 +33,9 @@ func (l *Log) Checkpoint(s Storage) ([]byte, error) {
 	if last != nil && lastSize == head.N {
 		return last, nil
 	}
+	if l.key == nil {
+		return nil, errors.New("sign a checkpoint: the log was opened with its public key, to be verified only")
+	}
 	signed, err := signTree(l.key, head)
 	if err != nil {
 		return nil, err
@@ -57,7 +60,7 @@ func (l *Log) LatestCheckpoint(r Reader) ([]byte, int64, error) {
 	if signed == nil {
 		return nil, 0, nil
 	}
-	tree, err := OpenCheckpoint(signed, l.key.Public())
+	tree, err := OpenCheckpoint(signed, l.public)
 	if err != nil {
 		return nil, 0, fmt.Errorf("%w: its newest checkpoint: %w", ErrDamaged, err)
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
 )
 
@@ -22,7 +23,8 @@ func EntryHash(entry []byte) Hash { return tlog.RecordHash(entry) }
 // Log appends to, signs and proves one log. It has no state of its own: everything is in the transactions it is given,
 // so it is safe for concurrent use as far as they are.
 type Log struct {
-	key *Key
+	key    *Key // nil: it is only verified
+	public string
 }
 
 // New returns the log that key signs.
@@ -30,11 +32,20 @@ func New(key *Key) (*Log, error) {
 	if key == nil {
 		return nil, errors.New("audit log: a signing key is needed; make one with GenerateKey or OpenKey")
 	}
-	return &Log{key: key}, nil
+	return &Log{key: key, public: key.Public()}, nil
+}
+
+// NewVerifier returns the log that the key behind a public key signs, to verify it and to prove what is in it. It signs no
+// checkpoints.
+func NewVerifier(public string) (*Log, error) {
+	if _, err := note.NewVerifier(public); err != nil {
+		return nil, fmt.Errorf("audit log: the public key is not a note verifier key (name+hash+base64): %w", err)
+	}
+	return &Log{public: public}, nil
 }
 
 // Public is the log's public key, in the form that CheckInclusion takes.
-func (l *Log) Public() string { return l.key.Public() }
+func (l *Log) Public() string { return l.public }
 
 // Append puts an entry at the end of the log and returns its index. ref (at most 64 bytes) is kept with its hashes and
 // given back by Ref: it is where the owner stores the entry. The transaction behind s must be the one that stores it.

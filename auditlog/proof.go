@@ -34,7 +34,7 @@ type Consistency struct {
 
 // ProveInclusion proves that the entry at index is below checkpoint, which is one of this log's.
 func (l *Log) ProveInclusion(r Reader, index int64, checkpoint []byte) (Inclusion, error) {
-	tree, err := OpenCheckpoint(checkpoint, l.key.Public())
+	tree, err := OpenCheckpoint(checkpoint, l.public)
 	if err != nil {
 		return Inclusion{}, err
 	}
@@ -51,7 +51,7 @@ func (l *Log) ProveInclusion(r Reader, index int64, checkpoint []byte) (Inclusio
 // ProveConsistency proves that the log of checkpoint, which is one of this log's, began with its first oldSize entries
 // when it had no more.
 func (l *Log) ProveConsistency(r Reader, oldSize int64, checkpoint []byte) (Consistency, error) {
-	tree, err := OpenCheckpoint(checkpoint, l.key.Public())
+	tree, err := OpenCheckpoint(checkpoint, l.public)
 	if err != nil {
 		return Consistency{}, err
 	}

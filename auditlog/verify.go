@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"golang.org/x/mod/sumdb/tlog"
 )
@@ -27,7 +29,8 @@ type Report struct {
 	Size        int64     // entries
 	Removed     int64     // entries of which only the hash is kept
 	Checkpoints int       // stored checkpoints that verify and fit the entries
-	Covered     int64     // entries below the newest of them
+	Covered     int64     // entries below the newest of them, or of those kept elsewhere
+	Kept        []int64   // sizes of the checkpoints kept elsewhere out of which the log grew, rising
 	Problems    []Problem // in the order of the log; empty if the log is whole
 	More        bool      // there were more than MaxProblems
 }
@@ -83,9 +86,10 @@ const verifyChunk = 512
 // stored hashes and these with every stored checkpoint. An entry that was changed, is missing or stands in another's
 // place is named; one that was replaced together with its hashes is narrowed down to the entries between two
 // checkpoints. What nobody signed can be replaced unseen: entries that came after the newest checkpoint (Report.Covered),
-// and everything by who has the signing key, unless a checkpoint is kept elsewhere.
-func (l *Log) Verify(ctx context.Context, src Source) (Report, error) {
-	v := verification{log: l, src: src, wrong: map[Hash]int64{}}
+// and everything by who has the signing key, unless a checkpoint is kept elsewhere: kept are such ones, signed, and the log
+// must have grown out of each of them.
+func (l *Log) Verify(ctx context.Context, src Source, kept ...[]byte) (Report, error) {
+	v := verification{log: l, src: src, kept: kept, wrong: map[Hash]int64{}}
 	if err := src.View(ctx, v.start); err != nil {
 		return Report{}, err
 	}
@@ -114,12 +118,20 @@ func (l *Log) Verify(ctx context.Context, src Source) (Report, error) {
 type verification struct {
 	log    *Log
 	src    Source
+	kept   [][]byte
 	report Report
 	next   int64
-	signed []Tree // of the stored checkpoints, by size
+	signed []signedTree // of the checkpoints, by size
+	differ bool         // a stored checkpoint is of another tree, so all later ones are too
 	stack  []subtree
 	wrong  map[Hash]int64 // leaf hash of what is stored under a wrong place -> that place
 	wanted []misplaced
+}
+
+// signedTree is what a checkpoint was signed for.
+type signedTree struct {
+	Tree
+	kept bool // elsewhere
 }
 
 // subtree is a finished subtree to the left of the next entry. known is false if a hash below it could not be had.
@@ -152,7 +164,7 @@ func (v *verification) start(r Reader) error {
 		if !errors.Is(err, ErrDamaged) {
 			return err
 		}
-		v.report.add(0, size, "%v", err)
+		v.report.add(0, size, "%s", detail(err))
 	}
 	for _, c := range stored {
 		tree, err := OpenCheckpoint(c, v.log.Public())
@@ -164,10 +176,30 @@ func (v *verification) start(r Reader) error {
 			v.report.add(size, tree.N, "missing: a checkpoint over %d entries was signed, the log has %d", tree.N, size)
 			continue
 		}
-		v.signed = append(v.signed, tree)
+		v.signed = append(v.signed, signedTree{Tree: tree})
 	}
+	v.startKept()
 	v.checkpoint(0)
 	return nil
+}
+
+// startKept puts the checkpoints that were kept elsewhere among the stored ones.
+func (v *verification) startKept() {
+	for _, c := range v.kept {
+		tree, err := OpenCheckpoint(c, v.log.Public())
+		switch {
+		case err != nil:
+			v.report.Add("a checkpoint kept elsewhere is not one of this log: %v", err)
+		case tree.N > v.report.Size:
+			v.report.add(v.report.Size, tree.N, "missing: the checkpoint kept elsewhere is over %d entries, the log has %d", tree.N, v.report.Size)
+		default:
+			at := 0
+			for at < len(v.signed) && v.signed[at].N <= tree.N {
+				at++
+			}
+			v.signed = slices.Insert(v.signed, at, signedTree{tree, true})
+		}
+	}
 }
 
 // entry checks one entry, the hashes that it completed, and the checkpoints made right after it.
@@ -186,13 +218,16 @@ func (v *verification) entry(r Reader, index int64) error {
 		switch {
 		case err == nil:
 			own, haveOwn = EntryHash(data), true
+			if own != lf.hashes[0] { // reported below: what hangs on it need not fit
+				break
+			}
 			if err := v.check(r, index, data); err != nil {
 				return err
 			}
 		case errors.Is(err, ErrRemoved):
 			v.report.Removed++
 		case errors.Is(err, ErrDamaged):
-			v.report.add(index, index+1, "%v", err)
+			v.report.add(index, index+1, "%s", detail(err))
 		default:
 			return fmt.Errorf("read entry %d: %w", index, err)
 		}
@@ -214,11 +249,14 @@ func (v *verification) entry(r Reader, index int64) error {
 func (v *verification) check(r Reader, index int64, data []byte) error {
 	err := v.src.Check(r, index, data)
 	if errors.Is(err, ErrDamaged) {
-		v.report.add(index, index+1, "%v", err)
+		v.report.add(index, index+1, "%s", detail(err))
 		return nil
 	}
 	return err
 }
+
+// detail is the text of an error without the words that every problem's would begin with.
+func detail(err error) string { return strings.TrimPrefix(err.Error(), ErrDamaged.Error()+": ") }
 
 // push adds a leaf and merges the subtrees that it completes. Where a stored hash is at hand it goes on with that one, so
 // that a wrong one is reported where it is and not once more at each level above.
@@ -240,7 +278,8 @@ func (v *verification) push(index int64, leafHash Hash, known bool, stored []Has
 	v.stack = append(v.stack, right)
 }
 
-// checkpoint compares the tree over the first size entries with the checkpoints that were signed at that size.
+// checkpoint compares the tree over the first size entries with the checkpoints that were signed at that size. Where one
+// is of another tree all later ones are, so of the stored ones the first is reported.
 func (v *verification) checkpoint(size int64) {
 	for len(v.signed) > 0 && v.signed[0].N == size {
 		tree := v.signed[0]
@@ -248,11 +287,18 @@ func (v *verification) checkpoint(size int64) {
 		root, known := v.root()
 		switch {
 		case !known: // what is missing has been reported
-		case root != tree.Hash:
-			v.report.add(v.report.Covered, size, "not what the checkpoint over %d entries was signed for: some were replaced with all their hashes", size)
-		default:
-			v.report.Checkpoints++
+		case root == tree.Hash:
+			if tree.kept {
+				v.report.Kept = append(v.report.Kept, size)
+			} else {
+				v.report.Checkpoints++
+			}
 			v.report.Covered = size
+		case tree.kept:
+			v.report.add(v.report.Covered, size, "not what the checkpoint kept elsewhere over %d entries was signed for: the log did not grow out of it", size)
+		case !v.differ:
+			v.differ = true
+			v.report.add(v.report.Covered, size, "not what the checkpoint over %d entries was signed for: some were replaced with all their hashes", size)
 		}
 	}
 }

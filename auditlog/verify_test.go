@@ -60,7 +60,7 @@ func TestVerify(t *testing.T) {
 		{"hashes gone", func(_ *testing.T, _ *auditlog.Log, m *memory) { delete(m.values[auditlog.BucketLeaf], key8(12)) }, []string{"entry 12: its hashes"}},
 		{"changed with its hash", func(t *testing.T, l *auditlog.Log, m *memory) { rewrite(t, l, m, 100, "x", false) }, []string{"entries 100 to 101: their common hash"}},
 		{"changed with all hashes", func(t *testing.T, l *auditlog.Log, m *memory) { rewrite(t, l, m, 1500, "x", true) },
-			[]string{"entries 1023 to 2046: not what the checkpoint over 2047", "entries 1023 to 2999: not what the checkpoint over 3000"}},
+			[]string{"entries 1023 to 2046: not what the checkpoint over 2047"}}, // of which the one over 3000 says the same
 		{"cut with its size", func(_ *testing.T, _ *auditlog.Log, m *memory) {
 			v := m.values[auditlog.BucketHead]["size"]
 			binary.BigEndian.PutUint64(v[len(v)-8:], 2500)

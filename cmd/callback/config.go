@@ -222,6 +222,21 @@ func (c *config) logKey() (*auditlog.Key, error) {
 	return auditlog.OpenKey(c.AuditLog.KeyPath, c.AuditLog.Origin)
 }
 
+// logPublic is the public half of the configured key of the audit log; "" where the ledger keeps one.
+func (c *config) logPublic() (string, error) {
+	if c.AuditLog.KeyPath == "" {
+		return "", nil
+	}
+	if _, err := os.Stat(c.AuditLog.KeyPath); err != nil { // opening would make a new one
+		return "", fmt.Errorf("the audit log's key: %w", err)
+	}
+	key, err := c.logKey()
+	if err != nil {
+		return "", err
+	}
+	return key.Public(), nil
+}
+
 // checkMade checks the files that serve makes at its first start, if they are there already.
 func (c *config) checkMade() error {
 	var problems []error

@@ -1,9 +1,7 @@
 package main
 
 import (
-	"context"
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -23,57 +21,6 @@ func (o *options) log() *cobra.Command {
 	}
 	parent.AddCommand(o.logVerify(), o.logCheckpoint(), o.logProve(), o.logCheckProof())
 	return parent
-}
-
-func (o *options) logVerify() *cobra.Command {
-	db, asJSON := "", false
-	cmd := &cobra.Command{
-		Use: "verify", Short: "Read the whole log and name every entry that was changed, is missing or stands in another's place",
-		Long: `Read the whole log in db-path, hash every entry anew and compare it with the tree and its signed checkpoints. The server has the
-file to itself while it runs: stop it, or verify a copy with --db.`,
-		Example: "  callback log verify --config callback.toml\n  callback log verify --db copy-of-callback.db --json",
-		Args:    cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			report, err := o.verifyLog(cmd.Context(), db)
-			if err != nil {
-				return err
-			}
-			if asJSON {
-				err = o.printJSON(report)
-			} else {
-				for _, p := range report.Problems {
-					fmt.Fprintln(o.out, p)
-				}
-				fmt.Fprintf(o.out, "%d entries, %d of them below the newest of %d checkpoints, %d problems\n", report.Size, report.Covered, report.Checkpoints, len(report.Problems))
-			}
-			return errors.Join(err, refused(report.Err()))
-		},
-	}
-	cmd.Flags().StringVar(&db, "db", "", "another file than the configured db-path, such as a copy")
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	return cmd
-}
-
-func (o *options) verifyLog(ctx context.Context, db string) (report auditlog.Report, err error) {
-	c, err := loadConfig(o.config)
-	if err != nil {
-		return report, err
-	}
-	if db != "" {
-		c.DBPath = db
-	}
-	if _, err := os.Stat(c.DBPath); err != nil { // opening would make an empty log, which verifies
-		return report, fmt.Errorf("verify the log: %w", err)
-	}
-	b, err := openBooks(ctx, c)
-	if errors.Is(err, ledger.ErrDamaged) {
-		return report, refused(err)
-	}
-	if err != nil {
-		return report, err
-	}
-	defer func() { err = errors.Join(err, b.store.Close()) }()
-	return b.ledger.Verify(ctx)
 }
 
 func (o *options) logCheckpoint() *cobra.Command {

@@ -1,0 +1,121 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/countersign-mpc/countersign/auditlog"
+	"github.com/countersign-mpc/countersign/bolt/ledgerstore"
+	"github.com/countersign-mpc/countersign/ledger"
+)
+
+// verification is what `log verify` is told.
+type verification struct {
+	db          string   // "": from the configuration
+	public      string   // the log's public key; "": from the configuration, or as the file says
+	checkpoints []string // files with checkpoints kept elsewhere
+	configured  bool     // the configuration was named, or has to say which file
+}
+
+func (o *options) logVerify() *cobra.Command {
+	var v verification
+	asJSON := false
+	cmd := &cobra.Command{
+		Use: "verify", Short: "Read the whole log and name every entry that was changed, is missing or stands in another's place",
+		Long: `Read the whole log in db-path, hash every entry anew and compare it with the tree and its signed checkpoints. The server has the
+file to itself while it runs: stop it, or verify a copy with --db, for which no configuration is needed.
+
+Who has the server's keys can sign another log as a whole. --checkpoint finds that: FILE is what "callback log checkpoint" printed
+at some time and what was kept on another machine since, and the log must have grown out of it, entry by entry. --public does too.`,
+		Example: `  callback log verify --config callback.toml
+  callback log verify --db copy-of-callback.db --checkpoint kept/checkpoint.txt --public 'countersign/callback+1a2b3c4d+A…'`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			v.configured = v.db == "" || cmd.Flags().Changed("config")
+			report, public, err := o.verifyLog(cmd.Context(), v)
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				err = o.printJSON(report)
+			} else {
+				o.printVerified(report, public)
+			}
+			if !report.OK() { // each has been named
+				err = errors.Join(err, refused(fmt.Errorf("%w: %d problems", auditlog.ErrDamaged, len(report.Problems))))
+			}
+			return err
+		},
+	}
+	cmd.Flags().StringVar(&v.db, "db", "", "another file than the configured db-path, such as a copy")
+	cmd.Flags().StringVar(&v.public, "public", "", "the log's public key, from a source that you trust")
+	cmd.Flags().StringArrayVar(&v.checkpoints, "checkpoint", nil, "file with a checkpoint kept elsewhere, out of which the log must have grown; may be given several times")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}
+
+func (o *options) printVerified(report auditlog.Report, public string) {
+	for _, p := range report.Problems {
+		fmt.Fprintln(o.out, p)
+	}
+	if report.More {
+		fmt.Fprintln(o.out, "and more")
+	}
+	if report.OK() {
+		for _, size := range report.Kept {
+			fmt.Fprintf(o.out, "the log grew out of the checkpoint over %d entries that was kept elsewhere\n", size)
+		}
+	}
+	fmt.Fprintf(o.out, "log key %s\n%d entries, %d of them below the newest of %d checkpoints, %d problems\n",
+		printable(public), report.Size, report.Covered, report.Checkpoints+len(report.Kept), len(report.Problems))
+}
+
+// verifyLog verifies a log under the key that is expected, as far as one is known, and returns the key that it has.
+func (o *options) verifyLog(ctx context.Context, v verification) (report auditlog.Report, public string, err error) {
+	i := ledger.Inspection{Public: strings.TrimSpace(v.public)}
+	if v.configured {
+		c, err := loadConfig(o.config)
+		if err != nil {
+			return report, "", err
+		}
+		if v.db == "" {
+			v.db = c.DBPath
+		}
+		if i.Public == "" {
+			if i.Public, err = c.logPublic(); err != nil {
+				return report, "", err
+			}
+		}
+	}
+	for _, path := range v.checkpoints {
+		kept, err := os.ReadFile(path)
+		if err != nil {
+			return report, "", fmt.Errorf("read the checkpoint: %w", err)
+		}
+		i.Kept = append(i.Kept, kept)
+	}
+	if _, err := os.Stat(v.db); err != nil { // opening would make an empty log
+		return report, "", fmt.Errorf("verify the log: %w", err)
+	}
+	store, err := ledgerstore.Open(ledgerstore.Config{Path: v.db})
+	if err != nil {
+		return report, "", damaged(err)
+	}
+	defer func() { err = errors.Join(err, store.Close()) }()
+	i.Store = store
+	report, public, err = ledger.Inspect(ctx, i)
+	return report, public, damaged(err)
+}
+
+// damaged gives an error over a damaged log the exit code of a refusal.
+func damaged(err error) error {
+	if errors.Is(err, ledger.ErrDamaged) {
+		return refused(err)
+	}
+	return err
+}

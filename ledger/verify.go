@@ -1,0 +1,230 @@
+package ledger
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/countersign-mpc/countersign/auditlog"
+)
+
+// Verify reads the whole log and everything that hangs on it, and reports each entry that was changed, is missing or
+// stands in another's place; callback_ids that lost their record; and approvals with a vote that nobody signed. kept are
+// checkpoints kept elsewhere (Checkpoint), out of which the log must have grown. Decisions go on meanwhile. The error is
+// for what could not be read.
+func (l *Ledger) Verify(ctx context.Context, kept ...[]byte) (auditlog.Report, error) {
+	v := verification{Ledger: l, unreadable: map[id]bool{}, named: map[string]bool{}}
+	var err error
+	if v.report, err = l.log.Verify(ctx, &v, kept...); err != nil {
+		return v.report, fmt.Errorf("verify the log: %w", damaged(err))
+	}
+	for _, check := range []func(context.Context) error{v.records, v.asks, v.approvals} {
+		if err := check(ctx); err != nil {
+			return v.report, fmt.Errorf("verify the ledger: %w", err)
+		}
+	}
+	return v.report, nil
+}
+
+// Inspection is what Inspect needs.
+type Inspection struct {
+	Store  Store
+	Public string   // the log's public key, from a source that is trusted; "": the one that the store names
+	Kept   [][]byte // checkpoints kept elsewhere, out of which the log must have grown
+}
+
+// Inspect verifies the ledger in a store as Verify does, without the key that signs the log, and writes nothing. It returns
+// the public key too, that the log was verified under. A log that was begun with another key than Public is ErrDamaged.
+func Inspect(ctx context.Context, i Inspection) (report auditlog.Report, public string, err error) {
+	if i.Store == nil {
+		return report, "", fmt.Errorf("%w inspection: a store is needed", ErrInvalid)
+	}
+	err = damaged(i.Store.View(ctx, func(r Reader) error {
+		stored, err := getMeta(r, metaPublic)
+		if err != nil {
+			return err
+		}
+		public = string(stored)
+		return nil
+	}))
+	switch {
+	case err != nil:
+		return report, "", fmt.Errorf("inspect the ledger: %w", err)
+	case public == "":
+		return report, "", fmt.Errorf("inspect the ledger: %w: no log was begun in it", ErrDamaged)
+	case i.Public != "" && i.Public != public:
+		return report, public, fmt.Errorf("inspect the ledger: %w: the log is under the key %s, and the one expected is %s", ErrDamaged, public, i.Public)
+	}
+	log, err := auditlog.NewVerifier(public)
+	if err != nil {
+		return report, public, fmt.Errorf("inspect the ledger: %w: %w", ErrDamaged, err)
+	}
+	report, err = (&Ledger{store: i.Store, log: log}).Verify(ctx, i.Kept...)
+	return report, public, err
+}
+
+// verification is one run of Verify. It gives the log what that verifies, and remembers what was named so that the same
+// damage is reported once.
+type verification struct {
+	*Ledger
+	report     auditlog.Report
+	unreadable map[id]bool     // entries of the log that are missing or cannot be read
+	named      map[string]bool // buckets of which a value that cannot be read has been named by the entry it belongs to
+}
+
+// View implements auditlog.Source.
+func (v *verification) View(ctx context.Context, fn func(Reader) error) error { return v.view(ctx, fn) }
+
+// Entry returns the bytes under ref as they are, also if they are not an entry.
+func (v *verification) Entry(r Reader, ref []byte) ([]byte, error) {
+	if len(ref) != len(id{}) {
+		return nil, fmt.Errorf("%w: it refers to nothing", auditlog.ErrDamaged)
+	}
+	_, data, err := getRecord(r, id(ref))
+	switch {
+	case err == nil:
+		return data, nil
+	case errors.Is(err, ErrExpired):
+		return nil, auditlog.ErrRemoved
+	case errors.Is(err, ErrNotFound):
+		v.unreadable[id(ref)] = true
+		return nil, fmt.Errorf("%w: it is missing", auditlog.ErrDamaged)
+	case errors.Is(err, ErrDamaged):
+		v.unreadable[id(ref)], v.named[bucketRecord] = true, true
+		return nil, fmt.Errorf("%w: %w", auditlog.ErrDamaged, err)
+	}
+	return nil, err
+}
+
+// Check looks whether the entry stands where its id and its callback_id lead to.
+func (v *verification) Check(r Reader, index int64, data []byte) error {
+	e, err := ParseEntry(data)
+	if err != nil {
+		return fmt.Errorf("%w: %w", auditlog.ErrDamaged, err)
+	}
+	name, err := parseID(e.ID())
+	if err != nil {
+		return fmt.Errorf("%w: %w", auditlog.ErrDamaged, err)
+	}
+	at, _, err := getRecord(r, name)
+	if err != nil || at != index {
+		return fmt.Errorf("%w: its id %s does not lead to it", auditlog.ErrDamaged, name)
+	}
+	if e.Decision == nil {
+		return nil
+	}
+	k, ok, err := getKnown(r, e.Decision.Ask.name())
+	if err != nil && !errors.Is(err, ErrDamaged) {
+		return err
+	}
+	if err != nil {
+		v.named[bucketAsk] = true
+	}
+	if err != nil || !ok || k.record != name || k.body != e.Decision.Ask.BodyHash || k.action != e.Decision.Action {
+		return fmt.Errorf("%w: its callback_id does not lead to it", auditlog.ErrDamaged)
+	}
+	return nil
+}
+
+// sweep calls fn with every key and value of a bucket, a chunk per transaction. A value that the store finds altered is
+// reported unless it was named already, and ends it.
+func (v *verification) sweep(ctx context.Context, bucket string, fn func(r Reader, key, value []byte) error) error {
+	const chunk = 512
+	var from []byte
+	for done := false; !done; {
+		err := v.view(ctx, func(r Reader) error {
+			n := 0
+			done = true
+			return r.Scan(bucket, from, nil, false, func(key, value []byte) (bool, error) {
+				if n++; n > chunk {
+					from, done = bytes.Clone(key), false
+					return false, ctx.Err()
+				}
+				return true, fn(r, key, value)
+			})
+		})
+		if errors.Is(err, ErrDamaged) {
+			if !v.named[bucket] {
+				v.report.Add("%s: %v", bucket, err)
+			}
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// records looks for entries that the log does not have.
+func (v *verification) records(ctx context.Context) error {
+	return v.sweep(ctx, bucketRecord, func(r Reader, key, _ []byte) error {
+		if len(key) != len(id{}) {
+			return fmt.Errorf("%w: an entry is stored under a key that is none", ErrDamaged)
+		}
+		if v.unreadable[id(key)] {
+			return nil
+		}
+		index, _, err := getRecord(r, id(key))
+		if err != nil && !errors.Is(err, ErrExpired) {
+			return err
+		}
+		ref, _, err := v.log.Ref(r, index)
+		if err != nil && !errors.Is(err, auditlog.ErrDamaged) {
+			return err
+		}
+		if err != nil || !bytes.Equal(ref, key) {
+			v.report.Add("entry %s is stored and not in the log", id(key))
+		}
+		return nil
+	})
+}
+
+// asks looks for callback_ids that lead nowhere: their asks would get no reply.
+func (v *verification) asks(ctx context.Context) error {
+	return v.sweep(ctx, bucketAsk, func(r Reader, key, _ []byte) error {
+		if len(key) != len(Hash{}) {
+			return fmt.Errorf("%w: a callback_id is stored under a key that is none", ErrDamaged)
+		}
+		k, _, err := getKnown(r, Hash(key))
+		if err != nil {
+			return err
+		}
+		if v.unreadable[k.record] {
+			return nil
+		}
+		if _, _, err := getRecord(r, k.record); err != nil && !errors.Is(err, ErrExpired) {
+			if !errors.Is(err, ErrNotFound) && !errors.Is(err, ErrDamaged) {
+				return err
+			}
+			v.report.Add("a callback_id leads to entry %s, which is missing or not readable", k.record)
+		}
+		return nil
+	})
+}
+
+// approvals checks every approval with all its signatures, and that its execution leads to it.
+func (v *verification) approvals(ctx context.Context) error {
+	return v.sweep(ctx, bucketApproval, func(r Reader, key, value []byte) error {
+		a, err := parseApproval(value)
+		if err != nil {
+			v.report.Add("%v", err)
+			return nil
+		}
+		if a.ID != fmt.Sprintf("%x", key) {
+			v.report.Add("approval %s is stored under another id", a.ID)
+			return nil
+		}
+		execution := a.execution()
+		found := false
+		err = r.Scan(bucketExecution, append(execution[:], key...), nil, false, func(k, _ []byte) (bool, error) {
+			found = bytes.Equal(k, append(execution[:], key...))
+			return false, nil
+		})
+		if err == nil && !found {
+			v.report.Add("approval %s is not found by its execution", a.ID)
+		}
+		return err
+	})
+}
