@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -223,47 +222,46 @@ func edited(t *testing.T, path string, edit func(*bolt.Tx) error) {
 	}
 }
 
-func TestOpenRefusals(t *testing.T) {
-	for name, c := range map[string]struct {
-		edit func(tx *bolt.Tx) error
-		want string
-	}{
-		"another version": {func(tx *bolt.Tx) error {
-			return tx.Bucket([]byte("store")).Put([]byte("format"), []byte("countersign coordinator in bbolt, version 2"))
-		}, "checksum"},
-		"something else": {func(tx *bolt.Tx) error { return tx.DeleteBucket([]byte("store")) }, "something else"},
-		"a table gone":   {func(tx *bolt.Tx) error { return tx.DeleteBucket([]byte("mail")) }, "mail is missing"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			path := filled(t)
-			edited(t, path, c.edit)
-			_, err := coordstore.Open(coordstore.Config{Path: path})
-			if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), path) {
-				t.Errorf("opened with %v", err)
-			}
-		})
+// Damage that was found ends the use of the file: also what else is asked, and what makes light of it.
+func TestDamageEndsUse(t *testing.T) {
+	path := filled(t)
+	edited(t, path, func(tx *bolt.Tx) error { return tx.Bucket([]byte("requests")).Put([]byte("key1"), []byte("12345")) })
+	s := open(t, path)
+	err := s.Update(t.Context(), func(tx coordinator.Tx) error {
+		_, _ = tx.Get(coordinator.TableRequests, "key1")
+		return tx.Put(coordinator.TableRequests, "key2", nil)
+	})
+	if !errors.Is(err, coordstore.ErrDamaged) {
+		t.Errorf("a change beside damage: %v", err)
+	}
+	for _, key := range []string{"key1", "key2"} {
+		err := s.View(t.Context(), func(tx coordinator.Tx) error { _, err := tx.Get(coordinator.TableRequests, key); return err })
+		if !errors.Is(err, coordstore.ErrUnusable) {
+			t.Errorf("%s is read after damage was found: %v", key, err)
+		}
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestOpenRefuses(t *testing.T) {
+	path := filled(t)
+	edited(t, path, func(tx *bolt.Tx) error { return tx.DeleteBucket([]byte("mail")) })
+	_, err := coordstore.Open(coordstore.Config{Path: path})
+	if !errors.Is(err, coordstore.ErrDamaged) || !strings.Contains(err.Error(), "mail is missing") || !strings.Contains(err.Error(), path) {
+		t.Errorf("a file without a table: %v", err)
 	}
 	if _, err := coordstore.Open(coordstore.Config{}); err == nil {
 		t.Error("a store without a path is opened")
 	}
-	text := filepath.Join(t.TempDir(), "text")
-	if err := os.WriteFile(text, []byte(strings.Repeat("no database\n", 1000)), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := coordstore.Open(coordstore.Config{Path: text}); !errors.Is(err, coordstore.ErrDamaged) {
-		t.Errorf("a text file: %v", err)
-	}
 }
 
-func TestHeldByAnother(t *testing.T) {
+func TestClosed(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "coordinator.db")
 	s := open(t, path)
-	_, err := coordstore.Open(coordstore.Config{Path: path, OpenTimeout: 1})
-	if err == nil || !strings.Contains(err.Error(), "another process holds it: stop that one") {
+	if _, err := coordstore.Open(coordstore.Config{Path: path, OpenTimeout: 1}); err == nil || errors.Is(err, coordstore.ErrDamaged) {
 		t.Errorf("opened twice: %v", err)
-	}
-	if mode := must(os.Stat(path))(t).Mode().Perm(); mode != 0o600 {
-		t.Errorf("mode %04o", mode)
 	}
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
@@ -274,6 +272,28 @@ func TestHeldByAnother(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Errorf("closed twice: %v", err)
 	}
+}
+
+// TestFormat reads with bbolt alone what docs/FORMATS.md describes.
+func TestFormat(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "coordinator.db")
+	s := open(t, path)
+	err := s.Update(t.Context(), func(tx coordinator.Tx) error {
+		return tx.Put(coordinator.TableRequests, "key1 5", []byte("v1"))
+	})
+	if err := errors.Join(err, s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	edited(t, path, func(tx *bolt.Tx) error {
+		for _, c := range [][3]string{
+			{"store", "format", "\x30\xf3\x11\xb1countersign coordinator in bbolt, version 1"}, {"requests", "key1 5", "\x3b\x4f\x08\xd8v1"},
+		} {
+			if got := tx.Bucket([]byte(c[0])).Get([]byte(c[1])); string(got) != c[2] {
+				t.Errorf("%s, %s: %q, want %q", c[0], c[1], got, c[2])
+			}
+		}
+		return nil
+	})
 }
 
 // A file that is cut off while it is in use becomes an error, not a crash, and ends the use of the store.
@@ -299,12 +319,5 @@ func TestCutOffInUse(t *testing.T) {
 	}
 	if err := s.Close(); err != nil {
 		t.Error(err)
-	}
-}
-
-func TestUnwritableFolder(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "gone", "coordinator.db")
-	if _, err := coordstore.Open(coordstore.Config{Path: path}); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("opened in a folder that is not there: %v", err)
 	}
 }

@@ -1,134 +1,34 @@
 package coordstore
 
 import (
-	"bytes"
-	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/crc32"
+	"strings"
 
-	bolt "go.etcd.io/bbolt"
-
+	"github.com/countersign-mpc/countersign/bolt/boltfile"
 	"github.com/countersign-mpc/countersign/coordinator"
 )
 
-// Update implements coordinator.Store.
-func (s *Store) Update(ctx context.Context, f func(coordinator.Tx) error) error {
-	t, err := s.begin(ctx, true)
-	if err != nil {
-		return err
-	}
-	ended := false
-	defer func() {
-		if !ended { // f failed, or panics
-			t.rollback()
-		}
-	}()
-	if err := f(t); err != nil {
-		return err
-	}
-	if t.fault != nil {
-		return t.fault
-	}
-	if !t.wrote {
-		return nil
-	}
-	ended = true
-	s.syncing.Lock()
-	defer s.syncing.Unlock()
-	if err := guard(t.tx.Commit); err != nil {
-		return s.failed(err)
-	}
-	return nil
-}
-
-// View implements coordinator.Store.
-func (s *Store) View(ctx context.Context, f func(coordinator.Tx) error) error {
-	t, err := s.begin(ctx, false)
-	if err != nil {
-		return err
-	}
-	defer t.rollback()
-	if err := f(t); err != nil {
-		return err
-	}
-	return t.fault
-}
-
-func (s *Store) begin(ctx context.Context, writable bool) (*tx, error) {
-	t := &tx{s: s, writable: writable}
-	if !writable {
-		s.syncing.RLock()
-		defer s.syncing.RUnlock()
-	}
-	if err := s.usable(ctx); err != nil {
-		return nil, err
-	}
-	err := guard(func() (err error) { t.tx, err = s.db.Begin(writable); return err })
-	if errors.Is(err, ErrDamaged) {
-		return nil, s.breakDown(err)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("begin transaction on %s: %w", s.path, err)
-	}
-	if err := s.usable(ctx); err != nil { // the transaction before this one may have failed
-		t.rollback()
-		return nil, err
-	}
-	return t, nil
-}
-
 // tx is a coordinator.Tx.
 type tx struct {
-	s        *Store
-	tx       *bolt.Tx
+	file     *boltfile.File
+	tx       *boltfile.Tx
 	writable bool
-	wrote    bool
-	fault    error // bbolt failed over a damaged page: nothing in this transaction counts
+	damage   error // what was found in this transaction: nothing in it counts, whatever its function makes of it
 }
 
-func (t *tx) rollback() {
-	if err := guard(t.tx.Rollback); errors.Is(err, ErrDamaged) {
-		_ = t.s.breakDown(err)
-	}
-}
-
-// guard runs an operation of bbolt; a fault ends the use of the file.
-func (t *tx) guard(fn func() error) error {
-	err := guard(fn)
-	if errors.Is(err, ErrDamaged) {
-		t.fault = t.s.breakDown(err)
+// judge ends the use of the file over damage.
+func (t *tx) judge(err error) error {
+	if errors.Is(err, boltfile.ErrDamaged) {
+		t.damage = t.file.End(err)
 	}
 	return err
 }
 
-func (t *tx) bucket(table coordinator.Table) (*bolt.Bucket, error) {
-	if b := t.tx.Bucket([]byte(table)); b != nil && table != bucketStore {
-		return b, nil
-	}
-	return nil, fmt.Errorf("there is no table %q", table)
-}
-
 // Get implements coordinator.Tx.
-func (t *tx) Get(table coordinator.Table, key string) (value []byte, err error) {
-	err = t.guard(func() error {
-		b, err := t.bucket(table)
-		if err != nil {
-			return err
-		}
-		sealed := b.Get([]byte(key))
-		if sealed == nil {
-			return nil
-		}
-		plain, err := unseal(string(table), key, sealed)
-		value = append([]byte{}, plain...)
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
-	return value, nil
+func (t *tx) Get(table coordinator.Table, key string) ([]byte, error) {
+	value, err := t.tx.Get(string(table), []byte(key))
+	return value, t.judge(err)
 }
 
 // Put implements coordinator.Tx.
@@ -141,14 +41,7 @@ func (t *tx) Put(table coordinator.Table, key string, value []byte) error {
 	case len(value) > coordinator.MaxStoreValue:
 		return fmt.Errorf("value of %d bytes: %d are possible", len(value), coordinator.MaxStoreValue)
 	}
-	t.wrote = true
-	return t.guard(func() error {
-		b, err := t.bucket(table)
-		if err != nil {
-			return err
-		}
-		return b.Put([]byte(key), seal(string(table), key, value))
-	})
+	return t.judge(t.tx.Put(string(table), []byte(key), value))
 }
 
 // Delete implements coordinator.Tx.
@@ -156,73 +49,18 @@ func (t *tx) Delete(table coordinator.Table, key string) error {
 	if !t.writable {
 		return errors.New("delete in a read-only transaction")
 	}
-	t.wrote = true
-	return t.guard(func() error {
-		b, err := t.bucket(table)
-		if err != nil {
-			return err
-		}
-		return b.Delete([]byte(key))
-	})
+	return t.judge(t.tx.Delete(string(table), []byte(key)))
 }
 
 // Scan implements coordinator.Tx.
 func (t *tx) Scan(table coordinator.Table, prefix, from string, f func(string, []byte) (bool, error)) error {
-	var cursor *bolt.Cursor
-	var key, value []byte
-	start := max(prefix, from)
-	err := t.guard(func() error {
-		b, err := t.bucket(table)
-		if err != nil {
-			return err
+	err := t.tx.Scan(string(table), []byte(max(prefix, from)), nil, false, func(key, value []byte) (bool, error) {
+		name := string(key)
+		if !strings.HasPrefix(name, prefix) {
+			return false, nil
 		}
-		cursor = b.Cursor()
-		key, value = cursor.Seek([]byte(start))
-		return nil
+		stop, err := f(name, value)
+		return !stop, err
 	})
-	for ; err == nil && key != nil && bytes.HasPrefix(key, []byte(prefix)); err = t.next(cursor, &key, &value) {
-		var plain []byte
-		name := ""
-		err := t.guard(func() (err error) {
-			name = string(key)
-			plain, err = unseal(string(table), name, value)
-			return err
-		})
-		if err != nil {
-			return err
-		}
-		// f runs outside of guard: a panic of it is the coordinator's. The value is in the mapped file; it was just read whole.
-		if stop, err := f(name, plain); stop || err != nil {
-			return err
-		}
-	}
-	return err
-}
-
-func (t *tx) next(cursor *bolt.Cursor, key, value *[]byte) error {
-	return t.guard(func() error { *key, *value = cursor.Next(); return nil })
-}
-
-// A stored value is a CRC-32C, big-endian, over table, NUL, key, NUL and value, then the value (docs/FORMATS.md,
-// coordinator). It finds bit rot and misplaced pages; it is no defence against who can write the file.
-
-const sumSize = 4
-
-func checksum(table, key string, value []byte) uint32 {
-	polynomial := crc32.MakeTable(crc32.Castagnoli)
-	sum := crc32.Update(0, polynomial, []byte(table+"\x00"+key+"\x00"))
-	return crc32.Update(sum, polynomial, value)
-}
-
-func seal(table, key string, value []byte) []byte {
-	out := make([]byte, 0, sumSize+len(value))
-	out = binary.BigEndian.AppendUint32(out, checksum(table, key, value))
-	return append(out, value...)
-}
-
-func unseal(table, key string, sealed []byte) ([]byte, error) {
-	if len(sealed) < sumSize || binary.BigEndian.Uint32(sealed) != checksum(table, key, sealed[sumSize:]) {
-		return nil, fmt.Errorf("%w: a value of table %s does not match its checksum: stop the coordinator and restore the file from a backup", ErrDamaged, table)
-	}
-	return sealed[sumSize:], nil
+	return t.judge(err)
 }

@@ -252,94 +252,52 @@ func TestCutOffWhileOpen(t *testing.T) {
 
 func TestOpenRefuses(t *testing.T) {
 	file, _ := decided(t, 1)
-	write := func(t *testing.T, data []byte) string {
-		path := filepath.Join(t.TempDir(), "ledger.db")
-		if err := os.WriteFile(path, data, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return path
+	file[16+40] ^= 1 // in a meta page
+	path := filepath.Join(t.TempDir(), "ledger.db")
+	if err := os.WriteFile(path, file, 0o600); err != nil {
+		t.Fatal(err)
 	}
-	metaFlipped := bytes.Clone(file)
-	metaFlipped[16+40] ^= 1
-	otherMetaFlipped := bytes.Clone(file)
-	otherMetaFlipped[os.Getpagesize()+16+40] ^= 1
-	tests := map[string]struct {
-		path func(t *testing.T) string
-		want string
-	}{
-		"no path":        {func(*testing.T) string { return "" }, "a path is needed"},
-		"no directory":   {func(t *testing.T) string { return filepath.Join(t.TempDir(), "none", "ledger.db") }, "no such file"},
-		"not bbolt":      {func(t *testing.T) string { return write(t, bytes.Repeat([]byte("text "), 5000)) }, "not a bbolt file"},
-		"one meta page":  {func(t *testing.T) string { return write(t, metaFlipped) }, "meta page 0"},
-		"the other one":  {func(t *testing.T) string { return write(t, otherMetaFlipped) }, "meta page 1"},
-		"something else": {func(t *testing.T) string { return otherBolt(t, "shares", "", "") }, "of something else"},
-		"emptied":        {func(t *testing.T) string { return emptied(t) }, "holds nothing"},
-		"another version": {func(t *testing.T) string {
-			return otherBolt(t, "store", "format", "\x83\xb1\xc8\xb0countersign ledger in bbolt, version 2")
-		}, "version"},
-		"held": {func(t *testing.T) string {
-			path := filepath.Join(t.TempDir(), "ledger.db")
-			mustOpen(t, path)
-			return path
-		}, "another process holds it"},
+	if _, err := ledgerstore.Open(ledgerstore.Config{Path: path}); !errors.Is(err, ledger.ErrDamaged) || !strings.Contains(err.Error(), path) {
+		t.Errorf("a damaged file: %v, want ErrDamaged with its path", err)
 	}
-	for name, test := range tests {
-		t.Run(name, func(t *testing.T) {
-			s, err := ledgerstore.Open(ledgerstore.Config{Path: test.path(t), OpenTimeout: 50 * time.Millisecond})
-			if err == nil {
-				s.Close()
-				t.Fatal("it was opened")
-			}
-			if !strings.Contains(err.Error(), test.want) {
-				t.Errorf("%v, want %q", err, test.want)
-			}
-		})
+	path = filepath.Join(t.TempDir(), "ledger.db")
+	mustOpen(t, path)
+	if _, err := ledgerstore.Open(ledgerstore.Config{Path: path, OpenTimeout: 50 * time.Millisecond}); err == nil || errors.Is(err, ledger.ErrDamaged) {
+		t.Errorf("a file that is held: %v", err)
+	}
+	if _, err := ledgerstore.Open(ledgerstore.Config{}); err == nil {
+		t.Error("a store without a path is opened")
 	}
 }
 
-// emptied makes a bbolt file that was written and has no buckets left.
-func emptied(t *testing.T) string {
-	t.Helper()
-	path := otherBolt(t, "store", "", "")
+// TestFormat reads with bbolt alone what docs/FORMATS.md describes.
+func TestFormat(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ledger.db")
+	store, err := ledgerstore.Open(ledgerstore.Config{Path: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = store.Update(context.Background(), func(tx ledger.Tx) error { return tx.Put("ask", []byte("key1 5"), []byte("v1")) })
+	if err := errors.Join(err, store.Close()); err != nil {
+		t.Fatal(err)
+	}
 	db, err := bolt.Open(path, 0o600, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	if err := db.Update(func(tx *bolt.Tx) error { return tx.DeleteBucket([]byte("store")) }); err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
-
-// otherBolt makes a bbolt file with one bucket and value.
-func otherBolt(t *testing.T, bucket, key, value string) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "other.db")
-	db, err := bolt.Open(path, 0o600, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
-	err = db.Update(func(tx *bolt.Tx) error {
-		b, err := tx.CreateBucket([]byte(bucket))
-		if err != nil || key == "" {
-			return err
+	err = db.View(func(tx *bolt.Tx) error {
+		for _, c := range [][3]string{
+			{"store", "format", "\xbb\x45\x31\x25countersign ledger in bbolt, version 1"}, {"ask", "key1 5", "\xc3\x01\xd8\xacv1"},
+		} {
+			if got := tx.Bucket([]byte(c[0])).Get([]byte(c[1])); string(got) != c[2] {
+				t.Errorf("%s, %s: %q, want %q", c[0], c[1], got, c[2])
+			}
 		}
-		return b.Put([]byte(key), []byte(value))
+		return nil
 	})
 	if err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
-
-func TestMode(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "ledger.db")
-	mustOpen(t, path)
-	info, err := os.Stat(path)
-	if err != nil || info.Mode().Perm() != 0o600 {
-		t.Errorf("mode %v (%v), want 0600", info.Mode(), err)
+		t.Error(err)
 	}
 }
 

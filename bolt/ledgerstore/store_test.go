@@ -1,11 +1,8 @@
 package ledgerstore_test
 
 import (
-	"bytes"
 	"context"
-	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -32,55 +29,6 @@ func mustOpen(t testing.TB, path string) *ledgerstore.Store {
 
 func TestSuite(t *testing.T) {
 	ledgertest.Run(t, func(t *testing.T) ledger.Store { return mustOpen(t, filepath.Join(t.TempDir(), "ledger.db")) })
-}
-
-// TestLostKey alters one key in the file. Neither that it is there nor that it is not may be believed then: a decided
-// request would look new.
-func TestLostKey(t *testing.T) {
-	bucket := ledger.Buckets()[0]
-	path := filepath.Join(t.TempDir(), "ledger.db")
-	store, err := ledgerstore.Open(ledgerstore.Config{Path: path})
-	if err != nil {
-		t.Fatal(err)
-	}
-	const n = 500 // several pages
-	key := func(i int) []byte { return fmt.Appendf(nil, "a key that is written out, %04d", i) }
-	err = store.Update(context.Background(), func(tx ledger.Tx) error {
-		for i := range n {
-			if err := tx.Put(bucket, key(i), []byte("value")); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := store.Close(); err != nil {
-		t.Fatal(err)
-	}
-	file := compact(t, path)
-	for _, i := range []int{0, 1, 250, n - 2, n - 1} {
-		for _, at := range []int{0, 10, len(key(i)) - 1} { // out of order, or still in it
-			altered := bytes.Clone(key(i))
-			altered[at] ^= 1
-			damagedFile := bytes.ReplaceAll(file, key(i), altered)
-			path := filepath.Join(t.TempDir(), "ledger.db")
-			if err := os.WriteFile(path, damagedFile, 0o600); err != nil {
-				t.Fatal(err)
-			}
-			err := mustOpen(t, path).View(context.Background(), func(r ledger.Reader) error {
-				v, err := r.Get(bucket, key(i))
-				if err == nil {
-					t.Errorf("key %d altered at %d reads as %q", i, at, v)
-				}
-				return err
-			})
-			if !errors.Is(err, ledger.ErrDamaged) {
-				t.Errorf("key %d altered at %d: %v, want ErrDamaged", i, at, err)
-			}
-		}
-	}
 }
 
 // TestPanic: a function that panics fails alone; what it wrote is undone, and those that share its commit are not.

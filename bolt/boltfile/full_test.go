@@ -1,0 +1,96 @@
+//go:build unix
+
+package boltfile_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/countersign-mpc/countersign/bolt/boltfile"
+)
+
+// fullEnv makes the test binary a process whose file cannot grow. Its value is the file's path.
+const fullEnv = "BOLTFILE_TEST_FULL"
+
+func TestMain(m *testing.M) {
+	path := os.Getenv(fullEnv)
+	if path == "" {
+		os.Exit(m.Run())
+	}
+	if err := fillUp(path); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+// TestDiskFull lets a child's file reach a size over which the system refuses to write, as on a full disk.
+func TestDiskFull(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "file")
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), fullEnv+"="+path)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	f := open(t, path)
+	if err := f.Check(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if v, err := get(f, "0"); len(v) != len(filler) || err != nil {
+		t.Errorf("the first value has %d bytes, %v", len(v), err)
+	}
+}
+
+var filler = bytes.Repeat([]byte("x"), 1<<20)
+
+// fillUp writes until the file cannot grow, sees that what is there can be read, makes room, and sees that it goes on.
+func fillUp(path string) error {
+	f, err := boltfile.Open(config(path))
+	if err != nil {
+		return err
+	}
+	signal.Ignore(syscall.SIGXFSZ) // the write fails instead
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_FSIZE, &limit); err != nil {
+		return err
+	}
+	old := limit.Cur
+	limit.Cur = 20 << 20 // beyond what bbolt takes at first
+	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &limit); err != nil {
+		return err
+	}
+	n := 0
+	for ; err == nil && n < 100; n++ {
+		err = update(f, put(fmt.Sprint(n), string(filler)))
+	}
+	if err == nil || !strings.Contains(err.Error(), "make room") {
+		return fmt.Errorf("value %d on a full disk: %w", n, err)
+	}
+	n--
+	if v, err := get(f, "0"); n == 0 || err != nil || len(v) != len(filler) {
+		return fmt.Errorf("after %d values what is stored is not readable on a full disk: %w", n, err)
+	}
+	if err := update(f, put(fmt.Sprint(n), string(filler))); err == nil || errors.Is(err, boltfile.ErrEnded) {
+		return fmt.Errorf("written again on a full disk: %w", err)
+	}
+	limit.Cur = old
+	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &limit); err != nil {
+		return err
+	}
+	for i := n; i < n+5; i++ {
+		if v, err := get(f, fmt.Sprint(i)); v != nil || err != nil {
+			return fmt.Errorf("value %d was not stored, and is there: %w", i, err)
+		}
+		if err := update(f, put(fmt.Sprint(i), string(filler))); err != nil {
+			return fmt.Errorf("value %d with room again: %w", i, err)
+		}
+	}
+	return f.Close()
+}

@@ -1,0 +1,169 @@
+package boltfile
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
+)
+
+// Config is what Open needs.
+type Config struct {
+	Path        string        // the file; made with mode 0600 if it is not there
+	OpenTimeout time.Duration // how long to wait for a file that another process holds; 0: DefaultOpenTimeout
+
+	Format  string   // what the version record says: the kind of the file and its version
+	Buckets []string // the buckets that the file has; "store" is taken by the version record
+
+	// Place gives what a value's checksum covers before the value. It must differ for any two pairs of bucket and key.
+	Place func(bucket string, key []byte) []byte
+}
+
+// DefaultOpenTimeout is how long Open waits for another process to let go of the file.
+const DefaultOpenTimeout = 3 * time.Second
+
+// initialMap is how much address space is reserved at first, in bytes: a mapping that has to grow waits for readers.
+const initialMap = 256 << 20
+
+func (c *Config) validate() error {
+	switch {
+	case c.Path == "":
+		return errors.New("a path is needed")
+	case c.Format == "" || len(c.Buckets) == 0 || c.Place == nil:
+		return errors.New("a format, buckets and their places are needed")
+	case slices.Contains(c.Buckets, bucketStore):
+		return fmt.Errorf("the bucket %s is taken by the version record", bucketStore)
+	}
+	return nil
+}
+
+// Open opens or makes the file. It fails if another process holds it, if its version record says another format or if it is
+// of something else, and with ErrDamaged if it is damaged as far as can be told without reading it whole. The error names
+// the file and says what to do.
+func Open(cfg Config) (*File, error) {
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
+	if cfg.OpenTimeout == 0 {
+		cfg.OpenTimeout = DefaultOpenTimeout
+	}
+	f := &File{path: cfg.Path, buckets: slices.Clone(cfg.Buckets), place: cfg.Place}
+	_, err := os.Stat(cfg.Path)
+	created := errors.Is(err, os.ErrNotExist)
+	err = f.guard(func() error { return f.open(cfg) })
+	if err == nil && created {
+		err = syncDir(filepath.Dir(cfg.Path))
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.release())
+	}
+	return f, nil
+}
+
+func (f *File) open(cfg Config) error {
+	db, err := bolt.Open(cfg.Path, 0o600, &bolt.Options{
+		Timeout: cfg.OpenTimeout, FreelistType: bolt.FreelistMapType, InitialMmapSize: initialMap, NoStatistics: true,
+	})
+	switch {
+	case errors.Is(err, bolterrors.ErrTimeout):
+		return fmt.Errorf("%s: another process holds it: stop that one, or give this one its own file", f.path)
+	case errors.Is(err, bolterrors.ErrInvalid), errors.Is(err, bolterrors.ErrChecksum), errors.Is(err, bolterrors.ErrVersionMismatch):
+		return f.damaged("it is not a bbolt file, or its start is damaged (%v); if its making was interrupted, remove it, else", err)
+	case err != nil:
+		return fmt.Errorf("%s: %w", f.path, err)
+	}
+	f.db = db
+	if err := f.checkStart(db.Info().PageSize); err != nil {
+		return err
+	}
+	if err := f.checkSize(); err != nil {
+		return err
+	}
+	fresh := false
+	err = db.View(func(tx *bolt.Tx) (err error) {
+		fresh, err = f.checkVersion(tx, cfg.Format)
+		return err
+	})
+	if err != nil || !fresh {
+		return err
+	}
+	if err := db.Update(func(tx *bolt.Tx) error { return f.create(tx, cfg.Format) }); err != nil {
+		return fmt.Errorf("%s: make its buckets: %w", f.path, err)
+	}
+	return nil
+}
+
+// checkSize finds a file that was cut off, before anything beyond its end is read.
+func (f *File) checkSize() error {
+	size, err := f.size()
+	if err != nil {
+		return err
+	}
+	return f.db.View(func(tx *bolt.Tx) error {
+		if size < tx.Size() {
+			return f.damaged("it was cut off, to %d bytes of %d", size, tx.Size())
+		}
+		return nil
+	})
+}
+
+// The version is kept in a bucket of its own, with the checksum that every value has.
+const bucketStore = "store"
+
+var keyFormat = []byte("format")
+
+// newFile is the transaction at which bbolt makes a file; the first commit is the one after.
+const newFile = 1
+
+// checkVersion refuses a file that is of another version or of something else, and reports whether it is new and empty.
+func (f *File) checkVersion(tx *bolt.Tx, format string) (fresh bool, err error) {
+	b := tx.Bucket([]byte(bucketStore))
+	if b == nil {
+		if k, _ := tx.Cursor().First(); k != nil {
+			return false, fmt.Errorf("%s: it is a bbolt file of something else: give another path", f.path)
+		}
+		if tx.ID() > newFile { // a file that lost everything must not pass for one in which nothing was stored
+			return false, f.damaged("it was written and holds nothing")
+		}
+		return true, nil
+	}
+	found, err := f.unseal(bucketStore, keyFormat, b.Get(keyFormat))
+	if err != nil {
+		return false, err
+	}
+	if string(found) != format {
+		return false, fmt.Errorf("%s: it holds %q, and this program reads %q: use the program that wrote it", f.path, found, format)
+	}
+	for _, name := range f.buckets {
+		if tx.Bucket([]byte(name)) == nil {
+			return false, f.damaged("the bucket %s is missing", name)
+		}
+	}
+	return false, nil
+}
+
+func (f *File) create(tx *bolt.Tx, format string) error {
+	for _, name := range f.buckets {
+		if _, err := tx.CreateBucket([]byte(name)); err != nil {
+			return err
+		}
+	}
+	b, err := tx.CreateBucket([]byte(bucketStore))
+	if err != nil {
+		return err
+	}
+	return b.Put(keyFormat, f.seal(bucketStore, keyFormat, []byte(format)))
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
