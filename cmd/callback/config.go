@@ -4,11 +4,11 @@ import (
 	"crypto/ecdsa"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"math"
 	"net"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/countersign-mpc/countersign/auditlog"
@@ -205,11 +205,25 @@ type policyFiles struct {
 }
 
 func (f policyFiles) read() (*policy.Source, error) {
-	var modules fs.FS = rego.FS()
-	if f.dir != "" {
-		modules = os.DirFS(f.dir)
+	if f.dir == "" {
+		return policy.Load(rego.FS(), f.dataPath)
 	}
-	return policy.Load(modules, f.dataPath)
+	source, err := policy.Load(os.DirFS(f.dir), f.dataPath)
+	if err != nil { // it names files as they are within the folder
+		return nil, fmt.Errorf("policy folder %s: %w", f.dir, err)
+	}
+	return source, nil
+}
+
+// data names the data that is read.
+func (f policyFiles) data() string {
+	switch {
+	case f.dataPath != "":
+		return f.dataPath
+	case f.dir != "":
+		return filepath.Join(f.dir, "data.json")
+	}
+	return "data.json shipped in this program, which allows nothing"
 }
 
 func (c *config) policyFiles() policyFiles { return policyFiles{c.Policy.Dir, c.Policy.DataPath} }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"strings"
 	"time"
@@ -28,8 +29,46 @@ func buildEngine(ctx context.Context, files policyFiles) (*policy.Engine, error)
 }
 
 func (f *policyFiles) flags(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&f.dir, "dir", "", "folder of the policy (default: the policy shipped in this program)")
-	cmd.Flags().StringVar(&f.dataPath, "data", "", "its data (default: data.json in the same place)")
+	cmd.Flags().StringVar(&f.dir, "dir", "", "folder of the policy (default: as configured, or the policy shipped in this program)")
+	cmd.Flags().StringVar(&f.dataPath, "data", "", "its data (default: as configured, or data.json in the same place)")
+}
+
+// policyHelp is what the commands that read a policy say of where they find it.
+const policyHelp = `The policy and its data are those of --dir and --data. With --config, or without either flag where callback.toml is there,
+they are those that the configuration names, and a flag replaces its own part. Which data was used is said.`
+
+// fill takes from the configuration what no flag says: from one that was named, or, where no flag says anything, from the
+// one that is there.
+func (f *policyFiles) fill(cmd *cobra.Command, configPath string) error {
+	flags := cmd.Flags()
+	if !flags.Changed("config") {
+		if flags.Changed("dir") || flags.Changed("data") {
+			return nil
+		}
+		if _, err := os.Stat(configPath); errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+	}
+	c, err := loadConfig(configPath)
+	if err != nil {
+		return err
+	}
+	if !flags.Changed("dir") {
+		f.dir = c.Policy.Dir
+	}
+	if !flags.Changed("data") {
+		f.dataPath = c.Policy.DataPath
+	}
+	return nil
+}
+
+// build compiles, lints and tests the policy of a command.
+func (f *policyFiles) build(cmd *cobra.Command, configPath string) (*policy.Engine, error) {
+	if err := f.fill(cmd, configPath); err != nil {
+		return nil, err
+	}
+	engine, err := buildEngine(cmd.Context(), *f)
+	return engine, refused(err)
 }
 
 func (o *options) policy() *cobra.Command {
@@ -46,17 +85,18 @@ func (o *options) policyCheck() *cobra.Command {
 	asJSON := false
 	cmd := &cobra.Command{
 		Use: "check", Short: "Compile and lint a policy, check its data and run its tests, as the server does before it goes live",
+		Long:    policyHelp,
 		Example: "  callback policy check --dir policy\n  callback policy check --data data.json --json",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			engine, err := buildEngine(cmd.Context(), files)
+			engine, err := files.build(cmd, o.config)
 			if err != nil {
-				return refused(err)
+				return err
 			}
 			if asJSON {
-				return o.printJSON(map[string]any{"revision": engine.Revision(), "rules": len(engine.Rules()), "groups": len(engine.Groups())})
+				return o.printJSON(map[string]any{"data": files.data(), "revision": engine.Revision(), "rules": len(engine.Rules()), "groups": len(engine.Groups())})
 			}
-			fmt.Fprintf(o.out, "ok: %d rules, %d groups\nrevision %s\n", len(engine.Rules()), len(engine.Groups()), engine.Revision())
+			fmt.Fprintf(o.out, "ok: %d rules, %d groups\ndata %s\nrevision %s\n", len(engine.Rules()), len(engine.Groups()), files.data(), engine.Revision())
 			return nil
 		},
 	}
@@ -71,20 +111,22 @@ func (o *options) policyTest() *cobra.Command {
 	asJSON := false
 	cmd := &cobra.Command{
 		Use: "test", Short: "Run a policy's own tests with coverage; the last line is \"coverage NN.N %\"",
+		Long:    policyHelp,
 		Example: "  callback policy test --dir policy\n  callback policy test --data data.json --min-coverage 95",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			engine, err := buildEngine(cmd.Context(), files)
+			engine, err := files.build(cmd, o.config)
 			if err != nil {
-				return refused(err)
+				return err
 			}
 			report, err := engine.Test(cmd.Context())
 			if err != nil {
 				return refused(err)
 			}
 			if asJSON {
-				err = o.printJSON(map[string]any{"passed": report.Passed, "failures": report.Failures, "coverage": report.Coverage, "missed": report.Missed})
+				err = o.printJSON(map[string]any{"data": files.data(), "passed": report.Passed, "failures": report.Failures, "coverage": report.Coverage, "missed": report.Missed})
 			} else {
+				fmt.Fprintf(o.out, "data %s\n", files.data())
 				o.printReport(report)
 			}
 			if report.Coverage < least {
@@ -116,7 +158,9 @@ func (o *options) policyEval() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "eval FILE", Short: "Try a policy on the body of one request: the decision, the rules that fired, the evidence",
 		Long: `Evaluate a policy for one request to /check, given as the JSON body that a node sends ("-" reads standard input). No signature
-is needed and nothing is recorded. Approvals are as if nobody had approved.`,
+is needed and nothing is recorded. Approvals are as if nobody had approved.
+
+` + policyHelp,
 		Example: "  callback policy eval request.json --data data.json\n  callback policy eval request.json --expect Reject --json",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -127,14 +171,26 @@ is needed and nothing is recorded. Approvals are as if nobody had approved.`,
 					return fmt.Errorf("--at: %q is no time such as 2026-01-02T15:04:05Z", at)
 				}
 			}
-			result, err := o.try(cmd.Context(), files, args[0], policy.Node{ID: node, Name: node}, now)
+			parsed, err := o.readRequest(args[0])
+			if err != nil {
+				return err
+			}
+			engine, err := files.build(cmd, o.config)
+			if err != nil {
+				return err
+			}
+			result, err := callback.Try(cmd.Context(), engine, parsed, policy.Node{ID: node, Name: node}, now)
 			if err != nil {
 				return err
 			}
 			if asJSON {
-				err = o.printJSON(result)
+				err = o.printJSON(struct {
+					*callback.Trial
+					Data string `json:"data"`
+				}{result, files.data()})
 			} else {
 				printTrial(o.out, result)
+				fmt.Fprintf(o.out, "data      %s\n", files.data())
 			}
 			if err == nil && expect != "" && !strings.EqualFold(expect, string(result.Decision.Action)) {
 				err = &codedError{exitUnexpected, fmt.Errorf("%s was expected, the decision is %s", expect, result.Decision.Action)}
@@ -150,7 +206,8 @@ is needed and nothing is recorded. Approvals are as if nobody had approved.`,
 	return cmd
 }
 
-func (o *options) try(ctx context.Context, files policyFiles, path string, node policy.Node, now time.Time) (*callback.Trial, error) {
+// readRequest reads the body of a request to /check.
+func (o *options) readRequest(path string) (*wire.Parsed, error) {
 	body, err := o.readFile(path)
 	if err != nil {
 		return nil, err
@@ -159,11 +216,7 @@ func (o *options) try(ctx context.Context, files policyFiles, path string, node 
 	if err != nil {
 		return nil, refused(fmt.Errorf("%s: %w", path, err))
 	}
-	engine, err := buildEngine(ctx, files)
-	if err != nil {
-		return nil, refused(err)
-	}
-	return callback.Try(ctx, engine, parsed, node, now)
+	return parsed, nil
 }
 
 // readFile reads a file, or standard input for "-".
