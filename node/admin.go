@@ -89,7 +89,7 @@ func (n *Node) password(call func(context.Context, secret.Bytes) (any, error)) h
 			return
 		}
 		defer password.Wipe()
-		data, err := call(r.Context(), password)
+		data, err := call(context.WithoutCancel(r.Context()), password) // a caller that gives up must not stop it half way
 		if errors.Is(err, keystore.ErrWrongPassword) || errors.Is(err, keystore.ErrBackoff) {
 			n.cfg.Log.Warn("unseal refused", "error", err)
 		}

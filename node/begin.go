@@ -9,6 +9,7 @@ import (
 	"time"
 
 	linkv1 "github.com/countersign-mpc/countersign/api/link/v1"
+	"github.com/countersign-mpc/countersign/keystore"
 	"github.com/countersign-mpc/countersign/manifest"
 	"github.com/countersign-mpc/countersign/signing"
 )
@@ -55,11 +56,15 @@ func (p *party) join(r *request, b *linkv1.Begin) error {
 		return errors.New("the request has expired")
 	case !r.record.joinable():
 		return errors.New("this node has used its share for the request already")
-	case slices.Contains(r.record.Sessions, b.SessionId):
-		return errors.New("this node has joined the session before, and has lost it")
 	case r.record.State != StateApproved:
 		p.tell(r) // not approved (any more): the coordinator asked to begin too early
 		return nil
+	}
+	if len(p.sessions) >= maxRunning {
+		return fmt.Errorf("this node runs %d sessions already", len(p.sessions))
+	}
+	if err := p.recheck(r.again()); err != nil {
+		return err
 	}
 	stale, err := p.approvalIsStale(r.record, now)
 	if err != nil {
@@ -73,8 +78,10 @@ func (p *party) join(r *request, b *linkv1.Begin) error {
 		return err
 	}
 	deadline := time.Unix(b.Deadline, 0)
-	if latest := now.Add(maxSessionLife); deadline.After(latest) {
-		deadline = latest
+	for _, latest := range []time.Time{now.Add(maxSessionLife), r.record.Expires} {
+		if deadline.After(latest) {
+			deadline = latest
+		}
 	}
 	if !deadline.After(now) {
 		return errors.New("the session's time is over already")
@@ -84,7 +91,7 @@ func (p *party) join(r *request, b *linkv1.Begin) error {
 		return err
 	}
 	// A contribution is signed, and two different ones to one session look like fraud: this is durable before the first leaves.
-	err = p.change(r, func(rec *requestRecord) { rec.Sessions = append(slices.Clone(rec.Sessions), s.id) }, nil)
+	err = p.change(r, func(rec *requestRecord) { rec.Sessions = append(slices.Clone(rec.Sessions), s.id) }, joinOnce(s.id, r.record.SinoID, now))
 	if err != nil {
 		return err
 	}
@@ -97,15 +104,51 @@ func (p *party) join(r *request, b *linkv1.Begin) error {
 	return nil
 }
 
+var errJoinedBefore = errors.New("this node has joined the session before, and has lost it")
+
+// joinOnce notes that this node contributes to a session. It fails if the node has done so before, for whatever request.
+func joinOnce(session, sinoID string, now time.Time) func(*keystore.Tx) error {
+	return func(tx *keystore.Tx) error {
+		found, err := get(tx, bucketSession, session, new(sessionRecord))
+		if err == nil && found {
+			err = errJoinedBefore
+		}
+		if err != nil {
+			return err
+		}
+		return put(tx, bucketSession, session, sessionRecord{Version: recordVersion, SinoID: sinoID, Joined: now})
+	}
+}
+
 // approvalIsStale tells whether an approval must be asked for (again) before a session starts: it is old, the clock says
 // that it is from the future, or it came when no callback server was configured and now one is.
 func (p *party) approvalIsStale(rec *requestRecord, now time.Time) (bool, error) {
 	if rec.Ask == nil {
 		guard, err := p.settings.Guard()
+		if err == nil && guard == nil {
+			err = p.mayBeUnguarded(rec)
+		}
 		return guard != nil, err
 	}
 	age := now.Sub(rec.Ask.AnsweredAt)
 	return age < 0 || age > approvalLife, nil
+}
+
+// mayBeUnguarded refuses to sign unasked with a key for which this node has stated at keygen that it asks: the other parties
+// made the key on that word.
+func (p *party) mayBeUnguarded(rec *requestRecord) error {
+	if rec.Terms.IsKeygen() || p.settings.AllowUnguardedQuorum() {
+		return nil
+	}
+	key, err := p.records.key(rec.KeyID)
+	if err != nil || key == nil {
+		return err
+	}
+	defer key.wipe()
+	if own, ok := partyOf(key.Parties, key.Index); ok && own.Guarded {
+		return fmt.Errorf("key %s was made with this node guarded, and no callback server is configured any more: configure one, or set callback.allow-unguarded-quorum", rec.KeyID)
+	}
+	return nil
 }
 
 // approveAgain asks anew; the session begins when the coordinator hears of the answer and sends Begin again.
@@ -121,7 +164,7 @@ func (p *party) approveAgain(r *request) error {
 // manifest is what this node believes the session to be about: the request as it arrived here, its own record of the key,
 // and what the parties said of themselves. Its own statement must be there as it was made.
 func (p *party) manifest(rec *requestRecord, seat *seat, statements []*linkv1.Statement) (manifest.Manifest, error) {
-	m := manifest.Manifest{Type: rec.Terms.Type, Terms: rec.Terms.ContentHash(), KeyID: rec.KeyID, Path: rec.Terms.Path, Digest: rec.Digest}
+	m := manifest.Manifest{Type: rec.Terms.Type, Terms: rec.Content, KeyID: rec.KeyID, Path: rec.Terms.Path, Digest: rec.Digest}
 	if rec.Authorization != nil {
 		m.RequesterSignature = rec.Authorization.Signature
 	}

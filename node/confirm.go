@@ -19,11 +19,11 @@ func (p *party) confirmOwn(key *keyRecord) (*linkv1.Confirmation, error) {
 		Active: c.Active, Signature: c.Signature}, nil
 }
 
-// confirmAll sends this node's word about every key of which some party has not reported active yet.
+// confirmAll sends this node's word about every key of which some party, or the coordinator, may not have heard it.
 func (p *party) confirmAll() error {
 	var frames []*linkv1.Confirmation
 	err := each(p.records, bucketKey, func(key *keyRecord) error {
-		if key.allActive() {
+		if key.allActive() && key.Told {
 			return nil
 		}
 		own, err := p.confirmOwn(key)
@@ -37,6 +37,23 @@ func (p *party) confirmAll() error {
 		p.send(&linkv1.Frame{Body: &linkv1.Frame_Confirmation{Confirmation: f}})
 	}
 	return nil
+}
+
+// Acknowledged notes that the coordinator has taken over this node's word that a share is active: it keeps it for the other
+// parties, and it need not be said again.
+func (p *party) Acknowledged(f *linkv1.Frame) {
+	c := f.GetConfirmation()
+	if c == nil || !c.Active {
+		return
+	}
+	err := p.records.updateKey(c.KeyId, func(key *keyRecord) (bool, error) {
+		changed := key.Epoch == c.Epoch && !key.Told
+		key.Told = key.Told || changed
+		return changed, nil
+	})
+	if err != nil {
+		p.log.Warn("it could not be noted that a confirmation has arrived: it will be sent again", "key_id", c.KeyId, "error", err)
+	}
 }
 
 var errStatementsDiffer = errors.New("the party confirms another key than this node stored: the keygen was tampered with; the share stays pending")

@@ -111,7 +111,7 @@ func (p *party) finishSign(s *session, signature signing.Signature) error {
 	share.Wipe()
 	report := &manifest.Report{SessionID: s.id, Completed: true, PublicKey: root, Digest: s.manifest.Digest,
 		Result: bytes.Clone(signature.Bytes[:]), RecoveryID: signature.RecoveryID, DerivedKey: s.derived.PublicKey[:]}
-	toCallback, err := p.signatureReport(s.record, report.Result)
+	toCallback, err := p.signatureReport(s.record, signature)
 	if err != nil {
 		return err
 	}

@@ -22,7 +22,7 @@ import (
 )
 
 // patience is how long a test waits for something that must happen; it ends tests that would hang.
-const patience = 30 * time.Second
+const patience = 60 * time.Second
 
 // hall is a coordinator on the real link. By itself it is honest: it begins a session once all have approved, and carries
 // everything to whom it is for. A test changes what arrives with route, and sends what it likes with send.

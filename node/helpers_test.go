@@ -148,7 +148,11 @@ func (g *guard) Check(ctx context.Context, q asking.Question, progress func(erro
 	always := g.always
 	g.mu.Unlock()
 	if always != "" {
-		return asking.Answer{Decision: wire.Decision{Action: always, Reason: "as always"}}, nil
+		d := wire.Decision{Action: always}
+		if always != wire.Approve {
+			d.Reason = "as always"
+		}
+		return asking.Answer{Decision: d}, nil
 	}
 	c := &call{Question: q, progress: progress, answer: make(chan asking.Answer, 1), fail: make(chan error, 1)}
 	g.calls <- c

@@ -92,7 +92,7 @@ type KeyInfo struct {
 	State      KeyState  `json:"state"`
 	PublicKey  string    `json:"public_key"`
 	EVMAddress string    `json:"evm_address,omitempty"` // of the root key; shown once the share is active
-	Guarded    bool      `json:"guarded"`               // whether this node asks a callback before it uses the share
+	Guarded    bool      `json:"guarded"`               // whether this node asks a callback before it uses the share, as it is configured now
 	Parties    []string  `json:"parties"`
 	Created    time.Time `json:"created"`
 	LastUsed   time.Time `json:"last_used,omitzero"`
@@ -101,20 +101,19 @@ type KeyInfo struct {
 // keys lists the shares that are held.
 func (p *party) keys() ([]KeyInfo, error) {
 	var out []KeyInfo
-	err := each(p.records, bucketKey, func(key *keyRecord) error {
+	guard, err := p.settings.Guard()
+	asks := guard != nil || err != nil // a key file that cannot be read refuses requests
+	err = each(p.records, bucketKey, func(key *keyRecord) error {
 		share, err := p.share(key)
 		if err != nil {
 			return err
 		}
 		defer share.Wipe()
-		info := KeyInfo{KeyID: key.KeyID, Algorithm: share.Algorithm().String(), T: share.Threshold(), N: len(key.Parties),
+		info := KeyInfo{Guarded: asks, KeyID: key.KeyID, Algorithm: share.Algorithm().String(), T: share.Threshold(), N: len(key.Parties),
 			Index: key.Index, Epoch: key.Epoch, State: key.State, PublicKey: fmt.Sprintf("%x", share.PublicKey()),
 			Created: key.Created, LastUsed: key.LastUsed}
 		for _, party := range key.Parties {
 			info.Parties = append(info.Parties, string(party.NodeID))
-			if party.Index == key.Index {
-				info.Guarded = party.Guarded
-			}
 		}
 		if key.State == KeyActive {
 			if info.EVMAddress, err = derive.EVMAddress(share.PublicKey()); err != nil {

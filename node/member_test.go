@@ -29,6 +29,7 @@ type member struct {
 	path     string
 	store    *keystore.Store
 	settings *settings
+	all      node.Settings // in place of settings, if set
 	toys     *toys
 	node     *node.Node
 	id       wire.NodeID
@@ -54,7 +55,11 @@ func (m *member) open() {
 	var err error
 	m.store, err = keystore.Open(keystore.Config{Path: m.path, Argon2: cheap})
 	must(t, err)
-	n, err := node.New(node.Config{Store: m.store, Settings: m.settings, Protocols: m.toys, LinkURL: m.h.url, Software: "test",
+	config := node.Settings(m.settings)
+	if m.all != nil {
+		config = m.all
+	}
+	n, err := node.New(node.Config{Store: m.store, Settings: config, Protocols: m.toys, LinkURL: m.h.url, Software: "test",
 		Log: slog.New(slog.DiscardHandler), Clock: m.h.clock.Now, MinBackoff: time.Millisecond})
 	must(t, err)
 	m.node = n

@@ -2,10 +2,11 @@ package node
 
 import (
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/go-json-experiment/json"
 
 	linkv1 "github.com/countersign-mpc/countersign/api/link/v1"
 	"github.com/countersign-mpc/countersign/derive"
@@ -85,7 +86,7 @@ func (p *party) accept(o offer) (*requestRecord, error) {
 	if err != nil {
 		return nil, err
 	}
-	rec := &requestRecord{SinoID: o.sinoID, KeyID: o.keyID, Terms: o.terms, Authorization: o.auth, State: StateAsking, Expires: o.expires}
+	rec := &requestRecord{SinoID: o.sinoID, KeyID: o.keyID, Content: o.terms.ContentHash(), Terms: o.terms, Authorization: o.auth, State: StateAsking, Expires: o.expires}
 	if o.auth != nil {
 		// The requester signed until when it wants this; how long the request lives is the coordinator's word only.
 		if until := time.Unix(o.auth.Expiry, 0); until.Before(rec.Expires) {
@@ -234,7 +235,7 @@ func (p *party) computeDigest(o offer, rec *requestRecord) error {
 	if err != nil {
 		return err
 	}
-	payload, err := evidence.SigningDigest(evidence.Request{
+	payload, err := signingDigest(evidence.Request{
 		RequestType: o.terms.Type, Cryptography: wire.ECDSASecp256k1, SignType: o.terms.SignType, Message: o.terms.Message,
 		RawTx: rawTx, HasTxInfo: len(o.terms.TxInfo) > 0,
 	})
@@ -252,6 +253,17 @@ func (p *party) computeDigest(o offer, rec *requestRecord) error {
 		rec.Message = hex.EncodeToString(payload.Digest)
 	}
 	return nil
+}
+
+// signingDigest is evidence.SigningDigest, whose decoders are other people's: what they cannot take must refuse one request,
+// not end the node.
+func signingDigest(r evidence.Request) (payload evidence.Payload, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = errors.New("what is to be signed cannot be decoded: the decoder failed")
+		}
+	}()
+	return evidence.SigningDigest(r)
 }
 
 // rawTxOf finds rawTx in a tx_info.

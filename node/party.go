@@ -10,7 +10,6 @@ import (
 	"time"
 
 	linkv1 "github.com/countersign-mpc/countersign/api/link/v1"
-	"github.com/countersign-mpc/countersign/keystore"
 	"github.com/countersign-mpc/countersign/manifest"
 	"github.com/countersign-mpc/countersign/signing"
 	"github.com/countersign-mpc/countersign/wire"
@@ -40,6 +39,7 @@ type party struct {
 	wg        sync.WaitGroup  // of everything that runs under ctx
 
 	mu       sync.Mutex          // guards the fields below, every request in them, and what session.go says of sessions
+	pruned   time.Time           // when the store was last pruned
 	requests map[string]*request // by sino_id: those for which something goes on
 	sessions map[string]*session // by session id: those that run
 }
@@ -75,7 +75,7 @@ func (p *party) start() error {
 	if err != nil {
 		return fmt.Errorf("read requests: %w", err)
 	}
-	if err := p.dropNonces(); err != nil {
+	if err := p.prune(); err != nil {
 		return err
 	}
 	p.mu.Lock()
@@ -86,37 +86,6 @@ func (p *party) start() error {
 	}
 	p.mu.Unlock()
 	return p.resumeReports()
-}
-
-// dropNonces forgets nonces whose signatures have expired.
-func (p *party) dropNonces() error {
-	now := p.clock()
-	err := p.records.store.Update(func(tx *keystore.Tx) error {
-		var old []string
-		err := tx.ForEach(bucketNonce, "", func(key string, data []byte) error {
-			rec := new(nonceRecord)
-			if err := decode(bucketNonce, key, data, rec); err != nil {
-				return err
-			}
-			if rec.Expires.Before(now.Add(-time.Hour)) {
-				old = append(old, key)
-			}
-			return nil
-		})
-		if err != nil {
-			return err
-		}
-		for _, key := range old {
-			if err := tx.Delete(bucketNonce, key); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("drop expired nonces: %w", err)
-	}
-	return nil
 }
 
 // stop waits until everything that runs has ended; ctx must have ended.

@@ -20,6 +20,7 @@ const (
 	bucketRequest  = "request"  // sino_id: a request and what came of it
 	bucketNonce    = "nonce"    // requester key id / nonce: which request used it, until when
 	bucketReport   = "report"   // callback_id: a signature report that is not acknowledged yet
+	bucketSession  = "session"  // session id: that this node has contributed to it
 )
 
 const recordVersion = 1
@@ -45,7 +46,8 @@ type requestRecord struct {
 	Version       int                     `json:"v"`
 	SinoID        string                  `json:"sino_id"`
 	KeyID         string                  `json:"key_id"`
-	Terms         manifest.Terms          `json:"terms"`
+	Content       [32]byte                `json:"content_hash"` // of Terms as offered
+	Terms         manifest.Terms          `json:"terms"`        // without message and tx_info once the request is final
 	Authorization *manifest.Authorization `json:"authorization,omitempty"`
 	Digest        []byte                  `json:"digest,omitempty"`
 	SignType      string                  `json:"sign_type,omitempty"` // as asked: a lone digest is raw data
@@ -70,6 +72,20 @@ type askRecord struct {
 	Reason     string        `json:"reason,omitempty"`
 	Wait       time.Duration `json:"wait,omitempty"`
 	AnsweredAt time.Time     `json:"answered_at,omitzero"`
+}
+
+// shrink drops what a final request is not needed for any more, so that requests which come to nothing cost little: what was
+// asked for stays as its hash.
+func (r *requestRecord) shrink() {
+	if !r.State.final() {
+		return
+	}
+	r.Terms.Message, r.Terms.TxInfo, r.Message, r.TxInfo = "", nil, "", nil
+	if r.Ask != nil {
+		ask := *r.Ask
+		ask.Body, ask.Signature = nil, ""
+		r.Ask = &ask
+	}
 }
 
 func (r *requestRecord) asked() wire.Asked {
@@ -107,7 +123,8 @@ type keyRecord struct {
 	Statement [32]byte               `json:"statement_hash"`
 	Parties   []manifest.Party       `json:"parties"`
 	Recipient string                 `json:"recipient,omitempty"`
-	Confirmed map[byte]*confirmation `json:"confirmed"` // by party, own included
+	Confirmed map[byte]*confirmation `json:"confirmed"`      // by party, own included
+	Told      bool                   `json:"told,omitempty"` // the coordinator has taken over this node's word that its share is active
 	Created   time.Time              `json:"created"`
 	LastUsed  time.Time              `json:"last_used,omitzero"`
 }
@@ -144,6 +161,13 @@ type nonceRecord struct {
 	Version int       `json:"v"`
 	SinoID  string    `json:"sino_id"`
 	Expires time.Time `json:"expires"`
+}
+
+// sessionRecord says that this node has contributed to a session, and for which request.
+type sessionRecord struct {
+	Version int       `json:"v"`
+	SinoID  string    `json:"sino_id"`
+	Joined  time.Time `json:"joined"`
 }
 
 // reportRecord is a signature report that some callback server has not acknowledged yet.
@@ -206,6 +230,7 @@ func decode(bucket, key string, data []byte, record any) error {
 // saveRequest stores one request; extra, if not nil, joins the same transaction.
 func (r records) saveRequest(rec *requestRecord, extra func(*keystore.Tx) error) error {
 	rec.Version = recordVersion
+	rec.shrink()
 	err := r.store.Update(func(tx *keystore.Tx) error {
 		if extra != nil {
 			if err := extra(tx); err != nil {

@@ -371,6 +371,8 @@ func TestRequesters(t *testing.T) {
 		a := r.signing().authorized(t, requester, r.clock.Now().Add(2*time.Minute))
 		s := r.offer(a)
 		call := r.guard.next(t)
+		r.awaitAnswer(s, r.b.id, linkv1.Answer_APPROVED)
+		r.awaitAnswer(s, r.c.id, linkv1.Answer_APPROVED)
 		r.clock.step(3 * time.Minute)
 		r.do(func() { r.manual = true })
 		call.approve()

@@ -103,6 +103,9 @@ func (p *party) takeOn(o offer) (*request, error) {
 		return nil, err
 	}
 	if guard == nil {
+		if err := p.mayBeUnguarded(rec); err != nil {
+			return nil, err
+		}
 		rec.State = StateApproved
 	} else if err := p.renewAsk(rec); err != nil {
 		return nil, err
@@ -126,6 +129,11 @@ func (p *party) takeOn(o offer) (*request, error) {
 // admit makes sure that there is room for one more request. The caller holds mu.
 func (p *party) admit() error {
 	p.sweep()
+	if p.clock().Sub(p.pruned) > pruneEvery {
+		if err := p.prune(); err != nil {
+			return err
+		}
+	}
 	if len(p.requests) >= maxOpenRequests {
 		return fmt.Errorf("this node works on %d requests already: try again later", len(p.requests))
 	}
@@ -175,6 +183,12 @@ func (p *party) recheck(o offer) error {
 		return p.checkKeygenParties(o)
 	}
 	return p.checkSigners(o)
+}
+
+// again is the offer in which a request has its seat, to be checked once more.
+func (r *request) again() offer {
+	return offer{session: r.seat.session, sinoID: r.record.SinoID, keyID: r.record.KeyID, terms: r.record.Terms, auth: r.record.Authorization,
+		parties: r.seat.parties, expires: r.record.Expires}
 }
 
 // change stores a request's record with the changes of f, together with extra if it is not nil, and puts it in the place
@@ -253,7 +267,7 @@ func (r *requestRecord) joinable() bool { return !r.State.final() && !r.Released
 
 // sameAs tells whether an offer asks for the same thing as this record.
 func (r *requestRecord) sameAs(o offer) bool {
-	if r.Terms.ContentHash() != o.terms.ContentHash() || r.KeyID != o.keyID || (r.Authorization == nil) != (o.auth == nil) {
+	if r.Content != o.terms.ContentHash() || r.KeyID != o.keyID || (r.Authorization == nil) != (o.auth == nil) {
 		return false
 	}
 	return o.auth == nil || (o.auth.KeyID == r.Authorization.KeyID && o.auth.Nonce == r.Authorization.Nonce)

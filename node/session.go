@@ -19,6 +19,7 @@ const (
 	inboxSize        = 512 // frames that wait
 	maxSessionFrames = 4096
 	maxSessionBytes  = 32 << 20
+	maxRunning       = 32 // sessions at a time
 )
 
 // session is one run of one protocol at this node. Its goroutine owns everything but inbox, stopped, and what party.mu
@@ -275,6 +276,9 @@ func (p *party) released(s *session) error {
 	defer p.mu.Unlock()
 	if s.request.record.Released {
 		return nil
+	}
+	if !s.request.record.Expires.After(p.clock()) {
+		return &signing.Abort{Reason: "the request has expired: the share is not used for it any more"}
 	}
 	return p.change(s.request, func(rec *requestRecord) { rec.Released = true }, nil)
 }

@@ -320,7 +320,7 @@ func TestSignaturesOfMessagesAreReportedUntilAcknowledged(t *testing.T) {
 	approved := questions[len(questions)-1].Asked
 	check := checkOf(t, first)
 	if first.Asked != approved || check.CallbackID != approved.CallbackID || check.RequestDetail.Message != "hello" ||
-		check.RequestDetail.Signature != hexOf(signed.Result) || check.RequestType != "" || check.ExtraInfo != approved.ExtraInfo {
+		check.RequestDetail.Signature != hexOf(append(bytes.Clone(signed.Result), 27+byte(signed.RecoveryId&1))) || check.RequestType != "" || check.ExtraInfo != approved.ExtraInfo {
 		t.Fatalf("the report is %s", first.Body)
 	}
 	key, err := r.a.id.PublicKey()

@@ -11,6 +11,7 @@ import (
 	mathrand "math/rand/v2"
 	"net/http"
 	"net/url"
+	"slices"
 	"sync"
 	"time"
 
@@ -56,6 +57,8 @@ type LinkHandler interface {
 	Connected()
 	// Frame takes one frame over; once it returns, the frame is acknowledged and will not come again on this connection.
 	Frame(*linkv1.Frame)
+	// Acknowledged is called with each frame of Send that the coordinator has taken over.
+	Acknowledged(*linkv1.Frame)
 }
 
 // Link keeps one party connected to the coordinator: it proves the identity key on a fresh challenge, sends frames in
@@ -247,8 +250,12 @@ func (l *Link) read(ctx context.Context, conn *websocket.Conn, acks chan uint64)
 		}
 		switch body := f.Body.(type) {
 		case *linkv1.Frame_Ack:
-			if err := l.acknowledged(body.Ack.GetSeq()); err != nil {
+			taken, err := l.acknowledged(body.Ack.GetSeq())
+			if err != nil {
 				return err
+			}
+			for _, f := range taken {
+				l.cfg.Handler.Acknowledged(f)
 			}
 		case *linkv1.Frame_Refusal:
 			return fmt.Errorf("the coordinator ended the link: %s: %.200s", body.Refusal.Code, body.Refusal.Message)
@@ -303,23 +310,24 @@ func (l *Link) next() *linkv1.Frame {
 	return f
 }
 
-// acknowledged drops what the coordinator has taken over. One that acknowledges what was never sent does not keep to the
+// acknowledged drops and returns what the coordinator has taken over. One that acknowledges what was never sent does not keep to the
 // protocol: the link is ended.
-func (l *Link) acknowledged(seq uint64) error {
+func (l *Link) acknowledged(seq uint64) ([]*linkv1.Frame, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if seq >= l.nextSeq {
-		return fmt.Errorf("the coordinator acknowledges frame %d of %d that were sent to it", seq, l.nextSeq-1)
+		return nil, fmt.Errorf("the coordinator acknowledges frame %d of %d that were sent to it", seq, l.nextSeq-1)
 	}
 	first := l.nextSeq - uint64(l.sent) // seq of unacked[0]
 	if seq < first {
-		return nil
+		return nil, nil
 	}
 	n := int(seq-first) + 1 // at most sent, since seq < nextSeq
+	taken := slices.Clone(l.unacked[:n])
 	clear(l.unacked[:n])
 	l.unacked = l.unacked[n:]
 	l.sent -= n
-	return nil
+	return taken, nil
 }
 
 func (l *Link) up(name string) {

@@ -31,6 +31,7 @@ type desk struct {
 	id    *ecdsa.PrivateKey
 	got   chan *linkv1.Frame // what the node's handler was given
 	up    chan struct{}
+	taken chan *linkv1.Frame // what the node's handler was told to be taken over
 	link  *transport.Link
 }
 
@@ -38,9 +39,13 @@ type desk struct {
 func (d *desk) Connected()            { d.up <- struct{}{} }
 func (d *desk) Frame(f *linkv1.Frame) { d.got <- f }
 
+// Acknowledged implements transport.LinkHandler.
+func (d *desk) Acknowledged(f *linkv1.Frame) { d.taken <- f }
+
 func newDesk(t testing.TB) *desk {
 	t.Helper()
-	d := &desk{t: t, conns: make(chan *websocket.Conn), got: make(chan *linkv1.Frame, 16), up: make(chan struct{}, 16)}
+	d := &desk{t: t, conns: make(chan *websocket.Conn), got: make(chan *linkv1.Frame, 16), up: make(chan struct{}, 16),
+		taken: make(chan *linkv1.Frame, 16)}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{"countersign.link.v1"}})
 		if err != nil {
@@ -122,6 +127,11 @@ func TestFramesAreKeptUntilAcknowledged(t *testing.T) {
 	d.write(conn, &linkv1.Frame{Seq: 7, Body: &linkv1.Frame_End{End: &linkv1.End{SessionId: "x"}}})
 	if f := <-d.got; f.GetEnd() == nil {
 		t.Fatalf("the handler got %v", f)
+	}
+	for i := range 2 {
+		if f := <-d.taken; f.GetReport().GetSessionId() != fmt.Sprint(i) {
+			t.Fatalf("taken over: %v, want report %d", f, i)
+		}
 	}
 	if ack := d.read(conn).GetAck(); ack == nil || ack.Seq != 7 {
 		t.Fatalf("a frame was acknowledged with %v", ack)
