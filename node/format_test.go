@@ -14,7 +14,7 @@ import (
 	"github.com/countersign-mpc/countersign/wire"
 )
 
-// members lists the values of a JSON object by the way to them, lists and maps of numbers left out, as docs/FORMATS.md does.
+// members lists the values of a JSON object by the way to them, as docs/FORMATS.md does; # stands for a number.
 func members(value any, at string) []string {
 	var out []string
 	switch v := value.(type) {
