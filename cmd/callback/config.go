@@ -69,14 +69,11 @@ func defaults() config {
 // loadConfig reads and checks a configuration; all problems are told at once. Key files are read by nodes.
 func loadConfig(path string) (*config, error) {
 	c := defaults()
-	if err := conffile.Load(path, &c); err != nil {
+	if err := conffile.Load(path, &c, c.validate); err != nil {
 		return nil, refused(err)
 	}
 	for _, p := range c.paths() {
 		*p = conffile.Relative(path, *p)
-	}
-	if err := c.validate(); err != nil {
-		return nil, refused(fmt.Errorf("configuration %s:\n%w", path, err))
 	}
 	return &c, nil
 }

@@ -56,6 +56,12 @@ type apiKeyConfig struct {
 	KeyPath string `toml:"key-path"`
 }
 
+// configError is errConfig with a text of its own.
+type configError struct{ error }
+
+func (e *configError) Is(target error) bool { return target == errConfig }
+func (e *configError) Unwrap() error        { return e.error }
+
 // defaults are what holds where the file says nothing.
 func defaults() config {
 	c := config{
@@ -76,17 +82,14 @@ func defaults() config {
 // loadConfig reads and checks a configuration; all problems are told at once. Key files are read by keys.
 func loadConfig(path string) (*config, error) {
 	c := defaults()
-	if err := conffile.Load(path, &c); err != nil {
-		return nil, fmt.Errorf("%w: %w", errConfig, err)
+	if err := conffile.Load(path, &c, c.validate); err != nil {
+		return nil, &configError{err}
 	}
 	for _, p := range []*string{&c.AddressFile, &c.DBPath} {
 		*p = conffile.Relative(path, *p)
 	}
 	for i := range c.APIKey {
 		c.APIKey[i].KeyPath = conffile.Relative(path, c.APIKey[i].KeyPath)
-	}
-	if err := c.validate(); err != nil {
-		return nil, fmt.Errorf("%w %s:\n%w", errConfig, path, err)
 	}
 	return &c, nil
 }

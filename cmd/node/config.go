@@ -88,14 +88,11 @@ func defaults() config {
 // loadConfig reads and checks a configuration; all problems are told at once.
 func loadConfig(path string) (config, error) {
 	c := defaults()
-	if err := conffile.Load(path, &c); err != nil {
+	if err := conffile.Load(path, &c, c.validate); err != nil {
 		return c, err
 	}
 	for _, p := range c.paths() {
 		*p = conffile.Relative(path, *p)
-	}
-	if err := c.validate(); err != nil {
-		return c, fmt.Errorf("configuration %s:\n%w", path, err)
 	}
 	return c, nil
 }
