@@ -43,6 +43,7 @@ type hall struct {
 	life     time.Duration                              // of a session
 	route    func(to wire.NodeID, f *linkv1.Frame) []*linkv1.Frame
 	seen     func(from wire.NodeID, f *linkv1.Frame) // is shown what comes
+	lose     func(from wire.NodeID, f *linkv1.Frame) bool
 	numbers  int
 }
 
@@ -114,6 +115,11 @@ func (h *hall) serve(w http.ResponseWriter, r *http.Request) {
 			h.cond.Broadcast()
 			h.mu.Unlock()
 			continue
+		}
+		lost := false
+		h.do(func() { lost = h.lose != nil && h.lose(id, f) })
+		if lost {
+			return // the connection breaks before the frame is taken over
 		}
 		h.take(id, f)
 		if f.Seq != 0 {
