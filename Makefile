@@ -12,7 +12,7 @@ GO_BUILD := CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)'
 # !race) and run in the same target without it.
 RACE     := $(shell if command -v cc >/dev/null 2>&1 || command -v gcc >/dev/null 2>&1; then echo -race; fi)
 # Packages with tests that run CMP rounds or real processes.
-PLAIN    := ./signing/... ./node/... ./e2e/...
+PLAIN    := ./signing/cmp ./e2e
 FUZZTIME ?= 20s
 
 .PHONY: help build test lint demo demo-stop bench fuzz proto clean

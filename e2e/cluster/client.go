@@ -198,7 +198,8 @@ type Decision struct {
 	ID         string `json:"id"`
 	CallbackID string `json:"callback_id"`
 	Action     string `json:"action"`
-	Rule       string `json:"rule"` // the first that decided
+	Rule       string `json:"rule"`         // the first that decided
+	Wait       int    `json:"wait_seconds"` // of a Wait
 }
 
 // Decisions lists the callback's decisions about a request, newest first.

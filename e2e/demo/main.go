@@ -55,6 +55,9 @@ func run(ctx context.Context) int {
 		return failed(err)
 	}
 	if *keep && ok {
+		if err := d.writeExample(); err != nil {
+			return failed(err)
+		}
 		d.explain()
 	} else {
 		c.Down()
@@ -82,7 +85,9 @@ type Step struct {
 	Message      string `json:"message"`
 	PublicKey    string `json:"public_key"`
 	Address      string `json:"address"`
-	Signature    string `json:"signature"`
+	DerivedKey   string `json:"derived_key"` // of Path under PublicKey: what Signature verifies under
+	Signature    string `json:"signature"`   // r ‖ s
+	RecoveryID   int    `json:"recovery_id"`
 	Decision     string `json:"decision"`
 	Rule         string `json:"rule"`
 	Error        string `json:"error"`
@@ -100,6 +105,8 @@ type demo struct {
 	key   cluster.Request // the finished keygen
 	from  string          // address of the key at cluster.Path
 	nonce uint64
+
+	example string // a payment that the reader may submit
 }
 
 const stepTimeout = 3 * time.Minute
@@ -186,6 +193,16 @@ func (d *demo) writeReport(path string) error {
 	return os.WriteFile(path, append(data, '\n'), 0o600)
 }
 
+// writeExample writes a payment that is yet to be signed.
+func (d *demo) writeExample() error {
+	body, err := d.payment("try-it-yourself", 42).Body()
+	if err != nil {
+		return err
+	}
+	d.example = filepath.Join(d.c.Dir, "payment.json")
+	return os.WriteFile(d.example, append(body, '\n'), 0o600)
+}
+
 // explain says what runs and what to try next.
 func (d *demo) explain() {
 	c := d.c
@@ -205,7 +222,9 @@ Try next:
   bin/callback approvals --server http://%s --token-file %s
   bin/callback decisions --server http://%s --token-file %s
   curl -H "X-API-Key: $(cat %s)" http://%s/api/v1/keys
-  jq . %s
+  bin/coordinator request %s --config %s --requester-key %s --wait 1m
+
+Step by step: %s
 `, node, node, c.Ports.CallbackAdmin, c.TokenPath(), c.Ports.CallbackAdmin, c.TokenPath(), filepath.Join(c.Dir, "keys", "api.key"),
-		c.Ports.Coordinator, filepath.Join(c.Dir, "report.json"))
+		c.Ports.Coordinator, d.example, filepath.Join(c.Dir, "coordinator.toml"), filepath.Join(c.Dir, "keys", "requester.pem"), filepath.Join(c.Dir, "report.json"))
 }

@@ -189,7 +189,7 @@ func (d *demo) signed(ctx context.Context, s *Step, p cluster.Payment, sinoID st
 	if r.Digest != s.Digest || r.PublicKey != s.PublicKey {
 		return fmt.Errorf("digest %s of key %s was signed, go-ethereum's is %s of key %s", r.Digest, r.PublicKey, s.Digest, s.PublicKey)
 	}
-	s.Signature = r.Signature
+	s.Signature, s.RecoveryID, s.DerivedKey = r.Signature, r.RecoveryID, r.DerivedKey
 	signature, err := hex.DecodeString(r.Signature)
 	if err != nil || len(signature) != 64 {
 		return fmt.Errorf("the signature is %q", r.Signature)
@@ -259,7 +259,14 @@ func (d *demo) approved(ctx context.Context, s *Step) error {
 	if err != nil {
 		return err
 	}
-	s.Error = "first: " + reasonOf(waiting, "a")
+	decisions, err := d.c.API().Decisions(ctx, r.SinoID)
+	if err != nil {
+		return err
+	}
+	if len(decisions) != 1 || decisions[0].Action != "Wait" || decisions[0].Wait < 1 {
+		return fmt.Errorf("the callback's decisions are %+v, want one Wait with a wait_time", decisions)
+	}
+	s.Error = fmt.Sprintf("first: Wait, wait_time %d s: %s", decisions[0].Wait, reasonOf(waiting, "a"))
 	ids, err := d.c.API().Approvals(ctx)
 	if err != nil {
 		return err
