@@ -4,7 +4,6 @@ import (
 	"crypto/ecdsa"
 	"errors"
 	"fmt"
-	"log/slog"
 	"math"
 	"net"
 	"os"
@@ -14,6 +13,7 @@ import (
 	"github.com/countersign-mpc/countersign/auditlog"
 	"github.com/countersign-mpc/countersign/callback"
 	"github.com/countersign-mpc/countersign/internal/conffile"
+	"github.com/countersign-mpc/countersign/internal/logging"
 	"github.com/countersign-mpc/countersign/policy"
 	"github.com/countersign-mpc/countersign/rego"
 	"github.com/countersign-mpc/countersign/wire"
@@ -112,11 +112,8 @@ func (c *config) validate() error {
 	if c.Policy.Timeout <= 0 {
 		problem("policy.timeout is %v: it has to be positive", time.Duration(c.Policy.Timeout))
 	}
-	if _, err := logLevel(c.Log.Level); err != nil {
-		problem("log.level: %v", err)
-	}
-	if c.Log.Format != "text" && c.Log.Format != "json" {
-		problem("log.format is %q: \"text\" or \"json\" is needed", c.Log.Format)
+	if err := logging.Check(c.Log.Level, c.Log.Format); err != nil {
+		problems = append(problems, err)
 	}
 	for i, n := range c.Node {
 		if (n.PublicKeyPath == "") == (n.NodeID == "") {
@@ -127,14 +124,6 @@ func (c *config) validate() error {
 		}
 	}
 	return errors.Join(problems...)
-}
-
-func logLevel(text string) (slog.Level, error) {
-	var level slog.Level
-	if err := level.UnmarshalText([]byte(text)); err != nil {
-		return 0, fmt.Errorf("%q is not \"debug\", \"info\", \"warn\" or \"error\"", text)
-	}
-	return level, nil
 }
 
 // nodes reads the nodes' keys and checks them against each other.

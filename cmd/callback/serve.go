@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 	"os/signal"
 	"sync"
@@ -16,6 +15,7 @@ import (
 	"github.com/countersign-mpc/countersign/bolt/ledgerstore"
 	"github.com/countersign-mpc/countersign/callback"
 	"github.com/countersign-mpc/countersign/internal/listeners"
+	"github.com/countersign-mpc/countersign/internal/logging"
 	"github.com/countersign-mpc/countersign/ledger"
 	"github.com/countersign-mpc/countersign/policy"
 	"github.com/countersign-mpc/countersign/wire"
@@ -44,7 +44,7 @@ at a reload the one before stays.`,
 
 // runServer is the whole life of a server. Nothing is made on the disk before configuration, keys and policy have passed.
 func (o *options) runServer(ctx context.Context, c *config) (err error) {
-	log := o.logger(c)
+	log := logging.New(c.Log.Level, c.Log.Format, o.err)
 	nodes, err := c.nodes()
 	if err != nil {
 		return err
@@ -139,19 +139,6 @@ func reloadOnHangup(ctx context.Context, server *callback.Server) (stop func()) 
 		close(done)
 		wg.Wait()
 	}
-}
-
-// logger writes structured lines to standard error.
-func (o *options) logger(c *config) *slog.Logger {
-	level, err := logLevel(c.Log.Level)
-	if err != nil {
-		level = slog.LevelInfo // validate has refused it already
-	}
-	opts := &slog.HandlerOptions{Level: level}
-	if c.Log.Format == "json" {
-		return slog.New(slog.NewJSONHandler(o.err, opts))
-	}
-	return slog.New(slog.NewTextHandler(o.err, opts))
 }
 
 func (o *options) checkConfig() *cobra.Command {

@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/countersign-mpc/countersign/coordinator"
 	"github.com/countersign-mpc/countersign/internal/conffile"
+	"github.com/countersign-mpc/countersign/internal/logging"
 	"github.com/countersign-mpc/countersign/mpcapi"
 )
 
@@ -114,11 +114,8 @@ func (c *config) validate() error {
 	if c.Requests.RetryDelay <= 0 || c.Requests.DisconnectGrace <= 0 {
 		problem("requests.retry-delay and requests.disconnect-grace must be positive")
 	}
-	if _, err := logLevel(c.Log.Level); err != nil {
-		problem("log.level: %v", err)
-	}
-	if c.Log.Format != "text" && c.Log.Format != "json" {
-		problem("log.format is %q: \"text\" or \"json\" is needed", c.Log.Format)
+	if err := logging.Check(c.Log.Level, c.Log.Format); err != nil {
+		problems = append(problems, err)
 	}
 	for i, k := range c.APIKey {
 		if k.Account == "" || k.KeyPath == "" {
@@ -135,14 +132,6 @@ func (c *config) limits() coordinator.Limits {
 		OpenRequests: c.Limits.OpenRequests, BoundNodes: c.Limits.BoundNodes, MailboxFrames: c.Limits.MailboxFrames,
 		MailboxBytes: c.Limits.MailboxBytes, Waiters: c.Limits.Waiters,
 	}
-}
-
-func logLevel(text string) (slog.Level, error) {
-	var level slog.Level
-	if err := level.UnmarshalText([]byte(text)); err != nil {
-		return 0, fmt.Errorf("%q is not \"debug\", \"info\", \"warn\" or \"error\"", text)
-	}
-	return level, nil
 }
 
 // keys reads the API keys. Files that are not there are named in missing: their accounts cannot call until a restart.

@@ -18,6 +18,7 @@ import (
 	"github.com/countersign-mpc/countersign/coordinator"
 	"github.com/countersign-mpc/countersign/coordinator/link"
 	"github.com/countersign-mpc/countersign/internal/listeners"
+	"github.com/countersign-mpc/countersign/internal/logging"
 	"github.com/countersign-mpc/countersign/mpcapi"
 )
 
@@ -42,7 +43,7 @@ nodes connect again by themselves.`,
 
 // runServer is the whole life of a coordinator.
 func (o *options) runServer(ctx context.Context, c *config) (err error) {
-	log := o.logger(c)
+	log := logging.New(c.Log.Level, c.Log.Format, o.err)
 	keys, missing, err := c.keys()
 	if err != nil {
 		return err
@@ -148,17 +149,4 @@ func (s *server) tick(ctx context.Context) {
 			s.log.Error("requests and sessions that are due could not be dealt with", "error", err)
 		}
 	}
-}
-
-// logger writes structured lines to standard error.
-func (o *options) logger(c *config) *slog.Logger {
-	level, err := logLevel(c.Log.Level)
-	if err != nil {
-		level = slog.LevelInfo // validate has refused it already
-	}
-	opts := &slog.HandlerOptions{Level: level}
-	if c.Log.Format == "json" {
-		return slog.New(slog.NewJSONHandler(o.err, opts))
-	}
-	return slog.New(slog.NewTextHandler(o.err, opts))
 }
