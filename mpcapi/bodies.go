@@ -161,8 +161,8 @@ func (f *commonFields) order(r *http.Request, account string) (coordinator.Order
 		}
 		o.Terms.RequestID = key
 	}
-	if f.ExpiresInSeconds < 0 || f.ExpiresInSeconds > int(48*time.Hour/time.Second) {
-		return o, invalid("expires_in_seconds", "it is a number of seconds, a day at most")
+	if longest := int(coordinator.DefaultRequestLife / time.Second); f.ExpiresInSeconds < 0 || f.ExpiresInSeconds > longest {
+		return o, invalid("expires_in_seconds", fmt.Sprintf("it is a number of seconds, %d at most", longest))
 	}
 	o.Life = time.Duration(f.ExpiresInSeconds) * time.Second
 	for _, p := range f.Participants {
@@ -192,7 +192,7 @@ func (a *authorization) parse() (*manifest.Authorization, error) {
 	return &manifest.Authorization{KeyID: a.KeyID, Expiry: a.Expiry, Nonce: a.Nonce, Signature: signature}, nil
 }
 
-// keygen completes an order for a key.
+// complete completes an order for a key.
 func (f *keygenFields) complete(o *coordinator.Order, common commonFields) {
 	o.Terms.Type, o.Terms.T, o.Terms.N = wire.TypeKeygen, common.ThresholdT, common.ThresholdN
 	o.Terms.Cryptography = f.Cryptography

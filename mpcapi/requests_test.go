@@ -151,6 +151,8 @@ func TestTerms(t *testing.T) {
 		"wrong threshold":   {`"threshold_t":3,"message_hash":"` + hash + `"`, "400 threshold_not_met"},
 		"unknown key":       {`"key_id":"none","message_hash":"` + hash + `"`, "404 not_found"},
 		"too short a life":  {`"expires_in_seconds":1,"message_hash":"` + hash + `"`, "400 invalid_request"},
+		"a day":             {`"expires_in_seconds":86400,"message_hash":"` + hash + `"`, "3 " + hash + " "},
+		"more than a day":   {`"expires_in_seconds":86401,"message_hash":"` + hash + `"`, "400 invalid_request"},
 		"negative life":     {`"expires_in_seconds":-1,"message_hash":"` + hash + `"`, "400 invalid_request"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -163,6 +165,16 @@ func TestTerms(t *testing.T) {
 			}
 			expect(t, "terms", got, c.want)
 		})
+	}
+}
+
+// TestLongestLife: the bound that is named is the one that holds.
+func TestLongestLife(t *testing.T) {
+	s := newSurface(t, 2, coordinator.Limits{})
+	s.Key(2)
+	for _, seconds := range []string{"86401", "172800", "9000000000000000000"} {
+		a := s.call(t, "POST", "/api/v1/mpc/sign", `{"message_hash":"`+strings.Repeat("ab", 32)+`","expires_in_seconds":`+seconds+`}`)
+		expect(t, seconds+" seconds", fmt.Sprint(a.status, " ", a.at("details", "expires_in_seconds")), "400 it is a number of seconds, 86400 at most")
 	}
 }
 
