@@ -36,6 +36,10 @@ type adminHandler func(r *http.Request) (any, error)
 func (s *Server) adminRoutes() http.Handler {
 	r := chi.NewRouter()
 	r.Use(onlyLoopback)
+	r.NotFound(noEndpoint)
+	r.MethodNotAllowed(func(w http.ResponseWriter, _ *http.Request) {
+		writeJSON(w, http.StatusMethodNotAllowed, errorBody{"this endpoint does not take this method: docs/FORMATS.md lists them under callback"})
+	})
 	r.Get("/livez", func(w http.ResponseWriter, _ *http.Request) { writeText(w, http.StatusOK, "ok") })
 	r.Get("/readyz", s.ready)
 	r.Method(http.MethodGet, "/metrics", s.metrics.handler())
@@ -51,11 +55,13 @@ func (s *Server) adminRoutes() http.Handler {
 		r.Post("/clock/confirm", s.admin(s.confirmClock))
 		r.Get("/log/checkpoint", s.admin(s.checkpoint))
 		r.Get("/log/proofs/{id}", s.admin(s.prove))
-		r.NotFound(func(w http.ResponseWriter, _ *http.Request) {
-			writeJSON(w, http.StatusNotFound, errorBody{"no such endpoint: docs/FORMATS.md lists them under callback"})
-		})
+		r.NotFound(noEndpoint)
 	})
 	return r
+}
+
+func noEndpoint(w http.ResponseWriter, _ *http.Request) {
+	writeJSON(w, http.StatusNotFound, errorBody{"no such endpoint: docs/FORMATS.md lists them under callback"})
 }
 
 // onlyLoopback refuses what a page in a browser of this host could send: a request with an Origin, and one whose Host is

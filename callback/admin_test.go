@@ -355,3 +355,18 @@ func TestConfirmClock(t *testing.T) {
 		t.Error("the log does not say who confirmed the clock")
 	}
 }
+
+// TestAdminAnswersJSON: also where there is nothing.
+func TestAdminAnswersJSON(t *testing.T) {
+	w := newWorld(t, options{})
+	for request, status := range map[string]int{
+		"GET /": 404, "GET /v1/check": 404, "GET /admin/v1/none": 404, "POST /livez": 405, "DELETE /admin/v1/policy": 405, "POST /admin": 404,
+	} {
+		method, path, _ := strings.Cut(request, " ")
+		a := w.adminCall(method, path, "")
+		var body struct{ Error string }
+		if err := json.Unmarshal([]byte(a.body), &body); err != nil || body.Error == "" || a.status != status || a.header.Get("Content-Type") != "application/json" {
+			t.Errorf("%s: HTTP %d %s %q, want %d", request, a.status, a.header.Get("Content-Type"), a.body, status)
+		}
+	}
+}

@@ -77,7 +77,7 @@ func (j *judgement) require(v *ledger.Verdict, d policy.Decision, approvals []le
 	return nil
 }
 
-// The reasons for which this server rejects by itself, whatever the policy says.
+// ruleMismatch is under what this server rejects a request whose claim is not what is signed, whatever the policy says.
 const ruleMismatch = "evidence.mismatch"
 
 // guard rejects what no policy may approve: a request that cannot be judged, and one whose claim is not what is signed.

@@ -17,6 +17,7 @@ import (
 	"github.com/countersign-mpc/countersign/internal/conffile"
 	"github.com/countersign-mpc/countersign/internal/listeners"
 	"github.com/countersign-mpc/countersign/internal/secret"
+	"github.com/countersign-mpc/countersign/wire"
 )
 
 const (
@@ -123,12 +124,23 @@ func (a *admin) do(ctx context.Context, method, path string, body []byte, token 
 		var refusal struct {
 			Error string `json:"error"`
 		}
+		if isNodesSide(response.StatusCode, answer) {
+			return nil, refused(fmt.Errorf("%s is where the nodes ask (listen), and not the admin address (admin-listen, %s unless it is configured otherwise)", a.address, defaults().AdminListen))
+		}
 		if json.Unmarshal(answer, &refusal) != nil || refusal.Error == "" {
 			return nil, fmt.Errorf("%s answered HTTP %d: is that the admin address of a callback server?", a.address, response.StatusCode)
 		}
 		return nil, refused(fmt.Errorf("the server refused: %s", refusal.Error))
 	}
 	return answer, nil
+}
+
+// isNodesSide tells that an answer is a callback server's and of the side that serves nodes: a refusal in the form of the
+// callback protocol, which the admin API's does not have.
+func isNodesSide(status int, answer []byte) bool {
+	var refusal wire.Response
+	return status == http.StatusNotFound && json.Unmarshal(answer, &refusal) == nil && refusal.Status == wire.CodeNotFound.WireStatus() &&
+		strings.HasPrefix(refusal.Error, string(wire.CodeNotFound)+": ")
 }
 
 func hostPort(u *url.URL) string {

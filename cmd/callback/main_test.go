@@ -32,7 +32,7 @@ func TestScripts(t *testing.T) {
 		Dir: "testdata/script",
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"serve": serveCommand, "interrupt": interruptCommand, "hangup": hangupCommand, "data": dataCommand, "exits": exitsCommand,
-			"idof": idOfCommand, "public": publicCommand, "sub": subCommand, "damage": damageCommand, "wrongtoken": wrongTokenCommand,
+			"idof": idOfCommand, "public": publicCommand, "nodesport": nodesPortCommand, "sub": subCommand, "damage": damageCommand, "wrongtoken": wrongTokenCommand,
 		},
 		Setup: func(env *testscript.Env) error {
 			env.Values[serverKey{}] = &server{}
@@ -235,6 +235,13 @@ func publicCommand(ts *testscript.TestScript, _ bool, args []string) {
 	}
 	ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[1])), &view))
 	ts.Setenv(args[0], view.PublicKey)
+}
+
+// nodesPortCommand is `nodesport VARIABLE FILE`: the address for nodes out of an address-file.
+func nodesPortCommand(ts *testscript.TestScript, _ bool, args []string) {
+	where, err := listeners.Announced(ts.MkAbs(args[1]))
+	ts.Check(err)
+	ts.Setenv(args[0], where["callback"])
 }
 
 // subCommand is `sub FILE OLD NEW`: it replaces a text that has to be there.
