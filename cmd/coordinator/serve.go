@@ -22,8 +22,6 @@ import (
 	"github.com/countersign-mpc/countersign/mpcapi"
 )
 
-const stopTimeout = 15 * time.Second
-
 func (o *options) serve() *cobra.Command {
 	return &cobra.Command{
 		Use: "serve", Short: "Run the coordinator in the foreground",
