@@ -219,3 +219,29 @@ func FuzzOpenCheckpoint(f *testing.F) {
 		}
 	})
 }
+
+// TestVerifier: with the public key alone a log is verified, also against a checkpoint kept elsewhere, and never signed.
+func TestVerifier(t *testing.T) {
+	k := mustKey(t)
+	m, l := newMemory(), mustLog(t, k)
+	fill(t, l, m, 0, 5)
+	kept := mustCheckpoint(t, l, m)
+	fill(t, l, m, 5, 9)
+	v, err := auditlog.NewVerifier(k.Public())
+	must(t, err)
+	report, err := v.Verify(context.Background(), m, kept)
+	must(t, err)
+	if !report.OK() || report.Size != 9 || fmt.Sprint(report.Kept) != "[5]" || v.Public() != k.Public() {
+		t.Errorf("report %+v", report)
+	}
+	if signed, err := v.Checkpoint(m); err == nil {
+		t.Errorf("it signed %q", signed)
+	}
+	rewrite(t, l, m, 2, "x", true)
+	report, err = v.Verify(context.Background(), m, kept)
+	must(t, err)
+	checkProblems(t, report, []string{"entries 0 to 4: not what the checkpoint over 5", "entries 0 to 4: not what the checkpoint kept elsewhere over 5"})
+	if _, err := auditlog.NewVerifier("no key"); err == nil {
+		t.Error("a verifier without a key")
+	}
+}
