@@ -86,7 +86,7 @@ type options struct {
 }
 
 func (o *options) version() *cobra.Command {
-	return &cobra.Command{Use: "version", Short: "Print the version", Args: cobra.NoArgs, Run: func(*cobra.Command, []string) {
+	return &cobra.Command{Use: "version", Short: "Print the version", Example: "  mpc-node version", Args: cobra.NoArgs, Run: func(*cobra.Command, []string) {
 		fmt.Fprintf(o.out, "mpc-node %s\n", version)
 	}}
 }

@@ -1,0 +1,274 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+func TestMain(m *testing.M) {
+	_ = os.Setenv("GORACE", "atexit_sleep_ms=0") // a program under the race detector else takes a second to end
+	testscript.Main(m, map[string]func(){"mpc-node": main})
+}
+
+// patience is how long a script waits for something that must happen.
+const patience = time.Minute
+
+func TestScripts(t *testing.T) {
+	t.Parallel()
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	nodes := &nodes{running: make(map[string]*process)}
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata",
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("ROOT", root)
+			env.Defer(func() { nodes.kill(env.WorkDir) })
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"code": code, "replace": replace, "start": nodes.start, "ended": nodes.ended, "same-identity": sameIdentity,
+			"taken": taken, "uncomment": uncomment,
+		},
+		RequireExplicitExec: true,
+	})
+}
+
+// program finds a command of the script.
+func program(ts *testscript.TestScript, name string) string {
+	for _, dir := range filepath.SplitList(ts.Getenv("PATH")) {
+		path := filepath.Join(dir, name)
+		if _, err := os.Stat(path); err == nil {
+			return path
+		}
+	}
+	ts.Fatalf("there is no command %s", name)
+	return ""
+}
+
+// code runs a command and wants its exit code: code N STDIN-FILE|- COMMAND [ARGUMENT…]. What it writes goes to the files
+// out and err.
+func code(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 3 {
+		ts.Fatalf("usage: code N stdin|- command [argument...]")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	cmd := exec.Command(program(ts, args[2]), args[3:]...)
+	cmd.Dir = ts.MkAbs(".")
+	if args[1] != "-" {
+		cmd.Stdin = strings.NewReader(ts.ReadFile(args[1]))
+	}
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	runErr := cmd.Run()
+	ts.Check(os.WriteFile(ts.MkAbs("out"), out.Bytes(), 0o600))
+	ts.Check(os.WriteFile(ts.MkAbs("err"), errs.Bytes(), 0o600))
+	ts.Logf("%s%s", out.String(), errs.String())
+	if got := cmd.ProcessState.ExitCode(); got != want {
+		ts.Fatalf("exit code %d, want %d (%v)", got, want, runErr)
+	}
+}
+
+// replace replaces text in a file, which must have it: replace FILE OLD NEW.
+func replace(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: replace file old new")
+	}
+	text := ts.ReadFile(args[0])
+	if !strings.Contains(text, args[1]) {
+		ts.Fatalf("%s has no %q", args[0], args[1])
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(strings.ReplaceAll(text, args[1], args[2])), 0o600))
+}
+
+// nodes are the nodes that run for the scripts, by their folder.
+type nodes struct {
+	mu      sync.Mutex // guards running
+	running map[string]*process
+}
+
+type process struct {
+	cmd  *exec.Cmd
+	done chan error
+}
+
+// start starts a node in a folder and waits until it says that it serves: start FOLDER [ARGUMENT…]. Its log goes to the
+// file log there.
+func (n *nodes) start(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 1 {
+		ts.Fatalf("usage: start folder [argument...]")
+	}
+	dir := ts.MkAbs(args[0])
+	cmd := exec.Command(program(ts, "mpc-node"), append([]string{"start"}, args[1:]...)...)
+	cmd.Dir = dir
+	log, err := os.OpenFile(filepath.Join(dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	ts.Check(err)
+	defer log.Close()
+	cmd.Stderr = log
+	out, err := cmd.StdoutPipe()
+	ts.Check(err)
+	ts.Check(cmd.Start())
+	p := &process{cmd: cmd, done: make(chan error, 1)}
+	n.mu.Lock()
+	n.running[dir] = p
+	n.mu.Unlock()
+	first := make(chan string, 1)
+	go func() {
+		lines := bufio.NewScanner(out)
+		lines.Scan()
+		first <- lines.Text()
+		for lines.Scan() {
+		}
+		p.done <- cmd.Wait()
+	}()
+	select {
+	case line := <-first:
+		ts.Logf("%s", line)
+		if !strings.HasPrefix(line, "mpc-node instance name: mpc-node, unseal server address: 127.0.0.1:") {
+			text, _ := os.ReadFile(filepath.Join(dir, "log"))
+			ts.Fatalf("the node says %q\n%s", line, text)
+		}
+	case <-time.After(patience):
+		ts.Fatalf("the node did not start")
+	}
+}
+
+// ended waits until the node of a folder has ended well: ended FOLDER [kill|interrupt]. A killed one does not end well.
+func (n *nodes) ended(ts *testscript.TestScript, _ bool, args []string) {
+	dir := ts.MkAbs(args[0])
+	n.mu.Lock()
+	p := n.running[dir]
+	delete(n.running, dir)
+	n.mu.Unlock()
+	if p == nil {
+		ts.Fatalf("no node runs in %s", args[0])
+	}
+	killed := false
+	if len(args) > 1 {
+		signal := os.Interrupt
+		if killed = args[1] == "kill"; killed {
+			signal = os.Kill
+		}
+		ts.Check(p.cmd.Process.Signal(signal))
+	}
+	select {
+	case err := <-p.done:
+		if (err != nil) != killed {
+			text, _ := os.ReadFile(filepath.Join(dir, "log"))
+			ts.Fatalf("the node ended with %v\n%s", err, text)
+		}
+	case <-time.After(patience):
+		ts.Fatalf("the node did not end")
+	}
+}
+
+// kill ends what a script has left running.
+func (n *nodes) kill(work string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for dir, p := range n.running {
+		if strings.HasPrefix(dir, work) {
+			_ = p.cmd.Process.Kill()
+			<-p.done
+			delete(n.running, dir)
+		}
+	}
+}
+
+// TestHelp makes sure that every command says what it is for and how it is used.
+func TestHelp(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	if code := run(t.Context(), []string{"--help"}, streams{strings.NewReader(""), &out, &out}); code != 0 {
+		t.Fatalf("exit code %d: %s", code, out.String())
+	}
+	commands := []string{"init", "info", "keys", "seal", "start", "status", "stop", "unseal", "version"}
+	for _, name := range append(commands, "config check") {
+		if first, _, _ := strings.Cut(name, " "); !strings.Contains(out.String(), "\n  "+first) {
+			t.Errorf("the list of commands has no %s:\n%s", first, out.String())
+		}
+		var help bytes.Buffer
+		args := append(strings.Fields(name), "--help")
+		if code := run(t.Context(), args, streams{strings.NewReader(""), &help, &help}); code != 0 {
+			t.Errorf("%s: exit code %d", name, code)
+		}
+		if text := help.String(); !strings.Contains(text, "Examples:\n  mpc-node "+name) || !strings.Contains(text, "--config") {
+			t.Errorf("the help of %s has no example:\n%s", name, text)
+		}
+	}
+}
+
+func TestUnknownCommandsAndArguments(t *testing.T) {
+	t.Parallel()
+	for _, args := range [][]string{{"sart"}, {"start", "now"}, {"info", "--jason"}, {"config", "check", "x"}} {
+		var out bytes.Buffer
+		if code := run(t.Context(), args, streams{strings.NewReader(""), &out, &out}); code != exitFailed {
+			t.Errorf("%v: exit code %d: %s", args, code, out.String())
+		}
+		if !strings.HasPrefix(out.String(), "mpc-node: ") {
+			t.Errorf("%v: %s", args, out.String())
+		}
+	}
+}
+
+func TestLevels(t *testing.T) {
+	t.Parallel()
+	last := level(0)
+	for n := range 7 {
+		if level(n) > last {
+			t.Errorf("level %d says less than level %d", n, n-1)
+		}
+		last = level(n)
+	}
+	if fmt.Sprint(level(2), level(3), level(4), level(5)) != "ERROR WARN INFO DEBUG" {
+		t.Errorf("the guide's levels 2 to 5 are %v %v %v %v", level(2), level(3), level(4), level(5))
+	}
+}
+
+// sameIdentity wants `info` to tell the identity that a file with the answer of init has.
+func sameIdentity(ts *testscript.TestScript, neg bool, args []string) {
+	var init, info struct {
+		Data struct {
+			NodeID    string `json:"node_id"`
+			PublicKey string `json:"public_key"`
+		} `json:"data"`
+	}
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[0])), &init))
+	code(ts, false, []string{"0", "-", "mpc-node", "info"})
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile("out")), &info))
+	if neg || init != info || init.Data.NodeID == "" {
+		ts.Fatalf("the identity was %v and is %v", init, info)
+	}
+}
+
+// taken writes the addresses of a running node, from its address file, into another configuration.
+func taken(ts *testscript.TestScript, neg bool, args []string) {
+	var at struct{ Admin string }
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile("addresses.json")), &at))
+	replace(ts, neg, []string{args[0], `unseal-server-address = "127.0.0.1:0"`, fmt.Sprintf("unseal-server-address = %q", at.Admin)})
+}
+
+// uncomment copies a configuration with the keys that are commented out in it.
+func uncomment(ts *testscript.TestScript, neg bool, args []string) {
+	key := regexp.MustCompile(`(?m)^# ([a-z-]+ = )`)
+	text := ts.ReadFile(args[0])
+	if neg || len(key.FindAllString(text, -1)) < 5 {
+		ts.Fatalf("%s has no keys that are commented out", args[0])
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(key.ReplaceAllString(text, "$1")), 0o600))
+}
