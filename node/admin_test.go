@@ -223,6 +223,21 @@ func TestInitThatWasInterrupted(t *testing.T) {
 	}
 }
 
+func TestACallerThatGivesUpLeavesNothingHalfDone(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	gone, cancel := context.WithCancel(context.Background())
+	cancel()
+	for _, path := range []string{"/sys/init", "/sys/in-bkey"} {
+		if code, got := o.call("POST", path, bkey(password), func(r *http.Request) { *r = *r.WithContext(gone) }); code != 200 {
+			t.Fatalf("%s: HTTP %d %s", path, code, got)
+		}
+	}
+	if o.node.State() != "unsealed" {
+		t.Fatalf("the node is %s", o.node.State())
+	}
+}
+
 func TestARecordOfALaterVersionKeepsTheNodeSealed(t *testing.T) {
 	t.Parallel()
 	for _, bucket := range []string{"request", "nonce", "report"} {

@@ -98,6 +98,37 @@ func TestStoredFormats(t *testing.T) {
 	}
 }
 
+func TestWhatIsOverForLongIsForgotten(t *testing.T) {
+	t.Parallel()
+	r := newSigners(t)
+	a := r.signing()
+	r.mustSign(a)
+	counts := func() map[string]int {
+		stat, err := r.a.store.Stat()
+		must(t, err)
+		return stat.Records
+	}
+	if c := counts(); c["request"] != 2 || c["session"] != 2 {
+		t.Fatalf("the store holds %v", c)
+	}
+	r.clock.step(24 * time.Hour)
+	r.a.restart()
+	if c := counts(); c["request"] != 2 || c["session"] != 2 {
+		t.Fatalf("after a day the store holds %v", c)
+	}
+	r.clock.step(2 * 24 * time.Hour)
+	r.mustSign(r.signing()) // without a restart
+	if c := counts(); c["request"] != 3 || c["session"] != 1 {
+		t.Fatalf("after three days the store holds %v", c)
+	}
+	r.clock.step(28 * 24 * time.Hour)
+	r.a.restart()
+	if c := counts(); c["request"] != 1 || c["session"] != 0 || c["key"] != 1 || c["identity"] != 1 {
+		t.Fatalf("after a month the store holds %v", c)
+	}
+	r.mustSign(r.signing())
+}
+
 func FuzzDecodeRecord(f *testing.F) {
 	for _, bucket := range []string{"identity", "key", "request", "nonce", "report"} {
 		f.Add(bucket, []byte(`{"v":1}`))

@@ -42,7 +42,8 @@ type hall struct {
 	manual   bool                                       // sessions begin only when the test says so
 	life     time.Duration                              // of a session
 	route    func(to wire.NodeID, f *linkv1.Frame) []*linkv1.Frame
-	seen     func(from wire.NodeID, f *linkv1.Frame) // is shown what comes
+	seen     func(from wire.NodeID, f *linkv1.Frame)      // is shown what comes
+	ignore   func(from wire.NodeID, f *linkv1.Frame) bool // what comes and is neither taken nor acknowledged
 	lose     func(from wire.NodeID, f *linkv1.Frame) bool
 	numbers  int
 }
@@ -120,6 +121,9 @@ func (h *hall) serve(w http.ResponseWriter, r *http.Request) {
 		h.do(func() { lost = h.lose != nil && h.lose(id, f) })
 		if lost {
 			return // the connection breaks before the frame is taken over
+		}
+		if h.ignores(id, f) {
+			continue
 		}
 		h.take(id, f)
 		if f.Seq != 0 {
@@ -289,6 +293,13 @@ func (h *hall) do(f func()) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	f()
+}
+
+func (h *hall) ignores(from wire.NodeID, f *linkv1.Frame) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	defer h.cond.Broadcast()
+	return h.ignore != nil && h.ignore(from, f)
 }
 
 // take deals with a frame of a party.

@@ -99,6 +99,28 @@ func TestAConfirmationThatNeverLeftIsSentAgain(t *testing.T) {
 	r.awaitActive(r.keyID, r.a, r.b, r.c)
 }
 
+func TestAWordThatACrashSwallowedIsSaidAgain(t *testing.T) {
+	t.Parallel()
+	r := newTrio(t)
+	deaf := false
+	r.do(func() {
+		r.ignore = func(from wire.NodeID, f *linkv1.Frame) bool {
+			deaf = deaf || (from == r.a.id && f.GetConfirmation().GetActive())
+			return deaf && from == r.a.id
+		}
+	})
+	s := r.offer(r.keygen(3))
+	r.awaitReport(s, r.a.id)
+	r.await("a is active and the coordinator has not heard it", func() bool { return deaf })
+	r.a.crash()
+	if k := r.a.key(r.keyID); k.State != node.KeyActive {
+		t.Fatalf("the key is %+v", k)
+	}
+	r.do(func() { r.ignore = nil })
+	r.a.restart()
+	r.awaitActive(r.keyID, r.a, r.b, r.c)
+}
+
 // gated is a keygen that gives its share only when the gate is opened.
 type gated struct {
 	signing.KeygenSession

@@ -259,6 +259,47 @@ func TestKeygensThatFailAtBegin(t *testing.T) {
 	})
 }
 
+func TestAKeyThatWasMadeGuardedIsNotUsedUnasked(t *testing.T) {
+	t.Parallel()
+	r := newSigners(t)
+	r.a.settings.change(func(s *settings) { s.guard = nil })
+	r.mustRefuse(t, r.signing(), "was made with this node guarded, and no callback server is configured any more")
+	r.b.settings.change(func(s *settings) { s.guard = nil }) // was never guarded
+	r.a.settings.change(func(s *settings) { s.unguarded = true })
+	r.mustSign(r.signing())
+	if r.a.key(r.keyID).Guarded {
+		t.Fatal("the key is shown as guarded")
+	}
+}
+
+func TestWhatChangesBeforeBeginCounts(t *testing.T) {
+	t.Parallel()
+	r := newSigners(t)
+	for name, c := range map[string]struct {
+		change, back func(*settings)
+		reason       string
+	}{
+		"a party is taken off the list":  {func(s *settings) { delete(s.parties, r.c.id) }, func(s *settings) { s.parties[r.c.id] = true }, "party 3"},
+		"only signed requests are taken": {func(s *settings) { s.required = true }, func(s *settings) { s.required = false }, "is not signed"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r.do(func() { r.manual = true })
+			s := r.offer(r.signing())
+			for _, m := range []*member{r.a, r.b, r.c} {
+				r.awaitAnswer(s, m.id, linkv1.Answer_APPROVED)
+			}
+			r.a.settings.change(c.change)
+			r.do(func() { r.begin(s) })
+			r.mustFail(t, s, c.reason, r.a)
+			r.mustBeSilent(s, r.a.id)
+			r.end(s, "failed", "party a failed")
+			r.a.settings.change(c.back)
+			r.do(func() { r.manual = false })
+			r.mustSign(r.signing())
+		})
+	}
+}
+
 func TestTheRecipientOfResults(t *testing.T) {
 	t.Parallel()
 	r := newTrio(t)
