@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/ecdsa"
 	"log/slog"
+	"net"
 	"path/filepath"
 	"testing"
 	"time"
@@ -26,13 +27,16 @@ func (r *trio) acceptRequester(key *ecdsa.PrivateKey) {
 	}
 }
 
-// lone is an unsealed node that has no link, with the frames that would make it work.
+// lone is an unsealed node whose coordinator never says anything, with the frames that would make it work.
 func lone(t testing.TB) (*node.Node, []*linkv1.Frame) {
 	t.Helper()
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	t.Cleanup(func() { _ = silent.Close() })
 	store, err := keystore.Open(keystore.Config{Path: filepath.Join(t.TempDir(), "asset.db"), Argon2: cheap})
 	must(t, err)
 	s := &settings{parties: make(map[wire.NodeID]bool), unguarded: true}
-	n, err := node.New(node.Config{Store: store, Settings: s, Protocols: &toys{}, LinkURL: "ws://127.0.0.1:1/proxy", Log: slog.New(slog.DiscardHandler)})
+	n, err := node.New(node.Config{Store: store, Settings: s, Protocols: &toys{}, LinkURL: "ws://" + silent.Addr().String() + "/proxy", Log: slog.New(slog.DiscardHandler)})
 	must(t, err)
 	t.Cleanup(func() { _ = n.Close() })
 	id, err := n.Init(context.Background(), pass(password))
