@@ -162,7 +162,7 @@ func TestEmptyDataIsValid(t *testing.T) {
 	s, err := policy.Load(rego.FS(), "")
 	must(t, err)
 	s.Data = []byte(`{"format":"` + policy.DataFormat + `"}`)
-	e, err := policy.New(t.Context(), policy.Config{Source: s})
+	e, err := policy.New(t.Context(), policy.Config{Source: s, Timeout: unhurried})
 	must(t, err)
 	if got := decide(t, e, transfer(e, "1")); got.Action != policy.Reject {
 		t.Errorf("got %s with %s", got.Action, d.Canonical())

@@ -40,7 +40,7 @@ func TestManualIsTrue(t *testing.T) {
 		s.Modules[name] = []byte(strings.ReplaceAll("\n"+modules[i], "\n    ", "\n"))
 	}
 	delete(s.Modules, "passing_test.rego")
-	_, err = policy.New(t.Context(), policy.Config{Source: s})
+	_, err = policy.New(t.Context(), policy.Config{Source: s, Timeout: unhurried})
 	must(t, err)
 }
 
@@ -83,6 +83,6 @@ func TestEveryFieldIsKnownToTheLint(t *testing.T) {
 	}
 	s := source(t, demoData())
 	s.Modules["own.rego"] = []byte(module.String())
-	_, err = policy.New(t.Context(), policy.Config{Source: s})
+	_, err = policy.New(t.Context(), policy.Config{Source: s, Timeout: unhurried})
 	must(t, err)
 }

@@ -17,6 +17,9 @@ import (
 // engineOf builds an engine over one module, with the demo's data.
 func engineOf(t testing.TB, module string, timeout time.Duration) (*policy.Engine, error) {
 	t.Helper()
+	if timeout == 0 {
+		timeout = unhurried
+	}
 	s := source(t, demoData())
 	s.Modules = map[string][]byte{"own.rego": []byte(module), "passing_test.rego": []byte(passing)}
 	return policy.New(t.Context(), policy.Config{Source: s, Timeout: timeout})
@@ -234,7 +237,7 @@ func TestRevisionFollowsContentOnly(t *testing.T) {
 	build := func(change func(*policy.Source)) string {
 		s := source(t, demoData())
 		change(s)
-		e, err := policy.New(t.Context(), policy.Config{Source: s})
+		e, err := policy.New(t.Context(), policy.Config{Source: s, Timeout: unhurried})
 		must(t, err)
 		return e.Revision()
 	}
@@ -258,7 +261,7 @@ func TestRevisionFollowsContentOnly(t *testing.T) {
 
 func TestEngineDoesNotFollowItsSource(t *testing.T) {
 	s := source(t, demoData())
-	e, err := policy.New(t.Context(), policy.Config{Source: s})
+	e, err := policy.New(t.Context(), policy.Config{Source: s, Timeout: unhurried})
 	must(t, err)
 	s.Modules["lib.rego"][0] = 'x'
 	clear(s.Modules)

@@ -60,7 +60,7 @@ func TestLint(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := source(t, demoData())
 			s.Modules["own.rego"] = []byte(c.module)
-			_, err := policy.New(t.Context(), policy.Config{Source: s})
+			_, err := policy.New(t.Context(), policy.Config{Source: s, Timeout: unhurried})
 			wantError(t, err, c.want...)
 		})
 	}
@@ -76,7 +76,7 @@ func TestNoBuiltinOfChance(t *testing.T) {
 		refused++
 		s := source(t, demoData())
 		s.Modules["own.rego"] = []byte("package countersign.rules.own\n\nx := " + b.Name + "(input.node)\n")
-		_, err := policy.New(t.Context(), policy.Config{Source: s})
+		_, err := policy.New(t.Context(), policy.Config{Source: s, Timeout: unhurried})
 		wantError(t, err, "own.rego:3: "+b.Name+" is refused")
 	}
 	if refused < 8 {
@@ -122,7 +122,7 @@ test_frozen if {
 	count(frozen.reject) == 0 with input as {"tx": {"wallet_id": "8"}} with data.custom as {"vaults": {"7": "gone"}, "most": 5}
 }
 `)
-	e, err := policy.New(t.Context(), policy.Config{Source: s})
+	e, err := policy.New(t.Context(), policy.Config{Source: s, Timeout: unhurried})
 	must(t, err)
 	d := decide(t, e, transfer(e, "1"))
 	wantAction(t, d, policy.Reject, "own.frozen")
@@ -148,7 +148,7 @@ func TestOwnTestsHaveToPass(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := source(t, demoData())
 			s.Modules["own_test.rego"] = []byte(c.test)
-			_, err := policy.New(t.Context(), policy.Config{Source: s})
+			_, err := policy.New(t.Context(), policy.Config{Source: s, Timeout: unhurried})
 			wantError(t, err, c.want)
 		})
 	}
@@ -157,7 +157,7 @@ func TestOwnTestsHaveToPass(t *testing.T) {
 func TestPolicyWithoutTestsIsRefused(t *testing.T) {
 	s := source(t, demoData())
 	delete(s.Modules, "passing_test.rego")
-	_, err := policy.New(t.Context(), policy.Config{Source: s})
+	_, err := policy.New(t.Context(), policy.Config{Source: s, Timeout: unhurried})
 	wantError(t, err, "has no tests")
 }
 

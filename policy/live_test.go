@@ -54,7 +54,7 @@ func TestNothingIsLiveWithoutAPolicy(t *testing.T) {
 	wantError(t, err, "/format")
 	_, err = policy.NewLive(t.Context(), policy.LiveConfig{
 		Read:   func() (*policy.Source, error) { return source(t, demoData()), nil },
-		Engine: policy.Config{Source: source(t, demoData())},
+		Engine: policy.Config{Source: source(t, demoData()), Timeout: unhurried},
 	})
 	wantError(t, err, "read anew")
 }

@@ -105,9 +105,12 @@ func source(t testing.TB, data object) *policy.Source {
 // passing is a test that every policy made up here brings along, since a policy without tests is refused.
 const passing = "package countersign.passing_test\n\ntest_nothing if true\n"
 
+// unhurried is a time-out that a loaded machine does not reach; those of the tests that are about time-outs are their own.
+const unhurried = time.Minute
+
 func newEngine(t testing.TB, data object) *policy.Engine {
 	t.Helper()
-	e, err := policy.New(t.Context(), policy.Config{Source: source(t, data)})
+	e, err := policy.New(t.Context(), policy.Config{Source: source(t, data), Timeout: unhurried})
 	must(t, err)
 	return e
 }
@@ -128,7 +131,7 @@ var builtOnce = sync.OnceValues(func() (*policy.Engine, error) {
 	if s.Data, err = json.Marshal(demoData()); err != nil {
 		return nil, err
 	}
-	return policy.New(context.Background(), policy.Config{Source: s})
+	return policy.New(context.Background(), policy.Config{Source: s, Timeout: unhurried})
 })
 
 // claim is the tx_info of a transfer of so many base units.

@@ -29,7 +29,7 @@ func TestShippedPolicyCoverage(t *testing.T) {
 func TestDefaultDataApprovesNothing(t *testing.T) {
 	s, err := policy.Load(rego.FS(), "")
 	must(t, err)
-	e, err := policy.New(t.Context(), policy.Config{Source: s})
+	e, err := policy.New(t.Context(), policy.Config{Source: s, Timeout: unhurried})
 	must(t, err)
 	wantAction(t, decide(t, e, transfer(e, "1")), policy.Reject, "address.listed")
 	wantAction(t, decide(t, e, input(e, keygen("sinoA", "sinoB", "sinoC"))), policy.Reject, "keygen.parties")
