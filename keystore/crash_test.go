@@ -206,11 +206,19 @@ func childFill(path string) error {
 	if _, err := s.Get("fill", fmt.Sprint(n-1)); err != nil {
 		return fmt.Errorf("the last record that found room: %w", err)
 	}
-	if err := s.Delete("fill", "0"); err != nil {
-		return fmt.Errorf("delete on a full disk: %w", err)
+	// A commit writes new pages before it frees old ones, so a delete too may find no room. Then nothing is changed either.
+	deleted := s.Delete("fill", "0")
+	if deleted != nil && (errors.Is(deleted, keystore.ErrFailed) || !strings.Contains(deleted.Error(), "nothing was changed")) {
+		return fmt.Errorf("delete on a full disk: %w", deleted)
+	}
+	if _, err := s.Get("fill", "0"); errors.Is(err, keystore.ErrNotFound) != (deleted == nil) {
+		return fmt.Errorf("after a delete that said %v: %w", deleted, err)
 	}
 	if err := setLimit(^uint64(0)); err != nil {
 		return err
+	}
+	if err := s.Delete("fill", "0"); err != nil {
+		return fmt.Errorf("delete with room again: %w", err)
 	}
 	if err := s.Put("fill", "last", []byte(fmt.Sprint(n))); err != nil {
 		return fmt.Errorf("with room again: %w", err)

@@ -53,7 +53,9 @@ func TestASessionIDCountsOnce(t *testing.T) {
 	r.do(func() { r.begin(s) })
 	r.await("a's contribution", func() bool { return s.contributions[r.a.id] != nil })
 	r.end(s, "failed", "to begin another under the same id")
-	r.awaitReport(s, r.a.id)
+	for _, m := range []*member{r.a, r.b, r.c} {
+		r.awaitReport(s, m.id) // the session is over there
+	}
 
 	other := r.signing()
 	other.session = s.id
