@@ -2,6 +2,7 @@ package node_test
 
 import (
 	"bytes"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -353,9 +354,11 @@ type stuck struct {
 	starting bool
 	reached  chan signing.PartyID // of whom the first message was
 	gate     chan struct{}
+	taken    *atomic.Int32 // messages
 }
 
 func (s stuck) Accept(m signing.Message) error {
+	s.taken.Add(1)
 	if !s.starting {
 		s.wait(m.From)
 	}
@@ -379,7 +382,7 @@ func (s stuck) wait(from signing.PartyID) {
 
 // stick makes the next signature of a member stick; let lets it go.
 func stick(m *member, starting bool) (s stuck, let func()) {
-	s = stuck{starting: starting, reached: make(chan signing.PartyID, 1), gate: make(chan struct{})}
+	s = stuck{starting: starting, reached: make(chan signing.PartyID, 1), gate: make(chan struct{}), taken: new(atomic.Int32)}
 	let = onceClose(s.gate)
 	m.h.t.Cleanup(let)
 	m.toys.change(func(y *toys) {

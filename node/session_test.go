@@ -276,6 +276,36 @@ func TestEndStopsASession(t *testing.T) {
 	r.mustSign(r.signing())
 }
 
+func TestASessionThatWasEndedTakesNoMore(t *testing.T) {
+	t.Parallel()
+	r := newSigners(t)
+	for range 6 { // by chance it might take none
+		stick, let := stick(r.a, false)
+		a := r.signing()
+		s := r.offer(a)
+		receive(t, stick.reached)
+		r.await("all messages of round 2", func() bool {
+			n := 0
+			for _, e := range r.log {
+				if e.frame.GetEnvelope().GetSessionId() == s.id && e.frame.GetEnvelope().To == 1 {
+					n++
+				}
+			}
+			return n >= 4
+		})
+		r.end(s, "failed", "no longer wanted")
+		r.settle(r.a.id)
+		let()
+		r.mustFail(t, s, "no longer wanted", r.a)
+		if n := stick.taken.Load(); n != 1 {
+			t.Fatalf("the protocol was given %d messages", n)
+		}
+		for _, m := range []*member{r.b, r.c} {
+			r.awaitReport(s, m.id)
+		}
+	}
+}
+
 func TestSealEndsASession(t *testing.T) {
 	t.Parallel()
 	r := newSigners(t)
