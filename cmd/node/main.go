@@ -46,7 +46,11 @@ func run(ctx context.Context, args []string, io streams) int {
 It is sealed after every start: run "start", then "init" once, then "unseal".
 
 The commands but start, version and "config check" talk to the running node on its admin address, which they read from the
-configuration (storage.unseal-server-address) unless --address is given.`,
+configuration (storage.unseal-server-address) unless --address is given.
+
+Exit codes: 0 done; 1 it could not be done, the message says why; 2 the node refused, such as a wrong password or a wrong state;
+3 no node answers.`,
+		Example: "  mpc-node start --config config.toml\n  mpc-node init\n  mpc-node unseal\n  mpc-node status",
 		SilenceUsage: true, SilenceErrors: true, CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 	}
 	opts := &options{streams: io}
