@@ -53,7 +53,7 @@ require contains id if some id in data.countersign.rules.own.require
 	}
 	return must[*policy.Live](t)(policy.NewLive(context.Background(), policy.LiveConfig{
 		Read:   func() (*policy.Source, error) { return policy.Load(files, "") },
-		Engine: policy.Config{Timeout: 30 * time.Second},
+		Engine: policy.Config{Timeout: 5 * time.Second},
 	}))
 }
 
