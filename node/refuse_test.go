@@ -1,10 +1,6 @@
 package node_test
 
 import (
-	"crypto/ecdsa"
-	"crypto/ed25519"
-	"crypto/elliptic"
-	"crypto/rand"
 	"errors"
 	"strings"
 	"testing"
@@ -17,9 +13,7 @@ import (
 
 func newID(t testing.TB) wire.NodeID {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	must(t, err)
-	return wire.NodeIDOf(&key.PublicKey)
+	return wire.NodeIDOf(&newP256(t).PublicKey)
 }
 
 // mustRefuse offers a to its parties and wants a's refusal for a reason, no question to the callback and no part in the
@@ -310,132 +304,6 @@ func TestTheRecipientOfResults(t *testing.T) {
 	a := r.signing()
 	a.terms.SignType, a.terms.TxInfo = wire.SignTypeTransaction, []byte(`{"chainSymbol":"ETH"}`)
 	r.mustSign(a)
-}
-
-func TestRequesters(t *testing.T) {
-	t.Parallel()
-	r := newSigners(t)
-	requester, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	must(t, err)
-	other, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	must(t, err)
-	_, edKey, err := ed25519.GenerateKey(rand.Reader)
-	must(t, err)
-	known := make(map[string]manifest.RequesterKey)
-	for _, pub := range []any{&requester.PublicKey, edKey.Public()} {
-		key, err := manifest.NewRequesterKey(pub)
-		must(t, err)
-		known[key.ID()] = key
-	}
-	for _, m := range []*member{r.a, r.b, r.c} {
-		m.settings.change(func(s *settings) { s.requesters, s.required = known, true })
-	}
-	inAnHour := r.clock.Now().Add(time.Hour)
-	signed := func() ask { return r.signing().authorized(t, requester, inAnHour) }
-
-	r.mustSign(signed())
-	ed := r.signing()
-	auth, err := manifest.Authorize(edKey, ed.terms, inAnHour)
-	must(t, err)
-	ed.auth = &auth
-	r.mustSign(ed)
-
-	foreign := r.signing().authorized(t, other, inAnHour)
-	asKnown := foreign
-	asKnown.auth = &manifest.Authorization{KeyID: signed().auth.KeyID, Expiry: foreign.auth.Expiry, Nonce: foreign.auth.Nonce, Signature: foreign.auth.Signature}
-	tx := func() ask {
-		a := r.signing()
-		a.terms.SignType, a.terms.Message, a.terms.TxInfo = wire.SignTypeTransaction, "", transactionNamed(t, "legacy-eip155-native").info(t)
-		return a.authorized(t, requester, inAnHour)
-	}
-	for _, c := range []struct {
-		name   string
-		ask    ask
-		change func(*ask)
-		reason string
-	}{
-		{"unsigned", r.signing(), nil, "is not signed"},
-		{"unknown key", foreign, nil, "is not listed"},
-		{"unknown key under a known id", asKnown, nil, "does not verify"},
-		{"path changed", signed(), func(a *ask) { a.terms.Path = "m/1" }, "does not verify"},
-		{"message changed", signed(), func(a *ask) { a.terms.Message = r.signing().terms.Message }, "does not verify"},
-		{"request_id changed", signed(), func(a *ask) { a.terms.RequestID += "x" }, "does not verify"},
-		{"sign_type changed", signed(), func(a *ask) { a.terms.SignType = wire.SignTypeTransaction }, "does not verify"},
-		{"type changed", signed(), func(a *ask) { a.terms.Type = wire.TypeBIP340SchnorrSign }, "does not verify"},
-		{"key changed", signed(), func(a *ask) { a.terms.KeyID = "key-2" }, "does not verify"},
-		{"tx_info added", signed(), func(a *ask) { a.terms.TxInfo = []byte("{}") }, "does not verify"},
-		{"tx_info changed", tx(), func(a *ask) { a.terms.TxInfo = transactionNamed(t, "legacy-eip155-erc20-transfer").info(t) }, "does not verify"},
-		{"tx_info taken away", tx(), func(a *ask) { a.terms.TxInfo = nil }, "does not verify"},
-		{"tapScriptRoot added", signed(), func(a *ask) { a.terms.TapScriptRoot = "00" }, "does not verify"},
-		{"expiry changed", signed(), func(a *ask) { a.auth.Expiry += 60 }, "does not verify"},
-		{"nonce changed", signed(), func(a *ask) { a.auth.Nonce = strings.Repeat("0", 32) }, "does not verify"},
-		{"nonce too short", signed(), func(a *ask) { a.auth.Nonce = a.auth.Nonce[:30] }, "nonce has 30"},
-		{"no nonce", signed(), func(a *ask) { a.auth.Nonce = "" }, "nonce has 0"},
-		{"expired", r.signing().authorized(t, requester, r.clock.Now().Add(-time.Second)), nil, "it expired"},
-		{"expires too late", r.signing().authorized(t, requester, r.clock.Now().Add(26*time.Hour)), nil, "more than 25h"},
-		{"no signature", signed(), func(a *ask) { a.auth.Signature = nil }, "does not verify"},
-		{"long signature", signed(), func(a *ask) { a.auth.Signature = make([]byte, 200) }, "too long"},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			if c.change != nil {
-				c.change(&c.ask)
-			}
-			r.mustRefuse(t, c.ask, c.reason)
-		})
-	}
-
-	t.Run("a signature serves one request", func(t *testing.T) {
-		a := signed()
-		r.mustSign(a)
-		again := a
-		again.sino = r.number("sino")
-		r.mustRefuse(t, again, "used for another request already")
-		for name, restart := range map[string]func(){"restart": r.a.restart, "crash": r.a.crash} {
-			restart()
-			again.sino = r.number("sino")
-			t.Run("after a "+name, func(t *testing.T) { r.mustRefuse(t, again, "used for another request already") })
-		}
-		r.clock.step(30 * time.Minute) // its nonce is kept until it expires by itself
-		r.a.restart()
-		again.sino = r.number("sino")
-		r.mustRefuse(t, again, "used for another request already")
-	})
-	t.Run("nonces that cannot come again are forgotten", func(t *testing.T) {
-		r.clock.step(26 * time.Hour)
-		r.a.restart()
-		if stat, err := r.a.store.Stat(); err != nil || stat.Records["nonce"] != 0 {
-			t.Fatalf("the store holds %v nonces (%v)", stat.Records["nonce"], err)
-		}
-	})
-	t.Run("a request ends with its signature", func(t *testing.T) {
-		r.guard.set("")
-		a := r.signing().authorized(t, requester, r.clock.Now().Add(2*time.Minute))
-		s := r.offer(a)
-		call := r.guard.next(t)
-		r.awaitAnswer(s, r.b.id, linkv1.Answer_APPROVED)
-		r.awaitAnswer(s, r.c.id, linkv1.Answer_APPROVED)
-		r.clock.step(3 * time.Minute)
-		r.do(func() { r.manual = true })
-		call.approve()
-		r.awaitAnswer(s, r.a.id, linkv1.Answer_APPROVED)
-		r.do(func() { r.begin(s) })
-		r.mustFail(t, s, "request has expired", r.a, r.b, r.c)
-		for _, m := range []*member{r.a, r.b, r.c} {
-			r.mustBeSilent(s, m.id)
-		}
-	})
-	t.Run("a requester that is taken off the list", func(t *testing.T) {
-		a := r.signing().authorized(t, requester, r.clock.Now().Add(time.Hour))
-		s := r.offer(a)
-		r.guard.next(t).approve()
-		r.awaitAnswer(s, r.a.id, linkv1.Answer_APPROVED)
-		r.end(s, "failed", "another party failed")
-		r.a.settings.change(func(s *settings) { s.requesters = nil })
-		again := r.offer(a)
-		if answer := r.awaitAnswer(again, r.a.id, linkv1.Answer_REFUSED); !contains(answer.Reason, "is not listed") {
-			t.Fatalf("refused with %q", answer.Reason)
-		}
-	})
 }
 
 func TestARequestIsWhatItWas(t *testing.T) {

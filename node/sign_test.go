@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -123,13 +121,10 @@ func TestSomeOfTheParties(t *testing.T) {
 func TestTheRequesterIsWhomTheNodeVerified(t *testing.T) {
 	t.Parallel()
 	r := newSigners(t)
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	must(t, err)
+	key := newP256(t)
 	known, err := manifest.NewRequesterKey(&key.PublicKey)
 	must(t, err)
-	r.a.settings.change(func(s *settings) { s.requesters = map[string]manifest.RequesterKey{known.ID(): known} })
-	r.b.settings.change(func(s *settings) { s.requesters = map[string]manifest.RequesterKey{known.ID(): known} })
-	r.c.settings.change(func(s *settings) { s.requesters = map[string]manifest.RequesterKey{known.ID(): known} })
+	r.acceptRequester(key)
 
 	last := func() wire.TxInfo {
 		questions := r.guard.questions()

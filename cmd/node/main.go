@@ -50,7 +50,7 @@ configuration (storage.unseal-server-address) unless --address is given.
 
 Exit codes: 0 done; 1 it could not be done, the message says why; 2 the node refused, such as a wrong password or a wrong state;
 3 no node answers.`,
-		Example: "  mpc-node start --config config.toml\n  mpc-node init\n  mpc-node unseal\n  mpc-node status",
+		Example:      "  mpc-node start --config config.toml\n  mpc-node init\n  mpc-node unseal\n  mpc-node status",
 		SilenceUsage: true, SilenceErrors: true, CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 	}
 	opts := &options{streams: io}

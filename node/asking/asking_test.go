@@ -200,13 +200,15 @@ func TestTheVendorsServer(t *testing.T) {
 	}
 }
 
-func TestWhatDoesNotCountIsTriedAgain(t *testing.T) {
-	t.Parallel()
-	node, stranger := newKey(t), newKey(t)
-	for name, c := range map[string]struct {
-		bad  func(*server) func(http.ResponseWriter, *wire.Request)
-		want string
-	}{
+// noAnswer is a reply that does not count, and what is said of it.
+type noAnswer struct {
+	bad  func(*server) func(http.ResponseWriter, *wire.Request)
+	want string
+}
+
+func noAnswers(t testing.TB) map[string]noAnswer {
+	stranger := newKey(t)
+	return map[string]noAnswer{
 		"another key": {func(s *server) func(http.ResponseWriter, *wire.Request) {
 			return func(w http.ResponseWriter, q *wire.Request) {
 				other := &server{t: t, key: stranger}
@@ -265,7 +267,13 @@ func TestWhatDoesNotCountIsTriedAgain(t *testing.T) {
 		"another action": {func(s *server) func(http.ResponseWriter, *wire.Request) {
 			return func(w http.ResponseWriter, q *wire.Request) { _, _ = w.Write(s.raw(q, "Approved")) }
 		}, "action"},
-	} {
+	}
+}
+
+func TestWhatDoesNotCountIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	node := newKey(t)
+	for name, c := range noAnswers(t) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newServer(t, node)
