@@ -28,11 +28,21 @@ type Manifest struct {
 	T                  int     // signers needed
 	Parties            []Party // of this session, by index
 	Path               string
-	Digest             []byte // what is signed; keygen: nothing
+	Digest             []byte // 32 bytes, Digest of what is signed; keygen: nothing
 	TapScriptRoot      string
 	Recipient          string // hex SPKI of the result's recipient; empty: every party learns the result
 	Presignature       string
 	RequesterSignature []byte
+}
+
+// Digest is what stands for the message that is signed in a Manifest and in a Report. For secp256k1 it is the message: the
+// 32 bytes that are signed. Ed25519 signs a message of any length, and SHA-256 of it stands for it.
+func Digest(cryptography string, message []byte) []byte {
+	if cryptography != wire.EdDSAEd25519 {
+		return message
+	}
+	sum := sha256.Sum256(message)
+	return sum[:]
 }
 
 // Validate checks the form of a manifest.

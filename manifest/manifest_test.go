@@ -1,11 +1,13 @@
 package manifest_test
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
@@ -398,5 +400,15 @@ func TestQuorumAndRecipient(t *testing.T) {
 	parties[2].Recipient = "y"
 	if _, err := manifest.ResultRecipient(parties); err == nil {
 		t.Error("two recipients were taken")
+	}
+}
+
+func TestDigest(t *testing.T) {
+	message := []byte("a message of a Solana transaction, say")
+	if got := manifest.Digest(wire.ECDSASecp256k1, message); !bytes.Equal(got, message) {
+		t.Errorf("secp256k1 signs %x, the digest says %x", message, got)
+	}
+	if got, want := manifest.Digest(wire.EdDSAEd25519, message), sha256.Sum256(message); !bytes.Equal(got, want[:]) {
+		t.Errorf("Ed25519: %x, want SHA-256 of the message", got)
 	}
 }

@@ -74,21 +74,24 @@ func (c Confirmation) Verify(node wire.NodeID) error {
 // Report is a party's signed word about how a session ended there.
 type Report struct {
 	SessionID  string
-	Completed  bool
-	Reason     string
-	Culprit    byte
-	PublicKey  []byte
-	ChainCode  []byte
-	Digest     []byte
-	Result     []byte
-	RecoveryID byte
-	DerivedKey []byte
-	Signature  []byte
+	Completed  bool   // the protocol came to its end here
+	Reason     string // of a failure
+	Culprit    byte   // of a failure: share index of the party that is named as its cause; 0: nobody
+	PublicKey  []byte // root key: 33 bytes compressed secp256k1, or 32 bytes Ed25519
+	ChainCode  []byte // keygen: 32 bytes
+	Digest     []byte // sign: 32 bytes, as in the Manifest
+	Result     []byte // sign: the signature, 64 bytes; with Encrypted ciphertext by WIRE.md, ECIES; with Released nothing
+	RecoveryID byte   // sign, ECDSA: 0..3; 0 with Encrypted and Released
+	DerivedKey []byte // sign: the root key's child at the path; derive.Scheme.VerifyingKey gives what verifies
+	Released   bool   // sign: this party gave its share to the result's recipient and does not know the signature
+	Encrypted  bool   // sign: Result can be read by the result's recipient only
+	Signature  []byte // by the identity key, over all of the above
 }
 
 func (r Report) signingBytes(node wire.NodeID) []byte {
 	return wire.SigningBytes("report", []byte(r.SessionID), []byte(node), boolean(r.Completed), []byte(r.Reason),
-		[]byte{r.Culprit}, r.PublicKey, r.ChainCode, r.Digest, r.Result, []byte{r.RecoveryID}, r.DerivedKey)
+		[]byte{r.Culprit}, r.PublicKey, r.ChainCode, r.Digest, r.Result, []byte{r.RecoveryID}, r.DerivedKey,
+		boolean(r.Released), boolean(r.Encrypted))
 }
 
 // Sign signs the report with the identity key of its party.

@@ -252,7 +252,8 @@ func (h *hall) envelope(e *linkv1.Envelope) {
 
 func (h *hall) report(from wire.NodeID, r *linkv1.Report) {
 	signed := manifest.Report{SessionID: r.SessionId, Completed: r.Completed, Reason: r.Reason, Culprit: byte(r.Culprit), PublicKey: r.PublicKey,
-		ChainCode: r.ChainCode, Digest: r.Digest, Result: r.Result, RecoveryID: byte(r.RecoveryId), DerivedKey: r.DerivedKey, Signature: r.ReportSignature}
+		ChainCode: r.ChainCode, Digest: r.Digest, Result: r.Result, RecoveryID: byte(r.RecoveryId), DerivedKey: r.DerivedKey,
+		Released: r.Released, Encrypted: r.Encrypted, Signature: r.ReportSignature}
 	if err := signed.Verify(from); err != nil {
 		h.t.Errorf("a report does not verify: %v", err)
 	}

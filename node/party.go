@@ -134,7 +134,7 @@ func (p *party) report(r *manifest.Report) {
 	p.send(&linkv1.Frame{Body: &linkv1.Frame_Report{Report: &linkv1.Report{
 		SessionId: r.SessionID, Completed: r.Completed, Reason: r.Reason, Culprit: uint32(r.Culprit), PublicKey: r.PublicKey,
 		ChainCode: r.ChainCode, Digest: r.Digest, Result: r.Result, RecoveryId: uint32(r.RecoveryID), DerivedKey: r.DerivedKey,
-		ReportSignature: r.Signature,
+		Released: r.Released, Encrypted: r.Encrypted, ReportSignature: r.Signature,
 	}}})
 }
 

@@ -1471,11 +1471,13 @@ type Report struct {
 	Culprit         uint32                 `protobuf:"varint,4,opt,name=culprit,proto3" json:"culprit,omitempty"`                                        // index of the party that is named as the cause; 0: nobody
 	PublicKey       []byte                 `protobuf:"bytes,5,opt,name=public_key,json=publicKey,proto3" json:"public_key,omitempty"`                    // root public key of the key
 	ChainCode       []byte                 `protobuf:"bytes,6,opt,name=chain_code,json=chainCode,proto3" json:"chain_code,omitempty"`                    // keygen
-	Digest          []byte                 `protobuf:"bytes,7,opt,name=digest,proto3" json:"digest,omitempty"`                                           // sign
-	Result          []byte                 `protobuf:"bytes,8,opt,name=result,proto3" json:"result,omitempty"`                                           // sign: the signature, r ‖ s for ECDSA
-	RecoveryId      uint32                 `protobuf:"varint,9,opt,name=recovery_id,json=recoveryId,proto3" json:"recovery_id,omitempty"`                // sign, ECDSA
-	DerivedKey      []byte                 `protobuf:"bytes,10,opt,name=derived_key,json=derivedKey,proto3" json:"derived_key,omitempty"`                // sign: the key that the signature verifies under
-	ReportSignature []byte                 `protobuf:"bytes,11,opt,name=report_signature,json=reportSignature,proto3" json:"report_signature,omitempty"` // identity key, over manifest.ReportBytes
+	Digest          []byte                 `protobuf:"bytes,7,opt,name=digest,proto3" json:"digest,omitempty"`                                           // sign, 32 bytes: what was signed; Ed25519: SHA-256 of the message that was signed
+	Result          []byte                 `protobuf:"bytes,8,opt,name=result,proto3" json:"result,omitempty"`                                           // sign: the signature, 64 bytes: r ‖ s, or R ‖ s; with encrypted the ciphertext of it
+	RecoveryId      uint32                 `protobuf:"varint,9,opt,name=recovery_id,json=recoveryId,proto3" json:"recovery_id,omitempty"`                // sign, ECDSA, not encrypted
+	DerivedKey      []byte                 `protobuf:"bytes,10,opt,name=derived_key,json=derivedKey,proto3" json:"derived_key,omitempty"`                // sign: the key at the path, 33 bytes (secp256k1, compressed) or 32 (Ed25519), untweaked
+	ReportSignature []byte                 `protobuf:"bytes,11,opt,name=report_signature,json=reportSignature,proto3" json:"report_signature,omitempty"` // identity key, over all other fields and the node's id: see manifest.Report
+	Released        bool                   `protobuf:"varint,12,opt,name=released,proto3" json:"released,omitempty"`                                     // sign: completed, the share was released to the recipient, and the signature is not known here
+	Encrypted       bool                   `protobuf:"varint,13,opt,name=encrypted,proto3" json:"encrypted,omitempty"`                                   // sign: result is encrypted to the recipient of the key's results
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
@@ -1585,6 +1587,20 @@ func (x *Report) GetReportSignature() []byte {
 		return x.ReportSignature
 	}
 	return nil
+}
+
+func (x *Report) GetReleased() bool {
+	if x != nil {
+		return x.Released
+	}
+	return false
+}
+
+func (x *Report) GetEncrypted() bool {
+	if x != nil {
+		return x.Encrypted
+	}
+	return false
 }
 
 // End: the session is over; whoever still runs it stops. Coordinator to node.
@@ -1860,7 +1876,7 @@ const file_api_link_v1_link_proto_rawDesc = "" +
 	"\x02to\x18\x03 \x01(\rR\x02to\x12\x10\n" +
 	"\x03seq\x18\x04 \x01(\x04R\x03seq\x12\x14\n" +
 	"\x05round\x18\x05 \x01(\rR\x05round\x12\x16\n" +
-	"\x06sealed\x18\x06 \x01(\fR\x06sealed\"\xd2\x02\n" +
+	"\x06sealed\x18\x06 \x01(\fR\x06sealed\"\x8c\x03\n" +
 	"\x06Report\x12\x1d\n" +
 	"\n" +
 	"session_id\x18\x01 \x01(\tR\tsessionId\x12\x1c\n" +
@@ -1878,7 +1894,9 @@ const file_api_link_v1_link_proto_rawDesc = "" +
 	"\vderived_key\x18\n" +
 	" \x01(\fR\n" +
 	"derivedKey\x12)\n" +
-	"\x10report_signature\x18\v \x01(\fR\x0freportSignature\"R\n" +
+	"\x10report_signature\x18\v \x01(\fR\x0freportSignature\x12\x1a\n" +
+	"\breleased\x18\f \x01(\bR\breleased\x12\x1c\n" +
+	"\tencrypted\x18\r \x01(\bR\tencrypted\"R\n" +
 	"\x03End\x12\x1d\n" +
 	"\n" +
 	"session_id\x18\x01 \x01(\tR\tsessionId\x12\x14\n" +
