@@ -7,23 +7,43 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/countersign-mpc/countersign/wire"
 	"github.com/decred/dcrd/dcrec/secp256k1/v4"
 )
 
-// ErrInvalidChild is wrapped by Secp256k1Child where BIP32 says that an index has no key (probability below 2^-127 a
+// ErrInvalidChild is wrapped by Secp256k1Child and Ed25519Child where an index has no key (probability below 2^-127 a
 // level): the caller takes the next index.
 var ErrInvalidChild = errors.New("no key exists at this index")
 
 // Derived is a child of a root public key.
 type Derived struct {
-	// PublicKey is the child's compressed point (SEC 1, 33 bytes).
-	PublicKey [33]byte
-	// ChainCode is the child's BIP32 chain code.
+	// PublicKey is the child's key: a compressed point (SEC 1, 33 bytes) for secp256k1, an encoded point (RFC 8032, 32
+	// bytes) for Ed25519.
+	PublicKey []byte
+	// ChainCode is the child's chain code.
 	ChainCode [32]byte
-	// Tweak is the sum, modulo the group order, of the scalars parse256(IL) of all levels, big-endian: the child's
-	// private key is the root's plus Tweak, so a threshold signer adds it to the key that its shares stand for. It is
-	// zero for the root. It is not secret to anyone who has the root public key and its chain code.
+	// Tweak is the sum, modulo the group order, of the scalars of all levels: big-endian for secp256k1, little-endian
+	// for Ed25519. The child's private scalar is the root's plus Tweak, so a threshold signer adds it to the key that
+	// its shares stand for. It is zero for the root. It is not secret to anyone who has the root public key and its
+	// chain code.
 	Tweak [32]byte
+}
+
+// Child derives the child of a root public key along a path: Secp256k1Child or Ed25519Child, by the key's cryptography
+// (wire.ECDSASecp256k1 or wire.EdDSAEd25519; any other is an error).
+func Child(cryptography string, root, chainCode []byte, p Path) (Derived, error) {
+	switch cryptography {
+	case wire.ECDSASecp256k1:
+		return Secp256k1Child(root, chainCode, p)
+	case wire.EdDSAEd25519:
+		return Ed25519Child(root, chainCode, p)
+	default:
+		return Derived{}, fmt.Errorf("derive %s: %w", p, unknownCryptography(cryptography))
+	}
+}
+
+func unknownCryptography(name string) error {
+	return fmt.Errorf("cryptography %s is unknown: it is %s or %s", quote(name), wire.ECDSASecp256k1, wire.EdDSAEd25519)
 }
 
 // Secp256k1Child derives the child of a root public key (33 bytes, compressed) and its chain code (32 bytes) along a
@@ -34,11 +54,8 @@ func Secp256k1Child(root, chainCode []byte, p Path) (Derived, error) {
 	if err != nil {
 		return d, fmt.Errorf("derive %s: root: %w", p, err)
 	}
-	if len(chainCode) != len(d.ChainCode) {
-		return d, fmt.Errorf("derive %s: chain code of %d bytes: it has 32", p, len(chainCode))
-	}
-	if len(p) > MaxDepth {
-		return d, fmt.Errorf("derive: path of %d levels: at most %d are allowed", len(p), MaxDepth)
+	if err := checkPlace(chainCode, p); err != nil {
+		return d, err
 	}
 	var point secp256k1.JacobianPoint
 	pub.AsJacobian(&point)
@@ -50,7 +67,18 @@ func Secp256k1Child(root, chainCode []byte, p Path) (Derived, error) {
 			return Derived{}, fmt.Errorf("derive %s: level %d: %w", p, i+1, err)
 		}
 	}
-	return Derived{PublicKey: n.key, ChainCode: n.chainCode, Tweak: n.tweak.Bytes()}, nil
+	return Derived{PublicKey: n.key[:], ChainCode: n.chainCode, Tweak: n.tweak.Bytes()}, nil
+}
+
+// checkPlace checks what both curves need beside a key.
+func checkPlace(chainCode []byte, p Path) error {
+	if len(p) > MaxDepth {
+		return fmt.Errorf("derive: path of %d levels: at most %d are allowed", len(p), MaxDepth)
+	}
+	if len(chainCode) != 32 {
+		return fmt.Errorf("derive %s: chain code of %d bytes: it has 32", p, len(chainCode))
+	}
+	return nil
 }
 
 // node is a place in the tree: an affine point, its encoding, the chain code, and the sum of the scalars on the way.

@@ -134,7 +134,7 @@ func TestPathsCompose(t *testing.T) {
 	whole := must(derive.Secp256k1Child(root, chainCode, derive.Path{44, 60, 3}))
 	first := must(derive.Secp256k1Child(root, chainCode, derive.Path{44}))
 	rest := must(derive.Secp256k1Child(first.PublicKey[:], first.ChainCode[:], derive.Path{60, 3}))
-	if whole.PublicKey != rest.PublicKey || whole.ChainCode != rest.ChainCode {
+	if !bytes.Equal(whole.PublicKey, rest.PublicKey) || whole.ChainCode != rest.ChainCode {
 		t.Error("deriving in two goes gives another key")
 	}
 	var a, b secp256k1.ModNScalar

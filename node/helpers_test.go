@@ -234,7 +234,7 @@ func (y *toys) Keygen(binding manifest.Binding, self signing.PartyID, parties []
 
 func (y *toys) Sign(binding manifest.Binding, share *signing.Share, signers []signing.PartyID, derived derive.Derived, digest [32]byte) (signing.SignSession, error) {
 	s, err := signingtest.NewSign(cmp.SignConfig{Binding: binding, Share: share, Signers: signers, Tweak: derived.Tweak,
-		PublicKey: derived.PublicKey, Digest: digest})
+		PublicKey: [33]byte(derived.PublicKey), Digest: digest})
 	y.mu.Lock()
 	defer y.mu.Unlock()
 	if err == nil && y.sign != nil {

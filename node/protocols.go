@@ -28,5 +28,5 @@ func (CMP) Keygen(binding manifest.Binding, self signing.PartyID, parties []sign
 // Sign implements Protocols.
 func (CMP) Sign(binding manifest.Binding, share *signing.Share, signers []signing.PartyID, derived derive.Derived, digest [32]byte) (signing.SignSession, error) {
 	return cmp.NewSign(cmp.SignConfig{Binding: binding, Share: share, Signers: signers, Tweak: derived.Tweak,
-		PublicKey: derived.PublicKey, Digest: digest})
+		PublicKey: [33]byte(derived.PublicKey), Digest: digest})
 }

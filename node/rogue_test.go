@@ -216,7 +216,7 @@ func (r *rogue) protocol(run *rogueRun) signing.Session {
 	derived, err := derive.Secp256k1Child(share.PublicKey(), chain[:], path)
 	must(t, err)
 	s, err := signingtest.NewSign(cmp.SignConfig{Binding: run.channel.Binding(), Share: share, Signers: ids, Tweak: derived.Tweak,
-		PublicKey: derived.PublicKey, Digest: [32]byte(run.manifest.Digest)})
+		PublicKey: [33]byte(derived.PublicKey), Digest: [32]byte(run.manifest.Digest)})
 	must(t, err)
 	return s
 }

@@ -51,7 +51,7 @@ func TestKeygen(t *testing.T) {
 			}
 			signed := startSign(t, of, "m/44/60/0/0/7", nil)
 			mustDone(t, signed.Run())
-			mustVerify(t, signed, derived(t, shares[0], "m/44/60/0/0/7").PublicKey)
+			mustVerify(t, signed, [33]byte(derived(t, shares[0], "m/44/60/0/0/7").PublicKey))
 		})
 	}
 }

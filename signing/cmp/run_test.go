@@ -70,7 +70,7 @@ func startSign(t *testing.T, shares []*signing.Share, path string, change func(*
 	sessions, err := signingtest.Start(signers, func(id signing.PartyID) (*cmp.Sign, error) {
 		c := cmp.SignConfig{
 			Binding: binding(t.Name()), Share: byIndex[id], Signers: signers,
-			Tweak: key.Tweak, PublicKey: key.PublicKey, Digest: digest,
+			Tweak: key.Tweak, PublicKey: [33]byte(key.PublicKey), Digest: digest,
 		}
 		if change != nil {
 			change(&c)

@@ -46,7 +46,7 @@ func TestSignDerived(t *testing.T) {
 	shares := two(t)
 	network := startSign(t, shares, path, nil)
 	mustDone(t, network.Run())
-	mustVerify(t, network, derived(t, shares[0], path).PublicKey)
+	mustVerify(t, network, [33]byte(derived(t, shares[0], path).PublicKey))
 }
 
 // TestSignPartiesDisagree gives one party something else to sign: nobody can be blamed.
@@ -55,7 +55,7 @@ func TestSignPartiesDisagree(t *testing.T) {
 	cases := map[string]func(c *cmp.SignConfig){
 		"binding": func(c *cmp.SignConfig) { c.Binding = binding("another session") },
 		"digest":  func(c *cmp.SignConfig) { c.Digest[0] ^= 1 },
-		"tweak":   func(c *cmp.SignConfig) { c.Tweak, c.PublicKey = other.Tweak, other.PublicKey },
+		"tweak":   func(c *cmp.SignConfig) { c.Tweak, c.PublicKey = other.Tweak, [33]byte(other.PublicKey) },
 	}
 	for name, spoil := range cases {
 		t.Run(name, func(t *testing.T) {

@@ -45,7 +45,7 @@ func startSign(t *testing.T, shares []*signing.Share, signers []signing.PartyID,
 	sessions, err := signingtest.Start(signers, func(id signing.PartyID) (signing.SignSession, error) {
 		c := cmp.SignConfig{
 			Binding: binding(t.Name()), Share: shares[id-1], Signers: signers,
-			Tweak: key.Tweak, PublicKey: key.PublicKey, Digest: digest,
+			Tweak: key.Tweak, PublicKey: [33]byte(key.PublicKey), Digest: digest,
 		}
 		if change != nil {
 			change(&c)
