@@ -29,8 +29,15 @@ type Request struct {
 	// Message is hex for types 1 and 3, the text or typed-data JSON itself for type 2. For type 1 with RawTx it may be
 	// empty; if it is not, it must be the digest.
 	Message string
-	// RawTx is tx_info.rawTx.
+	// RawTx is tx_info.rawTx: the hex signing payload of an EVM transaction, or a PSBT (version 0) in base64.
 	RawTx string
+	// InputID is tx_info.curInputId: the PSBT's input that is signed. It is matched against InputIDs, else taken as an
+	// index in decimal; where both could be meant it is an error. Empty is the only input of a PSBT that has one.
+	InputID string
+	// InputIDs are the ids of tx_info.extraData.vinList in order, an empty string where an element has none.
+	InputIDs []string
+	// TapScriptRoot is tx_info.tapScriptRoot: the Merkle root of the script tree in hex, or empty.
+	TapScriptRoot string
 	// HasTxInfo says whether the request came with a tx_info.
 	HasTxInfo bool
 }
