@@ -54,14 +54,17 @@ type KeygenSession interface {
 type SignSession interface {
 	Session
 	// Signature returns the signature, verified against the key that was asked for. It fails until Done; after an
-	// abort the error is the *Abort.
+	// abort the error is the *Abort. Where the signature is for one recipient, the session of every other signer is
+	// Done when its last message is made, and the error wraps ErrForRecipient.
 	Signature() (Signature, error)
 }
 
 // Signature is a finished signature.
 type Signature struct {
-	Bytes      [64]byte // ECDSA: r ‖ s, big-endian, s in its low half (BIP 146, EIP-2)
-	RecoveryID byte     // ECDSA: 0..3, the parity of the nonce point's y, plus 2 where its x was reduced
+	// Bytes are, for ECDSA, r ‖ s, big-endian, s in its low half (BIP 146, EIP-2); for Schnorr R.x ‖ s (BIP340); for
+	// Ed25519 R ‖ s (RFC 8032).
+	Bytes      [64]byte
+	RecoveryID byte // ECDSA: 0..3, the parity of the nonce point's y, plus 2 where its x was reduced
 }
 
 // ErrMisdelivered is wrapped by Accept for a message that cannot belong to the session: from nobody of it, or for
@@ -70,6 +73,10 @@ var ErrMisdelivered = errors.New("message was not meant for this session")
 
 // ErrUnfinished is wrapped where a result is asked for that is not there yet.
 var ErrUnfinished = errors.New("session has no result yet")
+
+// ErrForRecipient is wrapped by SignSession.Signature of a signer that has made its share for the recipient of the
+// signature: it learns neither the signature nor whether there is one.
+var ErrForRecipient = errors.New("the signature is for its recipient only: this party has made its share and learns no more")
 
 // Abort is the failed end of a session. The honest parties lose nothing by it: another session may follow.
 type Abort struct {

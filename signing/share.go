@@ -15,13 +15,19 @@ import (
 // Algorithm is the kind of key that a share belongs to.
 type Algorithm byte
 
-// AlgorithmECDSA is ECDSA over secp256k1, and BIP340 with the same shares.
-const AlgorithmECDSA Algorithm = 1
+// The algorithms.
+const (
+	AlgorithmECDSA   Algorithm = 1 // ECDSA over secp256k1, and BIP340 and Taproot with the same shares
+	AlgorithmEd25519 Algorithm = 2 // Ed25519 (RFC 8032)
+)
 
-// String returns the name that WIRE.md and the APIs use, "ecdsa-secp256k1".
+// String returns the name that WIRE.md and the APIs use: "ecdsa-secp256k1", "eddsa-ed25519".
 func (a Algorithm) String() string {
-	if a == AlgorithmECDSA {
+	switch a {
+	case AlgorithmECDSA:
 		return "ecdsa-secp256k1"
+	case AlgorithmEd25519:
+		return "eddsa-ed25519"
 	}
 	return fmt.Sprintf("algorithm %d", byte(a))
 }
@@ -41,13 +47,15 @@ type Share struct {
 
 // Contents are what a Share is made of.
 type Contents struct {
-	Algorithm    Algorithm
-	Threshold    int                // t, the number of signers needed: 2..len(PublicShares)
-	Index        PartyID            // whose share it is
-	PublicKey    []byte             // the root public key: 33 bytes, compressed, for secp256k1
-	ChainCode    [32]byte           // BIP32 chain code of the root key
+	Algorithm Algorithm
+	Threshold int     // t, the number of signers needed: 2..len(PublicShares)
+	Index     PartyID // whose share it is
+	// PublicKey is the root public key: for secp256k1 33 bytes (SEC 1, compressed), for Ed25519 32 bytes (RFC 8032), a
+	// point of the subgroup of prime order.
+	PublicKey    []byte
+	ChainCode    [32]byte           // chain code of the root key (BIP32, or its like for Ed25519)
 	PublicShares map[PartyID][]byte // of all parties, encoded as PublicKey
-	Secret       []byte             // the secret scalar, 32 bytes big-endian for secp256k1
+	Secret       []byte             // the secret scalar, not 0: 32 bytes, big-endian for secp256k1, little-endian for Ed25519
 	Material     Material
 }
 
@@ -90,10 +98,10 @@ func (s *Share) Index() PartyID { return s.index }
 // Parties returns all parties of the key, ascending.
 func (s *Share) Parties() []PartyID { return slices.Sorted(maps.Keys(s.shares)) }
 
-// PublicKey returns a copy of the root public key: 33 bytes, compressed, for secp256k1.
+// PublicKey returns a copy of the root public key: 33 bytes, compressed, for secp256k1; 32 bytes for Ed25519.
 func (s *Share) PublicKey() []byte { return bytes.Clone(s.publicKey) }
 
-// ChainCode returns the BIP32 chain code of the root key.
+// ChainCode returns the chain code of the root key, from which package derive derives.
 func (s *Share) ChainCode() [32]byte { return s.chainCode }
 
 // PublicShares returns a copy of the public share of every party, encoded as the public key.

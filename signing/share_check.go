@@ -6,21 +6,15 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-
-	"github.com/decred/dcrd/dcrec/secp256k1/v4"
 )
 
-const (
-	pointLength  = 33 // compressed secp256k1 point, SEC 1
-	scalarLength = 32
-
-	// maxMaterial bounds each half of a Material, in bytes. CMP needs 7241 for nine parties.
-	maxMaterial = 64 << 10
-)
+// maxMaterial bounds each half of a Material, in bytes. CMP needs 7241 for nine parties.
+const maxMaterial = 64 << 10
 
 // validate checks everything that can be checked without the protocol that made the share.
 func (c *Contents) validate() error {
-	if c.Algorithm != AlgorithmECDSA {
+	g := groupOf(c.Algorithm)
+	if g == nil {
 		return fmt.Errorf("%s is not known", c.Algorithm)
 	}
 	if err := CheckParties(slices.Collect(maps.Keys(c.PublicShares)), c.Index, c.Threshold); err != nil {
@@ -32,10 +26,10 @@ func (c *Contents) validate() error {
 	if len(c.Material.Public) > maxMaterial || len(c.Material.Secret) > maxMaterial {
 		return fmt.Errorf("protocol material is longer than %d bytes", maxMaterial)
 	}
-	if err := c.checkSecret(); err != nil {
+	if err := c.checkSecret(g); err != nil {
 		return err
 	}
-	return c.checkPolynomial()
+	return c.checkPolynomial(g)
 }
 
 // CheckParties checks the parties of a key: 2..9 of them, all different, ids in 1..9, self among them, and
@@ -76,15 +70,12 @@ func (s *Share) CheckSigners(signers []PartyID) error {
 }
 
 // checkSecret compares the secret with the own public share.
-func (c *Contents) checkSecret() error {
-	var x secp256k1.ModNScalar
-	defer x.Zero()
-	if len(c.Secret) != scalarLength || x.SetByteSlice(c.Secret) || x.IsZero() {
-		return errors.New("the secret is no scalar of 1 to the group order less 1")
+func (c *Contents) checkSecret(g group) error {
+	own, err := g.public(c.Secret)
+	if err != nil {
+		return err
 	}
-	var own secp256k1.JacobianPoint
-	secp256k1.ScalarBaseMultNonConst(&x, &own)
-	if !bytes.Equal(compress(&own), c.PublicShares[c.Index]) {
+	if !bytes.Equal(own, c.PublicShares[c.Index]) {
 		return errors.New("the secret does not belong to the own public share")
 	}
 	return nil
@@ -93,92 +84,27 @@ func (c *Contents) checkSecret() error {
 // checkPolynomial checks that the public key and all public shares are values, at 0 and at the party ids, of one
 // polynomial in the exponent of degree t-1, and of no lower one: any t parties, and no fewer, can then sign for this
 // key and for no other.
-func (c *Contents) checkPolynomial() error {
+func (c *Contents) checkPolynomial(g group) error {
 	ids := slices.Sorted(maps.Keys(c.PublicShares))
-	points := make(map[PartyID]*secp256k1.JacobianPoint, len(ids))
 	for _, id := range ids {
-		p, err := parsePoint(c.PublicShares[id])
-		if err != nil {
+		if err := g.check(c.PublicShares[id]); err != nil {
 			return fmt.Errorf("public share of %s: %w", id, err)
 		}
-		points[id] = p
 	}
-	if _, err := parsePoint(c.PublicKey); err != nil {
+	if err := g.check(c.PublicKey); err != nil {
 		return fmt.Errorf("public key: %w", err)
 	}
 	base := ids[:c.Threshold]
-	if !bytes.Equal(compress(interpolate(points, base, 0)), c.PublicKey) {
+	if !bytes.Equal(g.interpolate(c.PublicShares, base, 0), c.PublicKey) {
 		return errors.New("the public shares do not stand for the public key")
 	}
-	if bytes.Equal(compress(interpolate(points, base[1:], 0)), c.PublicKey) {
+	if bytes.Equal(g.interpolate(c.PublicShares, base[1:], 0), c.PublicKey) {
 		return fmt.Errorf("fewer than t = %d public shares stand for the public key", c.Threshold)
 	}
 	for _, id := range ids[c.Threshold:] {
-		if !bytes.Equal(compress(interpolate(points, base, id)), c.PublicShares[id]) {
+		if !bytes.Equal(g.interpolate(c.PublicShares, base, id), c.PublicShares[id]) {
 			return fmt.Errorf("the public share of %s is not on the polynomial of the others", id)
 		}
 	}
 	return nil
-}
-
-// interpolate evaluates at x the polynomial in the exponent through the points of base.
-func interpolate(points map[PartyID]*secp256k1.JacobianPoint, base []PartyID, x PartyID) *secp256k1.JacobianPoint {
-	var sum secp256k1.JacobianPoint
-	for _, j := range base {
-		var term secp256k1.JacobianPoint
-		coefficient := lagrange(base, j, x)
-		secp256k1.ScalarMultNonConst(&coefficient, points[j], &term)
-		secp256k1.AddNonConst(&sum, &term, &sum)
-	}
-	return &sum
-}
-
-// lagrange is the coefficient of j at x over base: the product of (x - k)/(j - k) for all other k. All of it is
-// public, so that variable time does no harm.
-func lagrange(base []PartyID, j, x PartyID) secp256k1.ModNScalar {
-	var numerator, denominator secp256k1.ModNScalar
-	numerator.SetInt(1)
-	denominator.SetInt(1)
-	for _, k := range base {
-		if k == j {
-			continue
-		}
-		a, b := difference(x, k), difference(j, k)
-		numerator.Mul(&a)
-		denominator.Mul(&b)
-	}
-	denominator.InverseNonConst()
-	numerator.Mul(&denominator)
-	return numerator
-}
-
-func difference(a, b PartyID) secp256k1.ModNScalar {
-	var x, y secp256k1.ModNScalar
-	x.SetInt(uint32(a))
-	y.SetInt(uint32(b))
-	y.Negate()
-	x.Add(&y)
-	return x
-}
-
-func parsePoint(data []byte) (*secp256k1.JacobianPoint, error) {
-	if len(data) != pointLength {
-		return nil, fmt.Errorf("%d bytes: a compressed secp256k1 point has %d", len(data), pointLength)
-	}
-	key, err := secp256k1.ParsePubKey(data)
-	if err != nil {
-		return nil, fmt.Errorf("no compressed secp256k1 point: %v", err)
-	}
-	var p secp256k1.JacobianPoint
-	key.AsJacobian(&p)
-	return &p, nil
-}
-
-// compress encodes a point; the identity, which has no encoding, becomes 33 zero bytes that equal no valid key.
-func compress(p *secp256k1.JacobianPoint) []byte {
-	if (p.X.IsZero() && p.Y.IsZero()) || p.Z.IsZero() {
-		return make([]byte, pointLength)
-	}
-	p.ToAffine()
-	return secp256k1.NewPublicKey(&p.X, &p.Y).SerializeCompressed()
 }

@@ -23,7 +23,7 @@ func (s *Share) MarshalBinary() ([]byte, error) {
 	if len(s.secret) == 0 {
 		return nil, fmt.Errorf("encode share: %w", ErrWiped)
 	}
-	size := len(shareMagic) + 5 + len(s.shares)*(1+pointLength) + pointLength + 2*scalarLength + 9 +
+	size := len(shareMagic) + 5 + len(s.shares)*(1+len(s.publicKey)) + len(s.publicKey) + 2*scalarLength + 9 +
 		len(s.material.Public) + len(s.material.Secret)
 	out := make([]byte, 0, size) // of its full size, so that no copy of the secret is left behind by growth
 	out = append(out, shareMagic...)
@@ -73,11 +73,12 @@ func ParseShare(data []byte) (*Share, error) {
 	if head[0] != shareVersion {
 		return nil, fmt.Errorf("parse share: %w: version %d, this program reads version %d", ErrEncoding, head[0], shareVersion)
 	}
-	if Algorithm(head[1]) != AlgorithmECDSA {
+	g := groupOf(Algorithm(head[1]))
+	if g == nil {
 		return nil, fmt.Errorf("parse share: %w: %s is not known", ErrEncoding, Algorithm(head[1]))
 	}
 	c := Contents{Algorithm: Algorithm(head[1]), Threshold: int(head[2]), Index: PartyID(head[4])}
-	if err := r.contents(&c, int(head[3])); err != nil {
+	if err := r.contents(&c, int(head[3]), g.pointLength()); err != nil {
 		return nil, fmt.Errorf("parse share: %w: %v", ErrEncoding, err)
 	}
 	share, err := NewShare(c)
@@ -87,8 +88,8 @@ func ParseShare(data []byte) (*Share, error) {
 	return share, nil
 }
 
-// contents reads all that follows the head.
-func (r *reader) contents(c *Contents, n int) error {
+// contents reads all that follows the head, of n parties.
+func (r *reader) contents(c *Contents, n, pointLength int) error {
 	if n > MaxParties {
 		return fmt.Errorf("%d parties, more than %d", n, MaxParties)
 	}

@@ -101,7 +101,7 @@ func TestShareIsNotChangedThroughItsAccessors(t *testing.T) {
 func TestNewShareRefuses(t *testing.T) {
 	others := signingtest.Shares(t, "2of3")
 	cases := map[string]func(c *signing.Contents){
-		"algorithm":           func(c *signing.Contents) { c.Algorithm = 2 },
+		"algorithm":           func(c *signing.Contents) { c.Algorithm = 3 },
 		"t of 1":              func(c *signing.Contents) { c.Threshold = 1 },
 		"t above n":           func(c *signing.Contents) { c.Threshold = 4 },
 		"t below the degree":  func(c *signing.Contents) { c.Threshold = 2 },
@@ -160,18 +160,19 @@ func TestParseShareRefuses(t *testing.T) {
 		return b
 	}
 	cases := map[string][]byte{
-		"empty":          {},
-		"other magic":    change(0, 'X'),
-		"version 0":      change(4, 0),
-		"version 2":      change(4, 2),
-		"algorithm":      change(5, 2),
-		"t":              change(6, 2),
-		"n of 2":         change(7, 2),
-		"n of 255":       change(7, 255),
-		"index":          change(8, 2),
-		"descending ids": change(9, 9),
-		"a public share": change(11, data[11]^1),
-		"trailing byte":  append(bytes.Clone(data), 0),
+		"empty":           {},
+		"other magic":     change(0, 'X'),
+		"version 0":       change(4, 0),
+		"version 2":       change(4, 2),
+		"algorithm":       change(5, 3),
+		"other algorithm": change(5, 2),
+		"t":               change(6, 2),
+		"n of 2":          change(7, 2),
+		"n of 255":        change(7, 255),
+		"index":           change(8, 2),
+		"descending ids":  change(9, 9),
+		"a public share":  change(11, data[11]^1),
+		"trailing byte":   append(bytes.Clone(data), 0),
 	}
 	for i := range data[:300] {
 		cases[fmt.Sprintf("cut at %d", i)] = data[:i]
@@ -185,7 +186,7 @@ func TestParseShareRefuses(t *testing.T) {
 }
 
 func FuzzParseShare(f *testing.F) {
-	for _, name := range []string{"3of3", "2of3"} {
+	for _, name := range []string{"3of3", "2of3", "ed25519-3of3", "ed25519-2of3"} {
 		for _, s := range signingtest.Shares(f, name) {
 			f.Add(mustMarshal(f, s))
 		}

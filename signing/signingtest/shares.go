@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
-	"testing"
 
 	"github.com/countersign-mpc/countersign/signing"
 )
@@ -19,8 +18,15 @@ type sharesFile struct {
 	Shares  []string `json:"shares"` // hex of signing.Share.MarshalBinary, ascending by index
 }
 
-// Shares returns the marked test shares of a key that CMP keygen made, ascending by index: "3of3" or "2of3".
-func Shares(t testing.TB, name string) []*signing.Share {
+// TB is what these functions need of a test; *testing.T, *testing.B, *testing.F and *rapid.T have it.
+type TB interface {
+	Helper()
+	Fatalf(format string, args ...any)
+}
+
+// Shares returns marked test shares of a key, ascending by index: "3of3" and "2of3" (ECDSA, made by CMP keygen),
+// "ed25519-3of3" and "ed25519-2of3".
+func Shares(t TB, name string) []*signing.Share {
 	t.Helper()
 	path := sharesPath(t, name)
 	data, err := os.ReadFile(path)
@@ -49,8 +55,8 @@ func Shares(t testing.TB, name string) []*signing.Share {
 	return out
 }
 
-// WriteShares replaces the marked test shares of a key, for the test of signing/cmp that makes them with -update.
-func WriteShares(t testing.TB, name string, shares []*signing.Share) {
+// WriteShares replaces the marked test shares of a key, for the tests of the protocols that make them with -update.
+func WriteShares(t TB, name string, shares []*signing.Share) {
 	t.Helper()
 	file := sharesFile{Warning: sharesWarning, Name: name}
 	for _, share := range shares {
@@ -74,7 +80,7 @@ func WriteShares(t testing.TB, name string, shares []*signing.Share) {
 }
 
 // sharesPath finds testdata/shares from the folder of any package of the module.
-func sharesPath(t testing.TB, name string) string {
+func sharesPath(t TB, name string) string {
 	t.Helper()
 	dir, err := os.Getwd()
 	if err != nil {
@@ -86,7 +92,7 @@ func sharesPath(t testing.TB, name string) string {
 		}
 		parent := filepath.Dir(dir)
 		if parent == dir {
-			t.Fatal("find the module: no go.mod above the test's folder")
+			t.Fatalf("find the module: no go.mod above the test's folder")
 		}
 		dir = parent
 	}
