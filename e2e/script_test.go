@@ -63,6 +63,7 @@ type world struct {
 	sino     map[string]string          // request id -> sino_id
 	traffic  float64
 	liar     *http.Server // in the callback's place
+	sealed   [][]byte     // what party d has sent so far
 }
 
 const patience = 2 * time.Minute
@@ -103,14 +104,16 @@ func (w *world) logs() {
 }
 
 func (w *world) keygenTerms(id, third string) manifest.Terms {
-	node := func(name string) wire.NodeID {
-		if n := w.c.Nodes[name]; n != nil {
-			return n.NodeID
-		}
-		return w.c.Outsiders[name]
-	}
 	return manifest.Terms{Type: wire.TypeKeygen, RequestID: id, T: 3, N: 3, Cryptography: wire.ECDSASecp256k1,
-		Parties: []wire.NodeID{node("a"), node("b"), node(third)}}
+		Parties: []wire.NodeID{w.nodeID("a"), w.nodeID("b"), w.nodeID(third)}}
+}
+
+// nodeID is the id of a node or of an outsider.
+func (w *world) nodeID(name string) wire.NodeID {
+	if n := w.c.Nodes[name]; n != nil {
+		return n.NodeID
+	}
+	return w.c.Outsiders[name].NodeID
 }
 
 // setup gives scripts the binaries and the addresses.
@@ -168,6 +171,8 @@ func (w *world) commands() map[string]func(*testscript.TestScript, bool, []strin
 		"pay": simple(2, w.pay),
 		// ask ID [field=value…]: a transfer whose terms are changed before the requester signs them
 		"ask": simple(1, w.ask),
+		// unasked ID TEXT [field=value…]: as ask, but the coordinator refuses at once, with TEXT in its error
+		"unasked": simple(2, w.unasked),
 		// await ID STATE: until the request is completed, failed …
 		"await": simple(2, w.await),
 		// running ID: until the request's session runs its protocol
@@ -200,7 +205,11 @@ func (w *world) commands() map[string]func(*testscript.TestScript, bool, []strin
 		// lie VARIANT / truth: put a server in the callback's place that answers node a in one wrong form; take it away
 		"lie":   simple(1, func(_ context.Context, a []string) error { return w.lie(a[0]) }),
 		"truth": simple(0, func(context.Context, []string) error { w.liar.Close(); return nil }),
-		// data good|broken|wrong: what the policy's data.json on disk holds
+		// hostile PLAN TEXT: a keygen with party d, which does what the plan says; the nodes abort with TEXT in their reason
+		"hostile": simple(2, w.hostile),
+		// intrude ID FRAME TEXT: party d sends a frame about the request's session; its link is ended with TEXT in the reason
+		"intrude": simple(3, w.intrude),
+		// data good|broken|wrong|with-d: what the policy's data.json on disk holds
 		"data": simple(1, w.data),
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/countersign-mpc/countersign/e2e/cluster"
 	"github.com/countersign-mpc/countersign/manifest"
+	"github.com/countersign-mpc/countersign/wire"
 )
 
 // submit asks, signed by the requester, and remembers the request.
@@ -57,6 +58,7 @@ func (w *world) ask(ctx context.Context, a []string) error {
 		return err
 	}
 	var auth *manifest.Authorization
+	var signers []wire.NodeID
 	signed := true
 	for _, change := range a[1:] {
 		field, value, _ := strings.Cut(change, "=")
@@ -73,6 +75,10 @@ func (w *world) ask(ctx context.Context, a []string) error {
 			terms.SignType = value
 		case "tx_info":
 			terms.TxInfo = []byte(value)
+		case "signers":
+			for name := range strings.SplitSeq(value, ",") {
+				signers = append(signers, w.nodeID(name))
+			}
 		case "unsigned":
 			signed = false
 		case "tampered": // the requester signed something else
@@ -86,13 +92,29 @@ func (w *world) ask(ctx context.Context, a []string) error {
 		}
 	}
 	if signed && auth == nil {
-		return w.submit(ctx, a[0], terms)
+		made, err := w.c.API().Authorize(terms)
+		if err != nil {
+			return err
+		}
+		auth = &made
 	}
-	r, err := w.c.API().SubmitAs(ctx, terms, auth)
+	r, err := w.c.API().SubmitAs(ctx, terms, auth, signers...)
 	if err == nil {
 		w.sino[a[0]] = r.SinoID
 	}
 	return err
+}
+
+// unasked submits what the coordinator refuses.
+func (w *world) unasked(ctx context.Context, a []string) error {
+	err := w.ask(ctx, append([]string{a[0]}, a[2:]...))
+	if err == nil {
+		return errors.New("it was not refused")
+	}
+	if !strings.Contains(err.Error(), a[1]) {
+		return fmt.Errorf("it was refused with %q, want %q in it", err, a[1])
+	}
+	return nil
 }
 
 // write writes a payment into a script's folder, as a user would write it: with white space, and nothing signed.
@@ -194,13 +216,17 @@ func (w *world) messages(ctx context.Context) (float64, error) {
 	return w.c.API().Metric(ctx, w.c.Ports.CoordinatorMonitoring, "countersign_coordinator_envelopes_total")
 }
 
-// data rewrites the policy's data.json: "good", "broken" (does not parse) or "wrong" (unknown unit).
+// data rewrites the policy's data.json: "good", "broken" (does not parse), "wrong" (unknown unit) or "with-d".
 func (w *world) data(_ context.Context, a []string) error {
 	switch a[0] {
 	case "good":
 		return w.c.WriteData(nil)
 	case "broken":
 		return os.WriteFile(w.c.DataPath(), []byte("{"), 0o600)
+	case "with-d": // a keygen with the outsider is allowed
+		return w.c.WriteData(func(data map[string]any) {
+			data["keygen"].(map[string]any)["parties"].(map[string]any)[string(w.c.Outsiders["d"].NodeID)] = "outsider d"
+		})
 	case "wrong":
 		return w.c.WriteData(func(data map[string]any) { data["limits"] = map[string]any{"ETH": "many"} })
 	}

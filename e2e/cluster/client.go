@@ -103,8 +103,9 @@ func (a *API) Authorize(terms manifest.Terms) (manifest.Authorization, error) {
 	return manifest.Authorize(a.c.Requester, terms, time.Now().Add(time.Hour))
 }
 
-// SubmitAs is Submit with an authorization of the caller's, or none.
-func (a *API) SubmitAs(ctx context.Context, terms manifest.Terms, auth *manifest.Authorization) (Request, error) {
+// SubmitAs is Submit with an authorization of the caller's, or none. signers, of a signature, are the parties that are to
+// sign; none: whoever is online.
+func (a *API) SubmitAs(ctx context.Context, terms manifest.Terms, auth *manifest.Authorization, signers ...wire.NodeID) (Request, error) {
 	body := map[string]any{"request_id": terms.RequestID}
 	if auth != nil {
 		body["authorization"] = map[string]any{"key_id": auth.KeyID, "expiry": auth.Expiry, "nonce": auth.Nonce, "signature": hex.EncodeToString(auth.Signature)}
@@ -113,11 +114,7 @@ func (a *API) SubmitAs(ctx context.Context, terms manifest.Terms, auth *manifest
 	if terms.IsKeygen() {
 		path = "/api/v1/mpc/keygen"
 		body["threshold_n"], body["threshold_t"], body["cryptography"] = terms.N, terms.T, terms.Cryptography
-		var participants []any
-		for _, id := range terms.Parties {
-			participants = append(participants, map[string]string{"party_id": string(id)})
-		}
-		body["participants"] = participants
+		signers = terms.Parties
 	} else {
 		body["key_id"], body["request_type"], body["sign_type"], body["path"] = terms.KeyID, terms.Type, terms.SignType, terms.Path
 		if terms.Message != "" {
@@ -126,6 +123,13 @@ func (a *API) SubmitAs(ctx context.Context, terms manifest.Terms, auth *manifest
 		if len(terms.TxInfo) > 0 {
 			body["tx_info"] = json.RawMessage(terms.TxInfo)
 		}
+	}
+	if len(signers) > 0 {
+		var participants []any
+		for _, id := range signers {
+			participants = append(participants, map[string]string{"party_id": string(id)})
+		}
+		body["participants"] = participants
 	}
 	var created struct {
 		SinoID    string `json:"sino_id"`
@@ -140,22 +144,29 @@ func (a *API) SubmitAs(ctx context.Context, terms manifest.Terms, auth *manifest
 
 // Request is a request as the coordinator shows it.
 type Request struct {
-	SinoID     string            `json:"sino_id"`
-	State      string            `json:"state"`
-	Error      string            `json:"error"`
-	KeyID      string            `json:"key_id"`
-	PublicKey  string            `json:"public_key"`
-	DerivedKey string            `json:"derived_key"`
-	Digest     string            `json:"digest"`
-	Signature  string            `json:"signature"`
-	RecoveryID int               `json:"recovery_id"`
-	Sessions   []json.RawMessage `json:"sessions"`
+	SinoID     string    `json:"sino_id"`
+	State      string    `json:"state"`
+	Error      string    `json:"error"`
+	KeyID      string    `json:"key_id"`
+	PublicKey  string    `json:"public_key"`
+	DerivedKey string    `json:"derived_key"`
+	Digest     string    `json:"digest"`
+	Signature  string    `json:"signature"`
+	RecoveryID int       `json:"recovery_id"`
+	Sessions   []Session `json:"sessions"` // oldest first
 	Parties    []struct {
 		PartyID string `json:"party_id"`
 		Name    string `json:"name"`
 		Answer  string `json:"answer"`
 		Reason  string `json:"reason"`
 	} `json:"parties"`
+}
+
+// Session is one run of a request's protocol.
+type Session struct {
+	SessionID string `json:"session_id"`
+	Status    string `json:"status"`
+	Error     string `json:"error"`
 }
 
 // Final tells whether the request has ended.

@@ -37,7 +37,7 @@ type Cluster struct {
 	Ports     Ports
 	Requester crypto.Signer            // signs requests
 	Nodes     map[string]*NodeIdentity // by name, once initialised
-	Outsiders map[string]wire.NodeID   // bound at the coordinator, never online: "d" and "e"
+	Outsiders map[string]Outsider      // bound at the coordinator, no process of the cluster: "d" and "e"
 	processes map[string]*process      // running, by name
 	approvers map[string]*ecdsa.PrivateKey
 	apiKey    string
@@ -48,6 +48,12 @@ type Cluster struct {
 type NodeIdentity struct {
 	NodeID    wire.NodeID `json:"node_id"`
 	PublicKey string      `json:"public_key"`
+}
+
+// Outsider is the identity of a party that the cluster does not run.
+type Outsider struct {
+	NodeID wire.NodeID
+	Key    *ecdsa.PrivateKey
 }
 
 // Ports are loopback addresses, host:port, chosen free at set-up and kept across restarts.
@@ -66,7 +72,7 @@ func New(dir, bin string) (*Cluster, error) {
 	if entries, err := os.ReadDir(dir); err == nil && len(entries) > 0 {
 		return nil, fmt.Errorf("%s is not empty: run make demo-stop, or remove it", dir)
 	}
-	c := &Cluster{Dir: dir, Bin: bin, Nodes: make(map[string]*NodeIdentity), Outsiders: make(map[string]wire.NodeID),
+	c := &Cluster{Dir: dir, Bin: bin, Nodes: make(map[string]*NodeIdentity), Outsiders: make(map[string]Outsider),
 		processes: make(map[string]*process), approvers: make(map[string]*ecdsa.PrivateKey)}
 	if err := c.choosePorts(); err != nil {
 		return nil, err
@@ -136,7 +142,7 @@ func (c *Cluster) makeKeys() error {
 		if err != nil {
 			return err
 		}
-		c.Outsiders[name] = wire.NodeIDOf(&key.PublicKey)
+		c.Outsiders[name] = Outsider{NodeID: wire.NodeIDOf(&key.PublicKey), Key: key}
 	}
 	for path, text := range map[string]*string{c.path("keys", "api.key"): &c.apiKey, c.TokenPath(): &c.token} {
 		random := make([]byte, 24)
@@ -223,8 +229,8 @@ func (c *Cluster) Introduce(ctx context.Context) error {
 			return err
 		}
 	}
-	for name, id := range c.Outsiders {
-		if err := c.API().Bind(ctx, name, id); err != nil {
+	for name, o := range c.Outsiders {
+		if err := c.API().Bind(ctx, name, o.NodeID); err != nil {
 			return err
 		}
 	}
@@ -249,6 +255,11 @@ func (c *Cluster) Restart(ctx context.Context, name string) error {
 		return nil
 	}
 	return c.Unseal(ctx, name)
+}
+
+// Eventually tries until check is satisfied, every 20 ms; an error of a check that is not satisfied is told at the end of ctx.
+func Eventually(ctx context.Context, what string, check func() (done bool, err error)) error {
+	return eventually(ctx, what, check)
 }
 
 // eventually tries until check is satisfied, every 20 ms.

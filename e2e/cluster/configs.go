@@ -114,7 +114,7 @@ func (c *Cluster) writePartyFiles() error {
 	if err := c.write(filepath.Join("keys", "node_a_public.pem"), c.Nodes["a"].PublicKey); err != nil {
 		return err
 	}
-	lines := []string{string(c.Outsiders["d"])}
+	lines := []string{string(c.Outsiders["d"].NodeID)}
 	for _, name := range NodeNames {
 		lines = append(lines, string(c.Nodes[name].NodeID))
 	}

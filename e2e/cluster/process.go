@@ -143,6 +143,12 @@ func (c *Cluster) Down() {
 // LogPath is where a process writes what it prints.
 func (c *Cluster) LogPath(name string) string { return c.path("logs", name+".log") }
 
+// Log is all that a process has printed.
+func (c *Cluster) Log(name string) (string, error) {
+	data, err := os.ReadFile(c.LogPath(name))
+	return string(data), err
+}
+
 // Tail is the end of a process's log.
 func (c *Cluster) Tail(name string) string {
 	data, err := os.ReadFile(c.LogPath(name))

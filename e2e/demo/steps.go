@@ -131,7 +131,7 @@ func (d *demo) refused(ctx context.Context, s *Step, terms manifest.Terms, want 
 }
 
 func (d *demo) keygenUnknownParty(ctx context.Context, s *Step) error {
-	terms := d.keygenTerms(s, "demo-keygen-unknown", d.c.Outsiders["e"])
+	terms := d.keygenTerms(s, "demo-keygen-unknown", d.c.Outsiders["e"].NodeID)
 	return d.silently(ctx, s, func() error {
 		sinoID, err := d.refused(ctx, s, terms, "allow-list")
 		if err != nil {
@@ -146,7 +146,7 @@ func (d *demo) keygenUnknownParty(ctx context.Context, s *Step) error {
 }
 
 func (d *demo) keygenForbidden(ctx context.Context, s *Step) error {
-	terms := d.keygenTerms(s, "demo-keygen-forbidden", d.c.Outsiders["d"])
+	terms := d.keygenTerms(s, "demo-keygen-forbidden", d.c.Outsiders["d"].NodeID)
 	return d.rejected(ctx, s, terms, "keygen.")
 }
 
