@@ -31,7 +31,7 @@ const (
 	MaxName    = 4096    // each name, id and message
 	MaxReasons = 1000    // reasons of one verdict, and rules that fired
 	MaxDigests = 4096    // digests of one ask
-	MaxBytes   = 8 << 20 // input, reply, all digests together
+	MaxBytes   = 8 << 20 // input, reply, attachment, all digests together: each
 )
 
 // State is what an evaluation may know beside the request. Windows are to join it when they exist.
@@ -63,6 +63,9 @@ type Verdict struct {
 	Revision    string          // of the policy
 	Fired       []string        // ids of the rules that had a say
 	Input       json.RawMessage // the whole input, byte for byte, as it is needed to evaluate again
+	// Attachment is kept beside the record, as it is, until retention removes both; nil for none. Its hash stands in the
+	// log. The caller seals what is not to be read in the store.
+	Attachment []byte
 }
 
 // Outcome is what is decided and to be replied.

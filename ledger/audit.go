@@ -149,6 +149,11 @@ func (l *Ledger) pruneOne(tx Tx, index int64, before time.Time) (bool, error) {
 		if err := tx.Delete(bucketCallback, indexKey(r.Ask.CallbackID, index)); err != nil {
 			return false, err
 		}
+		if r.Attachment != nil {
+			if err := tx.Delete(bucketAttachment, attachmentKey(index)); err != nil {
+				return false, err
+			}
+		}
 		if r.Ask.RequestID != "" {
 			if err := tx.Delete(bucketRequest, indexKey(r.Ask.RequestID, index)); err != nil {
 				return false, err

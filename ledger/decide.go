@@ -202,6 +202,8 @@ type decision struct {
 	changed   []*Approval // to be written
 	record    Record
 	approval  *Approval // waited for or used
+	// attachment is to be written beside the record; nil for none
+	attachment []byte
 }
 
 func (d *decision) run(ctx context.Context, evaluate EvaluateFunc, reply ReplyFunc) error {
@@ -224,6 +226,10 @@ func (d *decision) run(ctx context.Context, evaluate EvaluateFunc, reply ReplyFu
 		ID: newID(d.now).String(), Time: d.now, Ask: d.ask, Action: v.Action, Verdict: v.Action,
 		Reasons: v.Reasons, WaitSeconds: v.WaitSeconds, Requirement: v.Requirement, Revision: v.Revision,
 		Fired: v.Fired, ClockJumped: !d.trusted, Input: v.Input,
+	}
+	if v.Attachment != nil {
+		sum := Hash(sha256.Sum256(v.Attachment))
+		d.attachment, d.record.Attachment = v.Attachment, &sum
 	}
 	d.settle(v)
 	if d.record.Reply, err = callReply(reply, d.outcome()); err != nil {
@@ -269,8 +275,8 @@ func validVerdict(v Verdict) error {
 	if actionCode(v.Action) == 0 {
 		return fmt.Errorf("%w verdict: the action is none", ErrInvalid)
 	}
-	if len(v.Input) > MaxBytes {
-		return fmt.Errorf("%w verdict: the input has %d bytes, of at most %d", ErrInvalid, len(v.Input), MaxBytes)
+	if len(v.Input) > MaxBytes || len(v.Attachment) > MaxBytes {
+		return fmt.Errorf("%w verdict: the input has %d bytes and the attachment %d, of at most %d each", ErrInvalid, len(v.Input), len(v.Attachment), MaxBytes)
 	}
 	if len(v.Reasons) > MaxReasons || len(v.Fired) > MaxReasons {
 		return fmt.Errorf("%w verdict: it has %d reasons and %d rules that fired, of at most %d each", ErrInvalid, len(v.Reasons), len(v.Fired), MaxReasons)
@@ -312,6 +318,11 @@ func (d *decision) write() error {
 	}
 	if d.ask.RequestID != "" {
 		if err := d.tx.Put(bucketRequest, indexKey(d.ask.RequestID, index), nil); err != nil {
+			return err
+		}
+	}
+	if d.attachment != nil {
+		if err := putAttachment(d.tx, index, d.attachment); err != nil {
 			return err
 		}
 	}

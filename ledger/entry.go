@@ -34,6 +34,8 @@ type Record struct {
 	Approval    string       `json:"approval,omitempty"` // id of the one that was opened, waited for or used
 	Opened      bool         `json:"opened,omitempty"`   // this decision opened it
 	Voided      []string     `json:"voided,omitempty"`   // ids of approvals that it made void
+	// Attachment is the SHA-256 of what is kept beside the record (Ledger.Attachment); nil for nothing.
+	Attachment *Hash `json:"attachment_sha256,omitempty"`
 
 	Input json.RawMessage `json:"input"`
 	Reply []byte          `json:"-"` // as it was sent
@@ -149,7 +151,8 @@ const (
 	flagOpened
 	flagRequirement
 	flagApproval
-	flagsAll = flagClockJumped | flagOpened | flagRequirement | flagApproval
+	flagAttachment
+	flagsAll = flagClockJumped | flagOpened | flagRequirement | flagApproval | flagAttachment
 )
 
 func (e *encoder) decision(r *Record) {
@@ -174,6 +177,9 @@ func (e *encoder) decision(r *Record) {
 	if r.Approval != "" {
 		e.id(r.Approval)
 	}
+	if r.Attachment != nil {
+		e.hash(*r.Attachment)
+	}
 	e.u32(uint32(len(r.Voided)))
 	for _, v := range r.Voided {
 		e.id(v)
@@ -196,6 +202,9 @@ func (r *Record) flags() byte {
 	if r.Approval != "" {
 		f |= flagApproval
 	}
+	if r.Attachment != nil {
+		f |= flagAttachment
+	}
 	return f
 }
 
@@ -216,6 +225,10 @@ func (d *decoder) decision() *Record {
 	}
 	if flags&flagApproval != 0 {
 		r.Approval = d.id()
+	}
+	if flags&flagAttachment != 0 {
+		sum := d.hash()
+		r.Attachment = &sum
 	}
 	for range d.count(16) {
 		r.Voided = append(r.Voided, d.id())

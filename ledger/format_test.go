@@ -61,6 +61,7 @@ func sampleEntries(t testing.TB) []ledger.Entry {
 		{Decision: full},
 		{Decision: &ledger.Record{ID: id2, Time: at, Action: wire.Reject, Verdict: wire.Reject, Reply: []byte{0}}},
 		{Vote: &ledger.VoteRecord{ID: id1, Time: at, Approval: id2, KeyID: "key", Vote: ledger.Vote{Approver: "alice", Decision: ledger.VoteReject, Signature: []byte{1}, Time: at}}},
+		{Decision: &ledger.Record{ID: id2, Time: at, Action: wire.Approve, Verdict: wire.Approve, Reply: []byte{1}, Attachment: &ask.BodyHash}},
 		{Clock: &ledger.ClockRecord{ID: id1, Time: at, Before: at.Add(-time.Hour), Operator: "op", Reason: "ntp"}},
 	}
 }
@@ -126,7 +127,7 @@ func TestFixedBytes(t *testing.T) {
 	}
 }
 
-const fixedSums = "081ea6ddc0a56f66 835a6bc6d15831ce 278a529ea59ba3bf 42f4786cfccfb716"
+const fixedSums = "081ea6ddc0a56f66 835a6bc6d15831ce 278a529ea59ba3bf d86d3af1fce5d769 42f4786cfccfb716"
 
 func FuzzParseEntry(f *testing.F) {
 	for _, e := range sampleEntries(f) {

@@ -63,10 +63,11 @@ func (l *Ledger) ApprovedCheck(ctx context.Context, node, callbackID string) (Re
 	return out, approved, nil
 }
 
-// Filter selects decisions; an empty one selects all, and of both fields the first that is set counts.
+// Filter selects decisions; an empty one selects all, and of the two ids the first that is set counts.
 type Filter struct {
 	CallbackID string
 	RequestID  string
+	Attached   bool // only those with an attachment
 }
 
 // Page is a part of a list, newest first.
@@ -107,7 +108,7 @@ func (l *Ledger) Decisions(ctx context.Context, f Filter, limit int, cursor stri
 			if err != nil {
 				return false, err
 			}
-			if rec != nil {
+			if rec != nil && (!f.Attached || rec.Attachment != nil) {
 				page.Decisions = append(page.Decisions, *rec)
 			}
 			if len(page.Decisions) == limit || scanned == maxScan {
@@ -128,6 +129,9 @@ func (l *Ledger) list(r Reader, f Filter, before int64, fn func(index int64, sca
 	bucket, text := bucketCallback, f.CallbackID
 	if text == "" {
 		bucket, text = bucketRequest, f.RequestID
+	}
+	if text == "" && f.Attached {
+		return listAttached(r, before, fn)
 	}
 	if text == "" {
 		return l.listAll(r, before, fn)

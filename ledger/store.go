@@ -32,19 +32,20 @@ type Store interface {
 
 // The buckets (docs/FORMATS.md, ledger), beside those of package auditlog.
 const (
-	bucketAsk       = "ask"       // hash of (node, path, callback_id) -> body hash, id, action
-	bucketRecord    = "record"    // id -> log index and entry, or what is left of them
-	bucketCallback  = "callback"  // hash of callback_id, log index -> nothing
-	bucketRequest   = "request"   // hash of request_id, log index -> nothing
-	bucketApproval  = "approval"  // id -> approval
-	bucketExecution = "execution" // execution, approval id -> nothing
-	bucketMeta      = "meta"      // "time", "key", "public", "version"
+	bucketAsk        = "ask"        // hash of (node, path, callback_id) -> body hash, id, action
+	bucketRecord     = "record"     // id -> log index and entry, or what is left of them
+	bucketCallback   = "callback"   // hash of callback_id, log index -> nothing
+	bucketRequest    = "request"    // hash of request_id, log index -> nothing
+	bucketApproval   = "approval"   // id -> approval
+	bucketExecution  = "execution"  // execution, approval id -> nothing
+	bucketAttachment = "attachment" // log index -> what is kept beside the entry
+	bucketMeta       = "meta"       // "time", "key", "public", "version"
 )
 
 // Buckets lists all buckets that a Store must have.
 func Buckets() []string {
 	return []string{
-		bucketAsk, bucketRecord, bucketCallback, bucketRequest, bucketApproval, bucketExecution, bucketMeta,
+		bucketAsk, bucketRecord, bucketCallback, bucketRequest, bucketApproval, bucketExecution, bucketAttachment, bucketMeta,
 		auditlog.BucketLeaf, auditlog.BucketCheckpoint, auditlog.BucketHead,
 	}
 }

@@ -29,7 +29,11 @@ func newTampered(t *testing.T) *tampered {
 	x := &tampered{t: t, store: ledgertest.NewMemory()}
 	x.l = ledgertest.MustOpen(t, x.store, ledgertest.NewClock())
 	for i := range 10 {
-		res := ledgertest.MustDecide(t, x.l, ledgertest.Ask(fmt.Sprint("cb-", i), "body"), ledgertest.Verdict(wire.Approve, nil))
+		v := ledgertest.Verdict(wire.Approve, nil)
+		if i == 6 || i == 7 {
+			v.Attachment = fmt.Appendf(nil, "beside %d", i)
+		}
+		res := ledgertest.MustDecide(t, x.l, ledgertest.Ask(fmt.Sprint("cb-", i), "body"), v)
 		x.ids, x.replies = append(x.ids, res.ID), append(x.replies, res.Reply)
 	}
 	alice := ledgertest.NewEd25519Approver(t, "alice")
@@ -133,6 +137,20 @@ func TestTampering(t *testing.T) {
 		"approval lost": {func(x *tampered) {
 			x.edit("execution", func(_, _ []byte) []byte { return nil })
 		}, "is not found by its execution", true},
+		"attachment changed": {func(x *tampered) {
+			x.edit("attachment", func(_, v []byte) []byte { return bytes.ReplaceAll(v, []byte("beside 6"), []byte("beside 5")) })
+		}, "entry 6: the ledger is damaged: the attachment of ", true},
+		"attachment gone": {func(x *tampered) {
+			x.edit("attachment", func(k, v []byte) []byte { return unless(k[7] == 7, v) })
+		}, "entry 7: the ledger is damaged: the attachment of ", true},
+		"attachment of another version": {func(x *tampered) {
+			x.edit("attachment", func(_, v []byte) []byte { v[4]++; return v })
+		}, "entry 6: the ledger is damaged: the attachment of ", true},
+		"attachment slipped in": {func(x *tampered) {
+			must(x.t, x.store.Update(context.Background(), func(tx ledger.Tx) error {
+				return tx.Put("attachment", []byte{0, 0, 0, 0, 0, 0, 0, 2}, []byte("CSLT\x01slipped in"))
+			}))
+		}, "an attachment is stored beside entry 2, which names none", true},
 		"end cut off": {func(x *tampered) {
 			x.edit(auditlog.BucketHead, func(_, v []byte) []byte { v[len(v)-1] -= 2; return v })
 			x.edit(auditlog.BucketLeaf, func(k, v []byte) []byte { return unless(k[7] >= 10, v) })

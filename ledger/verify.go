@@ -19,7 +19,7 @@ func (l *Ledger) Verify(ctx context.Context, kept ...[]byte) (auditlog.Report, e
 	if v.report, err = l.log.Verify(ctx, &v, kept...); err != nil {
 		return v.report, fmt.Errorf("verify the log: %w", damaged(err))
 	}
-	for _, check := range []func(context.Context) error{v.records, v.asks, v.approvals} {
+	for _, check := range []func(context.Context) error{v.records, v.asks, v.approvals, v.attachments} {
 		if err := check(ctx); err != nil {
 			return v.report, fmt.Errorf("verify the ledger: %w", err)
 		}
@@ -124,7 +124,15 @@ func (v *verification) Check(r Reader, index int64, data []byte) error {
 	if err != nil || !ok || k.record != name || k.body != e.Decision.Ask.BodyHash || k.action != e.Decision.Action {
 		return fmt.Errorf("%w: its callback_id does not lead to it", auditlog.ErrDamaged)
 	}
-	return nil
+	if e.Decision.Attachment == nil {
+		return nil
+	}
+	_, err = attachmentOf(r, e.Decision, index)
+	if errors.Is(err, ErrDamaged) {
+		v.named[bucketAttachment] = true
+		return fmt.Errorf("%w: %w", auditlog.ErrDamaged, err)
+	}
+	return err
 }
 
 // sweep calls fn with every key and value of a bucket, a chunk per transaction. A value that the store finds altered is
@@ -199,6 +207,31 @@ func (v *verification) asks(ctx context.Context) error {
 				return err
 			}
 			v.report.Add("a callback_id leads to entry %s, which is missing or not readable", k.record)
+		}
+		return nil
+	})
+}
+
+// attachments looks for what is kept beside entries that do not name it.
+func (v *verification) attachments(ctx context.Context) error {
+	return v.sweep(ctx, bucketAttachment, func(r Reader, key, _ []byte) error {
+		index, err := attachmentIndex(key)
+		if err != nil {
+			return err
+		}
+		ref, _, err := v.log.Ref(r, index)
+		if err != nil && !errors.Is(err, auditlog.ErrDamaged) {
+			return err
+		}
+		if err == nil && len(ref) == len(id{}) && v.unreadable[id(ref)] {
+			return nil
+		}
+		rec, err := v.decisionAt(r, index)
+		if err != nil && !errors.Is(err, ErrDamaged) {
+			return err
+		}
+		if err != nil || rec == nil || rec.Attachment == nil {
+			v.report.Add("an attachment is stored beside entry %d, which names none", index)
 		}
 		return nil
 	})

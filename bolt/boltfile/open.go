@@ -19,6 +19,10 @@ type Config struct {
 
 	Format  string   // what the version record says: the kind of the file and its version
 	Buckets []string // the buckets that the file has; "store" is taken by the version record
+	// Earlier is a Format that differs from this one by not having the buckets in Added; "": none. A file of it gets them,
+	// and the new version record, in one commit.
+	Earlier string
+	Added   []string
 
 	// Place gives what a value's checksum covers before the value. It must differ for any two pairs of bucket and key.
 	Place func(bucket string, key []byte) []byte
@@ -84,12 +88,12 @@ func (f *File) open(cfg Config) error {
 	if err := f.checkSize(); err != nil {
 		return err
 	}
-	fresh := false
+	whole := false
 	err = db.View(func(tx *bolt.Tx) (err error) {
-		fresh, err = f.checkVersion(tx, cfg.Format)
+		whole, err = f.checkVersion(tx, cfg)
 		return err
 	})
-	if err != nil || !fresh {
+	if err != nil || whole {
 		return err
 	}
 	if err := db.Update(func(tx *bolt.Tx) error { return f.create(tx, cfg.Format) }); err != nil {
@@ -120,8 +124,9 @@ var keyFormat = []byte("format")
 // newFile is the transaction at which bbolt makes a file; the first commit is the one after.
 const newFile = 1
 
-// checkVersion refuses a file that is of another version or of something else, and reports whether it is new and empty.
-func (f *File) checkVersion(tx *bolt.Tx, format string) (fresh bool, err error) {
+// checkVersion refuses a file that is of another version or of something else, and reports whether it has all that it
+// needs: not if it is new and empty, or of the earlier version.
+func (f *File) checkVersion(tx *bolt.Tx, cfg Config) (whole bool, err error) {
 	b := tx.Bucket([]byte(bucketStore))
 	if b == nil {
 		if k, _ := tx.Cursor().First(); k != nil {
@@ -130,30 +135,32 @@ func (f *File) checkVersion(tx *bolt.Tx, format string) (fresh bool, err error) 
 		if tx.ID() > newFile { // a file that lost everything must not pass for one in which nothing was stored
 			return false, f.damaged("it was written and holds nothing")
 		}
-		return true, nil
+		return false, nil
 	}
 	found, err := f.unseal(bucketStore, keyFormat, b.Get(keyFormat))
 	if err != nil {
 		return false, err
 	}
-	if string(found) != format {
-		return false, fmt.Errorf("%s: it holds %q, and this program reads %q: use the program that wrote it", f.path, found, format)
+	earlier := cfg.Earlier != "" && string(found) == cfg.Earlier
+	if !earlier && string(found) != cfg.Format {
+		return false, fmt.Errorf("%s: it holds %q, and this program reads %q: use the program that wrote it", f.path, found, cfg.Format)
 	}
 	for _, name := range f.buckets {
-		if tx.Bucket([]byte(name)) == nil {
+		if tx.Bucket([]byte(name)) == nil && !(earlier && slices.Contains(cfg.Added, name)) {
 			return false, f.damaged("the bucket %s is missing", name)
 		}
 	}
-	return false, nil
+	return !earlier, nil
 }
 
+// create makes the buckets that are not there, and the version record.
 func (f *File) create(tx *bolt.Tx, format string) error {
 	for _, name := range f.buckets {
-		if _, err := tx.CreateBucket([]byte(name)); err != nil {
+		if _, err := tx.CreateBucketIfNotExists([]byte(name)); err != nil {
 			return err
 		}
 	}
-	b, err := tx.CreateBucket([]byte(bucketStore))
+	b, err := tx.CreateBucketIfNotExists([]byte(bucketStore))
 	if err != nil {
 		return err
 	}

@@ -288,7 +288,7 @@ func TestFormat(t *testing.T) {
 	defer db.Close()
 	err = db.View(func(tx *bolt.Tx) error {
 		for _, c := range [][3]string{
-			{"store", "format", "\xbb\x45\x31\x25countersign ledger in bbolt, version 1"}, {"ask", "key1 5", "\xc3\x01\xd8\xacv1"},
+			{"store", "format", "\xa8\x15\xc2\xd1countersign ledger in bbolt, version 2"}, {"ask", "key1 5", "\xc3\x01\xd8\xacv1"},
 		} {
 			if got := tx.Bucket([]byte(c[0])).Get([]byte(c[1])); string(got) != c[2] {
 				t.Errorf("%s, %s: %q, want %q", c[0], c[1], got, c[2])
@@ -298,6 +298,54 @@ func TestFormat(t *testing.T) {
 	})
 	if err != nil {
 		t.Error(err)
+	}
+}
+
+// TestEarlierVersion: a file of version 1 has no attachments; it is taken over with all that it holds.
+func TestEarlierVersion(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ledger.db")
+	store, err := ledgerstore.Open(ledgerstore.Config{Path: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = store.Update(context.Background(), func(tx ledger.Tx) error { return tx.Put("ask", []byte("key"), []byte("value")) })
+	if err := errors.Join(err, store.Close()); err != nil {
+		t.Fatal(err)
+	}
+	edit := func(fn func(tx *bolt.Tx) error) {
+		db, err := bolt.Open(path, 0o600, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(db.Update(fn), db.Close()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	edit(func(tx *bolt.Tx) error {
+		return errors.Join(tx.DeleteBucket([]byte("attachment")),
+			tx.Bucket([]byte("store")).Put([]byte("format"), []byte("\xbb\x45\x31\x25countersign ledger in bbolt, version 1")))
+	})
+	for range 2 { // as version 1, then as what it has become
+		store, err = ledgerstore.Open(ledgerstore.Config{Path: path})
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = store.Update(context.Background(), func(tx ledger.Tx) error {
+			if v, err := tx.Get("ask", []byte("key")); err != nil || string(v) != "value" {
+				t.Errorf("it holds %q (%v)", v, err)
+			}
+			return tx.Put("attachment", []byte("k"), []byte("v"))
+		})
+		if err := errors.Join(err, store.Close()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	edit(func(tx *bolt.Tx) error {
+		return errors.Join(tx.DeleteBucket([]byte("approval")), tx.DeleteBucket([]byte("attachment")),
+			tx.Bucket([]byte("store")).Put([]byte("format"), []byte("\xbb\x45\x31\x25countersign ledger in bbolt, version 1")))
+	})
+	if _, err := ledgerstore.Open(ledgerstore.Config{Path: path}); !errors.Is(err, ledger.ErrDamaged) || !strings.Contains(err.Error(), "approval is missing") {
+		t.Errorf("a file of version 1 without one of its buckets: %v", err)
 	}
 }
 

@@ -19,8 +19,13 @@ type Config struct {
 	OpenTimeout time.Duration // how long to wait for a file that another process holds; 0: boltfile.DefaultOpenTimeout
 }
 
-// format is the version record of the file (docs/FORMATS.md, bolt/ledgerstore).
-const format = "countersign ledger in bbolt, version 1"
+// format is the version record of the file (docs/FORMATS.md, bolt/ledgerstore). A file of the version before did not have
+// the bucket that was added; it gets it when it is opened.
+const (
+	format  = "countersign ledger in bbolt, version 2"
+	earlier = "countersign ledger in bbolt, version 1"
+	added   = "attachment"
+)
 
 // Store is a ledger.Store in a bbolt file. Safe for concurrent use.
 type Store struct {
@@ -39,6 +44,7 @@ var _ ledger.Store = (*Store)(nil)
 func Open(cfg Config) (*Store, error) {
 	file, err := boltfile.Open(boltfile.Config{
 		Path: cfg.Path, OpenTimeout: cfg.OpenTimeout, Format: format, Buckets: ledger.Buckets(), Place: place,
+		Earlier: earlier, Added: []string{added},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open the ledger's file: %w", damage(err))

@@ -34,6 +34,7 @@ func Run(t *testing.T, open func(t *testing.T) ledger.Store) {
 		{"open again", testOpenAgain},
 		{"lists", testLists},
 		{"rawdata", testRawdata},
+		{"attachments", testAttachments},
 		{"approvals", testApprovals},
 		{"approval at once", testVotesAtOnce},
 		{"votes refused", testVotesRefused},
