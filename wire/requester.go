@@ -31,6 +31,19 @@ func CompactTxInfo(raw []byte) ([]byte, error) {
 	return out, nil
 }
 
+// ReadTxInfo reads a tx_info by itself, by the rules of CompactTxInfo, as ParseCheck reads it inside a request. The
+// problems are those for which a server rejects the request: with one, nothing may be built on the TxInfo.
+func ReadTxInfo(raw []byte) (TxInfo, []Problem, error) {
+	if _, err := CompactTxInfo(raw); err != nil {
+		return TxInfo{}, nil, err
+	}
+	t, p := TxInfo{}, parser{}
+	if err := p.txInfo(&t)(raw); err != nil {
+		return TxInfo{}, nil, fmt.Errorf("tx_info: %w", err)
+	}
+	return t, p.problems, nil
+}
+
 // SetRequester returns txInfo, compacted, with requester as its last key in place of any that it had; the zero Requester
 // takes the key away. With a txInfo of no bytes the result is an object with only requester, or nil.
 func SetRequester(txInfo []byte, requester Requester) ([]byte, error) {

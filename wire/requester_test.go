@@ -3,6 +3,7 @@ package wire_test
 import (
 	"bytes"
 	"encoding/json"
+	"reflect"
 	"testing"
 
 	"github.com/countersign-mpc/countersign/wire"
@@ -29,6 +30,33 @@ func TestCompactTxInfo(t *testing.T) {
 			inGo := must[[]byte](t)(json.Marshal(json.RawMessage(test.raw)))
 			equal(t, "as Go writes it", string(inGo), test.want)
 		})
+	}
+}
+
+func TestReadTxInfo(t *testing.T) {
+	raw := []byte(` {"chainSymbol":"BTC","curInputId":"7","tapScriptRoot":"ab","publickKey":"02","rawTx":"cHNidP8=","extraData":{"vinList":[{"id":7},{}]}}`)
+	got, problems, err := wire.ReadTxInfo(raw)
+	if err != nil || len(problems) != 0 {
+		t.Fatal(err, problems)
+	}
+	equal(t, "chain", got.ChainSymbol, "BTC")
+	equal(t, "input", got.CurInputID, "7")
+	equal(t, "root", got.TapScriptRoot, "ab")
+	equal(t, "key", got.PublicKey, "02")
+	equal(t, "rawTx", got.RawTx, "cHNidP8=")
+	equal(t, "id", got.ExtraData.VinList[0].ID, "7")
+	body := append(append([]byte(`{"callback_id":"x","request_type":"sign","request_detail":{"tx_info":`), raw...), `},"extra_info":{}}`...)
+	within, err := wire.ParseCheck(wire.PathCheck, body)
+	if err != nil || !reflect.DeepEqual(*within.TxInfo, got) {
+		t.Errorf("inside a request it reads as %+v (%v), by itself as %+v", within, err, got)
+	}
+	if _, problems, err = wire.ReadTxInfo([]byte(`{"amount":1}`)); err != nil || len(problems) != 1 || problems[0].Pointer != "/amount" {
+		t.Errorf("a value of the wrong kind: %v, %v", problems, err)
+	}
+	for _, bad := range []string{"", "[]", `{"a":1,"a":1}`, `{"Amount":"1"}`, "{} "} {
+		if _, _, err := wire.ReadTxInfo([]byte(bad)); err == nil {
+			t.Errorf("%s was read", bad)
+		}
 	}
 }
 
