@@ -39,7 +39,8 @@ type Session interface {
 	// Outgoing drains the messages to send, in the order in which they must be handed to the transport. It is empty
 	// after an abort. After Done it may hold the last messages, which the other parties need to finish.
 	Outgoing() []Message
-	// Done reports whether the result is there. It is false after an abort.
+	// Done reports whether this party is through: the result is there, or the signature is for another and its own last
+	// message is made. It is false after an abort.
 	Done() bool
 }
 

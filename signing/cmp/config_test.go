@@ -47,6 +47,7 @@ func TestSignRefusesConfigurations(t *testing.T) {
 		"without us":            func(c *cmp.SignConfig) { c.Signers = []signing.PartyID{2, 3} },
 		"a signer twice":        func(c *cmp.SignConfig) { c.Signers = []signing.PartyID{1, 1} },
 		"a stranger":            func(c *cmp.SignConfig) { c.Signers = []signing.PartyID{1, 4} },
+		"a strange recipient":   func(c *cmp.SignConfig) { c.Recipient = 3 },
 		"tweak without its key": func(c *cmp.SignConfig) { c.Tweak[31] = 1 },
 		"key without its tweak": func(c *cmp.SignConfig) { c.PublicKey = [33]byte(share.PublicShares()[1]) },
 		"tweak over the order":  func(c *cmp.SignConfig) { c.Tweak = overOrder },

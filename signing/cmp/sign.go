@@ -29,6 +29,9 @@ type SignConfig struct {
 	Tweak     [32]byte
 	PublicKey [33]byte
 	Digest    [32]byte // what is signed
+	// Recipient is the one signer that learns the signature: the others send it their last message point to point, with
+	// ReleasesShare set, and are then Done; their Signature fails with signing.ErrForRecipient. 0: every signer learns it.
+	Recipient signing.PartyID
 }
 
 func (c SignConfig) validate() error {
@@ -37,8 +40,19 @@ func (c SignConfig) validate() error {
 		return errors.New("the binding is zero: give the session's identity")
 	case c.Share == nil:
 		return errors.New("no share is given")
+	case c.Recipient != 0 && !slices.Contains(c.Signers, c.Recipient):
+		return fmt.Errorf("the recipient, %s, is not among the signers", c.Recipient)
 	}
 	return c.Share.CheckSigners(c.Signers)
+}
+
+// sessionID is what the library takes as the session's identity: the binding and, if there is one, the recipient. So
+// signers that disagree about the recipient find out in their first messages, before any of them releases its share.
+func (c SignConfig) sessionID() []byte {
+	if c.Recipient == 0 {
+		return c.Binding[:]
+	}
+	return append(c.Binding[:], byte(c.Recipient))
 }
 
 // Sign is one run of interactive signing by one party (eprint 2021/060, figures 7 and 8, as one protocol of four
@@ -61,8 +75,8 @@ func NewSign(c SignConfig) (*Sign, error) {
 	s := &Sign{}
 	run, err := fence.New(fence.Config{
 		Protocol: frame.Sign, Threshold: c.Share.Threshold(), Self: c.Share.Index(), Parties: c.Signers,
-		ReleaseRound: releaseRound,
-		Start:        func() (fence.Library, error) { return startSign(c) },
+		ReleaseRound: releaseRound, Recipient: c.Recipient,
+		Start: func() (fence.Library, error) { return startSign(c) },
 		Finish: func(result any) (err error) {
 			s.signature, err = finishSign(result, c.PublicKey, c.Digest)
 			return err
@@ -99,7 +113,7 @@ func startSign(c SignConfig) (fence.Library, error) {
 		return nil, errors.New("tweak and share do not give the public key that is asked for")
 	}
 	start := taurus.Sign(config, fence.IDs(c.Signers), c.Digest[:], nil) // nil: no worker pool, the library's deadlocks
-	return protocol.NewMultiHandler(start, c.Binding[:])
+	return protocol.NewMultiHandler(start, c.sessionID())
 }
 
 // finishSign brings s into its low half and verifies the signature by code that is not the library's.
@@ -137,6 +151,9 @@ func finishSign(result any, public [33]byte, digest [32]byte) (signing.Signature
 func (s *Sign) Signature() (signing.Signature, error) {
 	if err := s.Unfinished(); err != nil {
 		return signing.Signature{}, err
+	}
+	if s.Released() {
+		return signing.Signature{}, fmt.Errorf("signature of this session: %w", signing.ErrForRecipient)
 	}
 	return s.signature, nil
 }

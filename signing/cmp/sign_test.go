@@ -156,10 +156,11 @@ func TestSignCopiedMessages(t *testing.T) {
 // and garbage. (That the codec refuses every kind of garbage is tested in internal/frame.)
 func TestSignReplayAndGarbage(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join("internal", "frame", "testdata", "frames", "sign-*.bin"))
-	if err != nil || len(files) != 7 {
+	if err != nil || len(files) != 8 {
 		t.Fatalf("%d frames of sign: %v", len(files), err)
 	}
-	garbage := []func([]byte) []byte{
+	garbage := []func([]byte) []byte{ // one for each file
+		func(b []byte) []byte { b[0] = 2; return b },
 		func(b []byte) []byte { return nil },
 		func(b []byte) []byte { return b[:len(b)/2] },
 		func(b []byte) []byte { return append(b, 0) },

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/countersign-mpc/countersign/signing"
+	"github.com/countersign-mpc/countersign/signing/cmp"
 	"github.com/countersign-mpc/countersign/signing/signingtest"
 )
 
@@ -25,9 +26,11 @@ func TestUpdate(t *testing.T) {
 	shares, network := keygen(t, 3, 3)
 	signingtest.WriteShares(t, "3of3", shares)
 	writeFrames(t, "keygen", network.Sent)
-	network = startSign(t, shares, "m/44/60/0/0/0", nil)
-	mustDone(t, network.Run())
-	writeFrames(t, "sign", network.Sent)
+	for _, recipient := range []signing.PartyID{2, 0} { // both forms of the last message
+		network = startSign(t, shares, "m/44/60/0/0/0", func(c *cmp.SignConfig) { c.Recipient = recipient })
+		mustDone(t, network.Run())
+		writeFrames(t, "sign", network.Sent)
+	}
 }
 
 // writeFrames keeps one frame of party 1 for each place of the protocol.

@@ -22,14 +22,17 @@ const (
 
 // toy is a session of the toy protocol: in rounds 2 and 3 each party sends one broadcast and one message to each other
 // party. Broadcasts carry what the finish function needs; point-to-point messages carry the hash of all broadcasts of
-// the round before, so that telling two parties different things ends as it does in a real protocol.
+// the round before, so that telling two parties different things ends as it does in a real protocol. With a recipient the
+// last round is one message of each other party to it, hash and then payload.
 type toy struct {
 	session [32]byte // hash of binding and configuration
 	self    signing.PartyID
 	parties []signing.PartyID
 	own     map[uint16][]byte // own broadcast of each round
 	release uint16            // round whose messages release the share; 0: none
-	finish  func(round2, round3 map[signing.PartyID][]byte) error
+	// recipient is the one party that gets messages of round toyLast, and so a result; 0: every party
+	recipient signing.PartyID
+	finish    func(round2, round3 map[signing.PartyID][]byte) error
 
 	round uint16
 	got   map[toyPlace][]byte // frames
@@ -54,6 +57,15 @@ func (y *toy) start() {
 func (y *toy) enter(round uint16) {
 	y.round = round
 	y.got[toyPlace{y.self, round, true}] = y.frame(round, true, y.own[round])
+	if y.toRecipient(round) {
+		if y.self != y.recipient {
+			payload := append(y.echo(round-1), y.own[round]...)
+			y.out = append(y.out, signing.Message{
+				From: y.self, To: y.recipient, Round: round, ReleasesShare: round == y.release, Data: y.frame(round, false, payload),
+			})
+		}
+		return
+	}
 	for _, id := range append([]signing.PartyID{0}, y.parties...) {
 		if id == y.self {
 			continue
@@ -67,6 +79,9 @@ func (y *toy) enter(round uint16) {
 		y.out = append(y.out, m)
 	}
 }
+
+// toRecipient reports whether the messages of a round go to the recipient only.
+func (y *toy) toRecipient(round uint16) bool { return y.recipient != 0 && round == toyLast }
 
 // frame is magic, round, broadcast flag, session, payload.
 func (y *toy) frame(round uint16, broadcast bool, payload []byte) []byte {
@@ -135,6 +150,9 @@ func (y *toy) store(m signing.Message) error {
 	if len(m.Data) < toyHead || len(m.Data) > toyHead+toyPayloadMax || m.Round < toyFirst || m.Round > toyLast {
 		return y.fail(m.From, m.Round, "a message is malformed", errors.New("its length or round is wrong"))
 	}
+	if y.toRecipient(m.Round) && (m.Broadcast || y.self != y.recipient) {
+		return y.fail(m.From, m.Round, "a message is malformed", fmt.Errorf("the last message is for %s alone", y.recipient))
+	}
 	want := y.frame(m.Round, m.Broadcast, nil)
 	if !bytes.Equal(m.Data[:toyHead-32], want[:toyHead-32]) {
 		return y.fail(m.From, m.Round, "a message is malformed", errors.New("its head is not that of the message"))
@@ -150,12 +168,16 @@ func (y *toy) store(m signing.Message) error {
 func (y *toy) advance() error {
 	for y.complete() {
 		for _, id := range y.parties {
-			if id != y.self && !bytes.Equal(y.got[toyPlace{id, y.round, false}][toyHead:], y.echo(y.round-1)) {
+			if id != y.self && !bytes.Equal(y.echoOf(id), y.echo(y.round-1)) {
 				return y.fail(0, y.round, fmt.Sprintf("%s was told other broadcasts in the round before than we were", id), nil)
 			}
 		}
 		if y.round < toyLast {
 			y.enter(y.round + 1)
+			if y.toRecipient(y.round) && y.self != y.recipient {
+				y.done = true
+				return nil
+			}
 			continue
 		}
 		if err := y.finish(y.broadcasts(toyFirst), y.broadcasts(toyLast)); err != nil {
@@ -167,13 +189,22 @@ func (y *toy) advance() error {
 	return nil
 }
 
+// echoOf is the echo in a party's message of this round.
+func (y *toy) echoOf(id signing.PartyID) []byte {
+	payload := y.got[toyPlace{id, y.round, false}][toyHead:]
+	if y.toRecipient(y.round) {
+		return payload[:min(sha256.Size, len(payload))]
+	}
+	return payload
+}
+
 func (y *toy) complete() bool {
 	for _, id := range y.parties {
 		if id == y.self {
 			continue
 		}
 		for _, broadcast := range []bool{true, false} {
-			if _, ok := y.got[toyPlace{id, y.round, broadcast}]; !ok {
+			if _, ok := y.got[toyPlace{id, y.round, broadcast}]; !ok && !(broadcast && y.toRecipient(y.round)) {
 				return false
 			}
 		}
@@ -184,8 +215,12 @@ func (y *toy) complete() bool {
 func (y *toy) broadcasts(round uint16) map[signing.PartyID][]byte {
 	out := map[signing.PartyID][]byte{}
 	for where, data := range maps.All(y.got) {
-		if where.round == round && where.broadcast {
+		switch {
+		case where.round != round:
+		case where.broadcast:
 			out[where.from] = data[toyHead:]
+		case y.toRecipient(round):
+			out[where.from] = data[toyHead+sha256.Size:] // there, since the echo was right
 		}
 	}
 	return out

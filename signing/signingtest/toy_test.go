@@ -185,6 +185,64 @@ func TestToyAborts(t *testing.T) {
 	}
 }
 
+// TestToyForRecipient checks that the toy does with a recipient what CMP does.
+func TestToyForRecipient(t *testing.T) {
+	for seed := range uint64(10) {
+		network := startSign(t, signingtest.Shares(t, "3of3"), all, func(c *cmp.SignConfig) { c.Recipient = 2 })
+		network.Shuffle = rand.New(rand.NewPCG(seed, 2))
+		mustDone(t, network.Run())
+		for id, s := range network.Sessions {
+			sig, err := s.(signing.SignSession).Signature()
+			if (id == 2) != (err == nil) || (id != 2 && !errors.Is(err, signing.ErrForRecipient)) || (id != 2 && sig != signing.Signature{}) {
+				t.Errorf("%s: %v", id, err)
+			}
+		}
+		last := 0
+		for _, m := range network.Sent {
+			if m.ReleasesShare != (m.Round == 3) || (m.Round == 3 && (m.Broadcast || m.To != 2 || m.From == 2)) {
+				t.Fatalf("sent round %d from %s to %s, broadcast %t, releasing %t", m.Round, m.From, m.To, m.Broadcast, m.ReleasesShare)
+			}
+			if m.Round == 3 {
+				last++
+			}
+		}
+		if last != 2 {
+			t.Fatalf("%d last messages", last)
+		}
+	}
+}
+
+func TestToyLastMessageInAnotherForm(t *testing.T) {
+	shares := signingtest.Shares(t, "3of3")
+	messages := func(recipient signing.PartyID) []signing.Message {
+		network := startSign(t, shares, all, func(c *cmp.SignConfig) { c.Recipient = recipient })
+		mustDone(t, network.Run())
+		return network.Sent
+	}
+	for name, c := range map[string]struct{ session, sent signing.PartyID }{
+		"a broadcast to the recipient": {1, 0},
+		"to us beside the recipient":   {3, 1},
+		"a broadcast beside it":        {3, 0},
+		"to us alone without one":      {0, 1},
+	} {
+		network := startSign(t, shares, all, func(s *cmp.SignConfig) { s.Recipient = c.session })
+		for _, m := range messages(c.sent) {
+			if m.Round != 3 || m.From != 2 || (!m.Broadcast && m.To != 1) {
+				continue
+			}
+			err := network.Sessions[1].Accept(m)
+			var abort *signing.Abort
+			if c.session == 0 && !errors.As(err, &abort) { // the form itself is known, what it belongs to is not
+				t.Errorf("%s: %v", name, err)
+			}
+			if c.session != 0 && (!errors.As(err, &abort) || abort.Culprit != 2 || !strings.Contains(err.Error(), "alone")) {
+				t.Errorf("%s: %v", name, err)
+			}
+			break
+		}
+	}
+}
+
 func TestToyWaitsForEveryMessage(t *testing.T) {
 	network := startSign(t, signingtest.Shares(t, "3of3"), all, nil)
 	network.Adversary = func(d signingtest.Delivery) []signingtest.Delivery {
@@ -220,13 +278,14 @@ func TestToyRefusesConfigurations(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, spoil := range map[string]func(*cmp.SignConfig){
-		"no binding":  func(c *cmp.SignConfig) { c.Binding = [32]byte{} },
-		"no share":    func(c *cmp.SignConfig) { c.Share = nil },
-		"two signers": func(c *cmp.SignConfig) { c.Signers = all[:2] },
-		"a stranger":  func(c *cmp.SignConfig) { c.Signers = []signing.PartyID{2, 3, 4} },
-		"wrong tweak": func(c *cmp.SignConfig) { c.Tweak[31] = 1 },
-		"wrong key":   func(c *cmp.SignConfig) { c.PublicKey[1] ^= 1 },
-		"wiped share": func(c *cmp.SignConfig) { c.Share = signingtest.Shares(t, "3of3")[0]; c.Share.Wipe() },
+		"no binding":                     func(c *cmp.SignConfig) { c.Binding = [32]byte{} },
+		"no share":                       func(c *cmp.SignConfig) { c.Share = nil },
+		"two signers":                    func(c *cmp.SignConfig) { c.Signers = all[:2] },
+		"a stranger":                     func(c *cmp.SignConfig) { c.Signers = []signing.PartyID{2, 3, 4} },
+		"a recipient that does not sign": func(c *cmp.SignConfig) { c.Recipient = 4 },
+		"wrong tweak":                    func(c *cmp.SignConfig) { c.Tweak[31] = 1 },
+		"wrong key":                      func(c *cmp.SignConfig) { c.PublicKey[1] ^= 1 },
+		"wiped share":                    func(c *cmp.SignConfig) { c.Share = signingtest.Shares(t, "3of3")[0]; c.Share.Wipe() },
 		"huge tweak": func(c *cmp.SignConfig) {
 			c.Tweak = [32]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}
 		},

@@ -94,13 +94,17 @@ type toySign struct {
 }
 
 // NewSign starts a toy signature with the arguments of cmp.NewSign and most of its checks. It takes the shares of any
-// protocol, and every signer learns the private key.
+// protocol, and whoever learns the signature learns
+// the private key.
 func NewSign(c cmp.SignConfig) (signing.SignSession, error) {
 	if c.Share == nil || c.Binding == [32]byte{} {
 		return nil, errors.New("start toy signing: no share or no binding is given")
 	}
 	if err := c.Share.CheckSigners(c.Signers); err != nil {
 		return nil, fmt.Errorf("start toy signing: %w", err)
+	}
+	if c.Recipient != 0 && !slices.Contains(c.Signers, c.Recipient) {
+		return nil, fmt.Errorf("start toy signing: the recipient, %s, is not among the signers", c.Recipient)
 	}
 	contents, err := c.Share.Open(custody.Open())
 	if err != nil {
@@ -112,8 +116,8 @@ func NewSign(c cmp.SignConfig) (signing.SignSession, error) {
 	}
 	s := &toySign{}
 	s.toy = &toy{
-		session: hash("sign", c.Binding[:], partyBytes(parties), c.Tweak[:], c.PublicKey[:], c.Digest[:]),
-		self:    contents.Index, parties: parties, release: toyLast,
+		session: hash("sign", c.Binding[:], partyBytes(parties), c.Tweak[:], c.PublicKey[:], c.Digest[:], []byte{byte(c.Recipient)}),
+		self:    contents.Index, parties: parties, release: toyLast, recipient: c.Recipient,
 		own: map[uint16][]byte{toyFirst: {1}, toyLast: contents.Secret},
 		finish: func(_, secrets map[signing.PartyID][]byte) (err error) {
 			s.signature, err = reveal(c, secrets)
@@ -128,6 +132,9 @@ func NewSign(c cmp.SignConfig) (signing.SignSession, error) {
 func (s *toySign) Signature() (signing.Signature, error) {
 	if err := s.unfinished(); err != nil {
 		return signing.Signature{}, err
+	}
+	if s.recipient != 0 && s.recipient != s.self {
+		return signing.Signature{}, fmt.Errorf("signature of this session: %w", signing.ErrForRecipient)
 	}
 	return s.signature, nil
 }

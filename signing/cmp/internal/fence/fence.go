@@ -28,7 +28,10 @@ type Config struct {
 	Threshold    int               // t, the number of signers needed: the templates depend on it
 	Self         signing.PartyID   // this party
 	Parties      []signing.PartyID // all parties of the session, this one included
-	ReleaseRound uint16            // messages of this round and later ones release the share; 0: none does
+	ReleaseRound uint16            // messages of this round, the last, release the share; 0: none does
+	// Recipient is the one party that learns the result: the library's broadcast of ReleaseRound goes to it alone, and
+	// the session of every other party is done, without a result, when it has made that message. 0: all learn it.
+	Recipient signing.PartyID
 	// Start starts the library; it may compute and may panic.
 	Start func() (Library, error)
 	// Finish checks the library's result and takes what it needs of it. An error aborts the session.
@@ -93,6 +96,13 @@ func (r *Run) Outgoing() []signing.Message {
 
 // Done implements signing.Session.
 func (r *Run) Done() bool { return r.done }
+
+// Released reports whether the session is done without a result: this party's last message is made, the recipient alone
+// learns what comes of it.
+func (r *Run) Released() bool { return r.done && !r.hasResult() }
+
+// hasResult reports whether this party is one of those that learn the result.
+func (r *Run) hasResult() bool { return r.cfg.Recipient == 0 || r.cfg.Recipient == r.cfg.Self }
 
 // Unfinished returns the abort, signing.ErrUnfinished, or nil once the session is done.
 func (r *Run) Unfinished() error {
@@ -162,6 +172,10 @@ func (r *Run) take(m signing.Message) (received, bool) {
 		r.fail(0, m.Round, fmt.Sprintf("a message of %s belongs to another session, key, signer set or digest", m.From), nil)
 		return in, false
 	}
+	if err := r.checkReceivers(f); err != nil { // the SSID covers the recipient: the sender knew better
+		r.fail(m.From, m.Round, "a message has other receivers than it must have", err)
+		return in, false
+	}
 	r.seen[in.place] = sum
 	in.frame = f
 	return in, true
@@ -172,6 +186,22 @@ func (r *Run) checkEnvelope(m signing.Message, f frame.Frame) error {
 	if f.Protocol != r.cfg.Protocol || f.Round != m.Round || f.Broadcast != m.Broadcast {
 		return fmt.Errorf("the frame is of %s round %d (broadcast %t), the message of %s round %d (broadcast %t)",
 			f.Protocol, f.Round, f.Broadcast, r.cfg.Protocol, m.Round, m.Broadcast)
+	}
+	return nil
+}
+
+// checkReceivers compares the form of the last message with whom the result is for.
+func (r *Run) checkReceivers(f frame.Frame) error {
+	if r.cfg.ReleaseRound == 0 || f.Round != r.cfg.ReleaseRound {
+		return nil
+	}
+	switch {
+	case r.cfg.Recipient == 0 && !f.Broadcast:
+		return fmt.Errorf("the message of round %d is for us alone, where the result is for all", f.Round)
+	case r.cfg.Recipient != 0 && f.Broadcast:
+		return fmt.Errorf("the message of round %d is a broadcast, where the result is for %s alone", f.Round, r.cfg.Recipient)
+	case !r.hasResult():
+		return fmt.Errorf("the message of round %d is for us, where the result is for %s alone", f.Round, r.cfg.Recipient)
 	}
 	return nil
 }
@@ -218,6 +248,10 @@ func (r *Run) settle(from signing.PartyID) {
 		}
 		return nil
 	})
+	if err == nil && result == nil && !r.hasResult() && r.round == r.cfg.ReleaseRound {
+		r.done, r.library, r.held = true, nil, nil
+		return
+	}
 	if result != nil && err == nil {
 		err = guard(func() error { return r.cfg.Finish(result) })
 		if err == nil {

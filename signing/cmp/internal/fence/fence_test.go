@@ -63,7 +63,7 @@ func from(t testing.TB, sender signing.PartyID, round uint16, broadcast bool, ch
 // honest returns all messages that parties 2 and 3 would send us, in order.
 func honest(t testing.TB) []signing.Message {
 	var out []signing.Message
-	for _, slot := range frame.Slots(frame.Sign) {
+	for _, slot := range librarySlots() {
 		for _, sender := range []signing.PartyID{2, 3} {
 			out = append(out, from(t, sender, slot.Round, slot.Broadcast))
 		}

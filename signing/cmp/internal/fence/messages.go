@@ -44,6 +44,12 @@ func (r *Run) queue(m *protocol.Message) error {
 		Protocol: r.cfg.Protocol, Round: uint16(m.RoundNumber), Broadcast: m.Broadcast,
 		Echo: m.BroadcastVerification, Payload: m.Data,
 	}
+	if r.cfg.Recipient != 0 && f.Round == r.cfg.ReleaseRound {
+		if !m.Broadcast {
+			return errors.New("the library made a message to one party where it should make its last broadcast")
+		}
+		f.Broadcast, to = false, r.cfg.Recipient
+	}
 	if copy(f.SSID[:], m.SSID) != len(m.SSID) {
 		return errors.New("the library made a message with a longer session id than it should")
 	}
@@ -54,6 +60,9 @@ func (r *Run) queue(m *protocol.Message) error {
 	if f.Round > r.round {
 		r.round, r.echo = f.Round, f.Echo
 	}
+	if to == r.cfg.Self {
+		return nil // the recipient's own part of the result stays with it
+	}
 	r.out = append(r.out, signing.Message{
 		From: r.cfg.Self, To: to, Round: f.Round, Broadcast: f.Broadcast,
 		ReleasesShare: r.cfg.ReleaseRound != 0 && f.Round >= r.cfg.ReleaseRound,
@@ -62,7 +71,7 @@ func (r *Run) queue(m *protocol.Message) error {
 	return nil
 }
 
-// toLibrary rebuilds the library's message. Its echo stays nil where it was nil: the library hashes nil and empty
+// toLibrary rebuilds the library's message; what came for the recipient alone was the sender's library's broadcast. Its echo stays nil where it was nil: the library hashes nil and empty
 // differently.
 func (r *Run) toLibrary(in received) *protocol.Message {
 	m := &protocol.Message{
@@ -70,10 +79,10 @@ func (r *Run) toLibrary(in received) *protocol.Message {
 		From:                  ID(in.from),
 		Protocol:              r.name,
 		Data:                  in.frame.Payload,
-		Broadcast:             in.broadcast,
+		Broadcast:             in.broadcast || (r.cfg.Recipient != 0 && in.round == r.cfg.ReleaseRound),
 		BroadcastVerification: in.frame.Echo,
 	}
-	if !in.broadcast {
+	if !m.Broadcast {
 		m.To = ID(r.cfg.Self)
 	}
 	setNumber(&m.RoundNumber, in.round)

@@ -7,13 +7,14 @@ type Slot struct {
 	Broadcast bool
 }
 
-// Slots returns the places of a protocol's messages, by round.
+// Slots returns the places of a protocol's messages, by round. The last message of sign has two: it goes to everybody, or,
+// where the signature is for one recipient, to that party alone. Only one of them is used in a session.
 func Slots(p Protocol) []Slot {
 	switch p {
 	case Keygen:
 		return []Slot{{2, true}, {3, true}, {4, true}, {4, false}, {5, true}}
 	case Sign:
-		return []Slot{{2, true}, {2, false}, {3, true}, {3, false}, {4, true}, {4, false}, {5, true}}
+		return []Slot{{2, true}, {2, false}, {3, true}, {3, false}, {4, true}, {4, false}, {5, true}, {5, false}}
 	}
 	return nil
 }
@@ -114,7 +115,7 @@ func signTemplate(s Slot) (template, bool) {
 		return object{{"DeltaShare", octets(seed)}, {"BigDeltaShare", point{}}}, true
 	case Slot{4, false}:
 		return object{{"ProofLog", logProof()}}, true
-	case Slot{5, true}:
+	case Slot{5, true}, Slot{5, false}:
 		return object{{"SigmaShare", octets(seed)}}, true
 	}
 	return nil, false
