@@ -68,7 +68,7 @@ func (s *step) confirmed(key *Key, c Confirmation, f *linkv1.Confirmation) (err 
 			continue
 		}
 		sub := Subject{Key: key.ID}
-		if err := s.Put(TableTodo, todoKey(seat.NodeID, sub), []byte{recordVersion}); err != nil {
+		if err := s.Put(TableTodo, todoKey(seat.NodeID, sub), []byte{entryVersion}); err != nil {
 			return fmt.Errorf("store confirmation: %w", err)
 		}
 		s.tell = append(s.tell, telling{seat.NodeID, sub})
@@ -77,16 +77,8 @@ func (s *step) confirmed(key *Key, c Confirmation, f *linkv1.Confirmation) (err 
 }
 
 func (s *step) conflict(key *Key, known, c Confirmation) error {
-	label := func(index byte) string {
-		for _, seat := range key.Seats {
-			if seat.Index == index {
-				return seat.Name
-			}
-		}
-		return fmt.Sprint(index)
-	}
 	key.State = KeyConflicted
-	key.Problem = fmt.Sprintf("parties %s and %s confirmed different shares of this key: it must not be used; make a new one", label(known.Index), label(c.Index))
+	key.Problem = fmt.Sprintf("parties %s and %s confirmed different shares of this key: it must not be used; make a new one", key.seatAt(known.Index).Name, key.seatAt(c.Index).Name)
 	if err := put(s, TableKeys, key.ID, key); err != nil {
 		return err
 	}
@@ -117,7 +109,7 @@ func (s *step) keyReported(r *run) error {
 		return err
 	}
 	if key.PublicKey == nil {
-		key.PublicKey, key.ChainCode = report.PublicKey, report.ChainCode
+		key.PublicKey, key.ChainCode, key.Recipient = report.PublicKey, report.ChainCode, r.sess.recipient()
 	}
 	if err := s.saveRequest(r.req); err != nil {
 		return err
@@ -165,6 +157,16 @@ func (k *Key) seat(node wire.NodeID) *Seat {
 	return nil
 }
 
+// seatAt is the seat of a share index. For one that the key has not it names the index.
+func (k *Key) seatAt(index byte) Seat {
+	for _, seat := range k.Seats {
+		if seat.Index == index {
+			return seat
+		}
+	}
+	return Seat{Index: index, Name: fmt.Sprint(index)}
+}
+
 // knowsKey notes that a node has taken confirmations of a key. It needs to hear no more of it once the key is active and
 // it has all that the others said.
 func (p *Peer) knowsKey(s *step, r Receipt) error {
@@ -189,7 +191,7 @@ func (p *Peer) knowsKey(s *step, r Receipt) error {
 
 // newKey stores a key that a keygen is to make.
 func (s *step) newKey(key *Key) error {
-	if err := s.Put(TableAccountKeys, keyOf(key.Account, key.ID), []byte{recordVersion}); err != nil {
+	if err := s.Put(TableAccountKeys, keyOf(key.Account, key.ID), []byte{entryVersion}); err != nil {
 		return fmt.Errorf("list key: %w", err)
 	}
 	return put(s, TableKeys, key.ID, key)

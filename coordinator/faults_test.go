@@ -54,7 +54,7 @@ func TestStoreFailsAtEachAccess(t *testing.T) {
 // A record that cannot be read stops what is about it, and nothing else.
 func TestUnreadableRecords(t *testing.T) {
 	w := coordtest.NewWorld(t, 2, coordinator.Limits{})
-	for name, value := range map[string]string{"empty": "", "another version": "\x02{}", "no JSON": "\x01{"} {
+	for name, value := range map[string]string{"empty": "", "a later version": "\x03{}", "no version": "\x00{}", "no JSON": "\x01{"} {
 		broken := w.Submit(w.KeygenOrder(2, "broken "+name)).Request
 		fine := w.Submit(w.KeygenOrder(2, "fine "+name)).Request
 		w.Overwrite(coordinator.TableSessions, broken.Sessions[0], value)

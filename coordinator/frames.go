@@ -103,7 +103,7 @@ func reportOf(r *linkv1.Report) (manifest.Report, error) {
 	return manifest.Report{
 		SessionID: r.SessionId, Completed: r.Completed, Reason: r.Reason, Culprit: byte(r.Culprit), PublicKey: r.PublicKey,
 		ChainCode: r.ChainCode, Digest: r.Digest, Result: r.Result, RecoveryID: byte(r.RecoveryId), DerivedKey: r.DerivedKey,
-		Signature: r.ReportSignature,
+		Released: r.Released, Encrypted: r.Encrypted, Signature: r.ReportSignature,
 	}, nil
 }
 

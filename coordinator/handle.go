@@ -127,6 +127,8 @@ func (p *Peer) answer(s *step, a *linkv1.Answer) error {
 		return refuse(CodeViolation, "an answer of unknown state %d", a.State)
 	case len(a.Recipient) > maxRecipient || len(a.CallbackId) > maxRecipient:
 		return refuse(CodeViolation, "recipient and callback id of an answer have %d bytes at most", maxRecipient)
+	case a.Recipient != "" && !isRecipientKey(a.Recipient):
+		return refuse(CodeViolation, "the recipient in an answer is not the hex of the SPKI of a P-256 key")
 	case r.sess.State.Final():
 		p.tellEnd(s, r.sess.ID)
 		return nil

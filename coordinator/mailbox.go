@@ -37,7 +37,7 @@ func (s *step) mail(to wire.NodeID, session string, frame *linkv1.Frame) error {
 	if err := s.Put(TableMail, mailKey(to, position), encodeLetter(session, data)); err != nil {
 		return fmt.Errorf("store message: %w", err)
 	}
-	if err := s.Put(TableMailIndex, mailIndexKey(session, to, position), []byte{recordVersion}); err != nil {
+	if err := s.Put(TableMailIndex, mailIndexKey(session, to, position), []byte{entryVersion}); err != nil {
 		return fmt.Errorf("store message: %w", err)
 	}
 	s.mailed[to] = true
@@ -47,13 +47,13 @@ func (s *step) mail(to wire.NodeID, session string, frame *linkv1.Frame) error {
 // A letter is: version (1), length of the session id (1), session id, frame.
 func encodeLetter(session string, frame []byte) []byte {
 	out := make([]byte, 0, 2+len(session)+len(frame))
-	out = append(out, recordVersion, byte(len(session)))
+	out = append(out, entryVersion, byte(len(session)))
 	out = append(out, session...)
 	return append(out, frame...)
 }
 
 func decodeLetter(b []byte) (session string, frame []byte, err error) {
-	if len(b) < 2 || b[0] != recordVersion || len(b) < 2+int(b[1]) {
+	if len(b) < 2 || b[0] != entryVersion || len(b) < 2+int(b[1]) {
 		return "", nil, fmt.Errorf("record %s: %w", TableMail, ErrCorrupt)
 	}
 	return string(b[2 : 2+int(b[1])]), b[2+int(b[1]):], nil

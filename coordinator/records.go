@@ -10,8 +10,12 @@ import (
 	"github.com/countersign-mpc/countersign/wire"
 )
 
-// recordVersion is the first byte of every record; JSON follows.
-const recordVersion = 1
+// recordVersion is the first byte of every record; JSON follows. Version 1 is read too: it knew no recipients of results and
+// no schemes but ECDSA. It is not written any more, so that a program which does not know them reads no record that has them.
+const recordVersion, oldestRecord = 2, 1
+
+// entryVersion is the first byte of every value that is no record.
+const entryVersion = 1
 
 // termsRecord is what never changes of a request. It may be large, so it is kept apart from what does.
 type termsRecord struct {
@@ -50,7 +54,7 @@ func get[T any](tx Tx, t Table, key string) (*T, error) {
 }
 
 func decode[T any](t Table, data []byte) (*T, error) {
-	if len(data) == 0 || data[0] != recordVersion {
+	if len(data) == 0 || data[0] < oldestRecord || data[0] > recordVersion {
 		return nil, fmt.Errorf("record %s: %w (unknown version)", t, ErrCorrupt)
 	}
 	record := new(T)
@@ -125,14 +129,14 @@ func (s *step) route(session string, from, to byte) (uint64, error) {
 	if data == nil {
 		return 0, nil
 	}
-	if len(data) != 9 || data[0] != recordVersion {
+	if len(data) != 9 || data[0] != entryVersion {
 		return 0, fmt.Errorf("record %s: %w", TableRoutes, ErrCorrupt)
 	}
 	return binary.BigEndian.Uint64(data[1:]), nil
 }
 
 func (s *step) setRoute(session string, from, to byte, next uint64) error {
-	value := binary.BigEndian.AppendUint64([]byte{recordVersion}, next)
+	value := binary.BigEndian.AppendUint64([]byte{entryVersion}, next)
 	if err := s.Put(TableRoutes, routeKey(session, from, to), value); err != nil {
 		return fmt.Errorf("store route: %w", err)
 	}

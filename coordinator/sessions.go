@@ -106,7 +106,7 @@ func (s *step) startSession(req *Request) error {
 		State: StateCreated, Created: s.now}
 	for _, seat := range seats {
 		sess.Members = append(sess.Members, Member{Seat: seat, Token: newToken(), State: MemberInvited})
-		if err := s.Put(TableTodo, todoKey(seat.NodeID, Subject{Session: sess.ID}), []byte{recordVersion}); err != nil {
+		if err := s.Put(TableTodo, todoKey(seat.NodeID, Subject{Session: sess.ID}), []byte{entryVersion}); err != nil {
 			return fmt.Errorf("store offer: %w", err)
 		}
 	}
@@ -117,16 +117,21 @@ func (s *step) startSession(req *Request) error {
 	return s.save(&run{req: req, sess: sess})
 }
 
-// chooseSigners takes the first t parties that are online, by index, and fills up with others where fewer are.
+// chooseSigners takes the first t parties that are online, by index, and fills up with others where fewer are. The party
+// that the result belongs to is always one of them.
 func (s *step) chooseSigners(req *Request) []Seat {
 	seats := slices.Clone(req.Seats)
-	offline := func(seat Seat) int {
-		if s.c.peers[seat.NodeID] != nil {
+	rank := func(seat Seat) int {
+		switch {
+		case req.Recipient != nil && req.Recipient.Index == seat.Index:
 			return 0
+		case s.c.peers[seat.NodeID] != nil:
+			return 1
+		default:
+			return 2
 		}
-		return 1
 	}
-	slices.SortStableFunc(seats, func(a, b Seat) int { return cmp.Compare(offline(a), offline(b)) })
+	slices.SortStableFunc(seats, func(a, b Seat) int { return cmp.Compare(rank(a), rank(b)) })
 	seats = seats[:req.T]
 	slices.SortFunc(seats, func(a, b Seat) int { return cmp.Compare(a.Index, b.Index) })
 	return seats
@@ -134,6 +139,9 @@ func (s *step) chooseSigners(req *Request) []Seat {
 
 // begin starts the session's time once every party holds an Approve reply.
 func (s *step) begin(r *run) error {
+	if text := r.sess.recipientConflict(); text != "" {
+		return s.fail(r, Failure{Cause: CauseRecipients, Message: text})
+	}
 	r.sess.State = StateWaiting
 	r.sess.Began = s.now
 	r.sess.Deadline = s.now.Add(s.c.limits.SessionTime)
@@ -202,6 +210,9 @@ func (s *step) conclude(req *Request, sess *Session, f Failure) error {
 		if result != nil {
 			return s.complete(req, result)
 		}
+	}
+	if names := sess.releasedBy(); names != "" && f.Cause != CauseExpired {
+		f = released(names, f)
 	}
 	req.Failure = &f
 	switch {

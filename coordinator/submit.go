@@ -4,14 +4,11 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"encoding/hex"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 	"unicode/utf8"
 
-	"github.com/countersign-mpc/countersign/derive"
 	"github.com/countersign-mpc/countersign/manifest"
 	"github.com/countersign-mpc/countersign/wire"
 )
@@ -67,62 +64,13 @@ func (o *Order) check() error {
 	switch t.Type {
 	case wire.TypeKeygen:
 		return o.checkKeygen()
-	case wire.TypeSign:
-		return o.checkSign()
-	case wire.TypeBIP340SchnorrSign, wire.TypeTaprootSign, wire.TypeRefresh, wire.TypeReshare, wire.TypePreSign, wire.TypePreSignOnline:
-		return refuse(CodeUnsupported, "request_type %s is not done by this version: %s and %s are", t.Type, wire.TypeKeygen, wire.TypeSign).field("request_type", "not supported")
+	case wire.TypeSign, wire.TypeBIP340SchnorrSign, wire.TypeTaprootSign:
+		return checkSign(t)
+	case wire.TypeRefresh, wire.TypeReshare, wire.TypePreSign, wire.TypePreSignOnline:
+		return refuse(CodeUnsupported, "request_type %s is not done by this version: %s are", t.Type, requestTypes).field("request_type", "not supported")
 	default:
-		return refuse(CodeInvalid, "request_type %q is unknown: it is %s or %s", clip(t.Type, 40), wire.TypeKeygen, wire.TypeSign).field("request_type", "unknown")
+		return refuse(CodeInvalid, "request_type %q is unknown: it is one of %s", clip(t.Type, 40), requestTypes).field("request_type", "unknown")
 	}
-}
-
-func (o *Order) checkKeygen() error {
-	t := o.Terms
-	switch t.Cryptography {
-	case wire.ECDSASecp256k1:
-	case wire.EdDSAEd25519:
-		return refuse(CodeUnsupported, "cryptography %s is not done by this version: %s is", t.Cryptography, wire.ECDSASecp256k1).field("cryptography", "not supported")
-	default:
-		return refuse(CodeInvalid, "cryptography %q is unknown: it is %s", clip(t.Cryptography, 40), wire.ECDSASecp256k1).field("cryptography", "unknown")
-	}
-	if len(o.Participants) != t.N {
-		return refuse(CodeThreshold, "%d participants are named for a key of threshold_n = %d", len(o.Participants), t.N).field("participants", "must be threshold_n")
-	}
-	return nil
-}
-
-func (o *Order) checkSign() error {
-	t := o.Terms
-	if _, err := derive.ParsePath(t.Path); err != nil {
-		return refuse(CodeInvalid, "%v", err).field("path", err.Error())
-	}
-	switch t.SignType {
-	case wire.SignTypeTransaction, wire.SignTypeMessage, wire.SignTypeRaw:
-	default:
-		return refuse(CodeInvalid, "sign_type %q is unknown: it is 1 (transaction), 2 (EIP-191 or EIP-712 message) or 3 (raw data)", clip(t.SignType, 8)).field("sign_type", "unknown")
-	}
-	if t.SignType != wire.SignTypeTransaction && t.Message == "" {
-		return refuse(CodeInvalid, "sign_type %s signs message (or message_hash), which is missing", t.SignType).field("message", "missing")
-	}
-	if t.SignType == wire.SignTypeMessage || t.Message == "" {
-		return nil
-	}
-	if digestOf(t) == nil {
-		return refuse(CodeInvalid, "message of sign_type %s is the digest: 32 bytes in hex; a text to be signed is sign_type 2", t.SignType).field("message", "not 32 bytes of hex")
-	}
-	return nil
-}
-
-// digestOf is the digest that the terms name, nil if the nodes compute it from something else.
-func digestOf(t manifest.Terms) []byte {
-	if t.SignType == wire.SignTypeMessage {
-		return nil
-	}
-	digest, err := hex.DecodeString(strings.TrimPrefix(t.Message, "0x"))
-	if err != nil || len(digest) != 32 {
-		return nil
-	}
-	return digest
 }
 
 func (s *step) submit(o Order, created *bool) (*Request, error) {
@@ -148,7 +96,10 @@ func (s *step) submit(o Order, created *bool) (*Request, error) {
 		if (o.WantT != 0 && o.WantT != key.T) || (o.WantN != 0 && o.WantN != len(key.Seats)) {
 			return nil, refuse(CodeThreshold, "key %s is %d of %d", key.ID, key.T, len(key.Seats)).field("threshold_t", "not that of the key")
 		}
-		if seats, err = signersOf(key, seats); err != nil {
+		if err := checkMessage(terms, key.Cryptography); err != nil {
+			return nil, err
+		}
+		if seats, err = signersOf(key, seats, recipientOf(key, terms)); err != nil {
 			return nil, err
 		}
 	}
@@ -185,7 +136,10 @@ func (s *step) open(req *Request, key *Key, o Order, terms manifest.Terms) error
 		if key.State != KeyActive {
 			return refuse(CodeKeyNotActive, "key %s is %s: it signs once all its parties have confirmed their shares", key.ID, key.State).field("key_id", string(key.State))
 		}
-		req.T, req.N = key.T, len(key.Seats)
+		if _, err := targetOf(key, terms); err != nil {
+			return refuse(CodeInvalid, "key %s cannot sign this: %v", key.ID, err)
+		}
+		req.T, req.N, req.Recipient = key.T, len(key.Seats), recipientOf(key, terms)
 	}
 	open, err := s.keys(TableOpen, prefixOf(req.Account), s.c.limits.OpenRequests)
 	if err != nil {
@@ -282,8 +236,9 @@ func (s *step) keyFor(account string, terms *manifest.Terms, known *Request) (*K
 	return key, nil
 }
 
-// signersOf gives the seats of a signing: those of the named signers, or all of the key.
-func signersOf(key *Key, named []Seat) ([]Seat, error) {
+// signersOf gives the seats of a signing: those of the named signers, or all of the key. The party that the result is for has
+// to be one of them: the others give their shares to it.
+func signersOf(key *Key, named []Seat, recipient *Recipient) ([]Seat, error) {
 	if len(named) == 0 {
 		return key.Seats, nil
 	}
@@ -293,12 +248,18 @@ func signersOf(key *Key, named []Seat) ([]Seat, error) {
 	case len(named) > key.T:
 		return nil, refuse(CodeInvalid, "%d signers are named: key %s needs exactly %d; name so many, or none", len(named), key.ID, key.T).field("participants", "too many")
 	}
+	there := recipient == nil
 	for i := range named {
 		seat := slices.IndexFunc(key.Seats, func(k Seat) bool { return k.NodeID == named[i].NodeID })
 		if seat < 0 {
 			return nil, refuse(CodeInvalid, "%s is not a party of key %s", named[i].Name, key.ID).field(fmt.Sprintf("participants[%d].party_id", i), "not a party of the key")
 		}
 		named[i].Index = key.Seats[seat].Index
+		there = there || named[i].Index == recipient.Index
+	}
+	if !there {
+		return nil, refuse(CodeInvalid, "results of key %s for sign_type 2 and 3 belong to party %s (encrypt-signature), which is not among the named signers: name it, or nobody",
+			key.ID, key.seatAt(recipient.Index).Name).field("participants", "without the recipient")
 	}
 	slices.SortFunc(named, func(a, b Seat) int { return cmp.Compare(a.Index, b.Index) })
 	return named, nil

@@ -40,9 +40,8 @@ func TestSubmitRefusals(t *testing.T) {
 	}{
 		"no type":             {sign(func(o *order) { o.Terms.Type = "" }), coordinator.CodeInvalid, "request_type"},
 		"unknown type":        {sign(func(o *order) { o.Terms.Type = "signe" }), coordinator.CodeInvalid, "request_type"},
-		"type of later":       {sign(func(o *order) { o.Terms.Type = wire.TypeTaprootSign }), coordinator.CodeUnsupported, "request_type"},
+		"type of later":       {sign(func(o *order) { o.Terms.Type = wire.TypePreSignOnline }), coordinator.CodeUnsupported, "request_type"},
 		"unknown curve":       {keygen(func(o *order) { o.Terms.Cryptography = "rsa" }), coordinator.CodeInvalid, "cryptography"},
-		"curve of later":      {keygen(func(o *order) { o.Terms.Cryptography = wire.EdDSAEd25519 }), coordinator.CodeUnsupported, "cryptography"},
 		"too few parties":     {keygen(func(o *order) { o.Participants = o.Participants[1:] }), coordinator.CodeThreshold, "participants"},
 		"t of one":            {keygen(func(o *order) { o.Terms.T = 1 }), coordinator.CodeInvalid, ""},
 		"t over n":            {keygen(func(o *order) { o.Terms.T = 4 }), coordinator.CodeInvalid, ""},

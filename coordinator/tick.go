@@ -111,7 +111,7 @@ func (s *step) dueFor(r *run, away func(wire.NodeID) bool) func() error {
 		}
 		if m.Approval == ApprovalDone && s.now.Sub(m.ApprovalAt) > doneGrace {
 			f := Failure{Cause: CauseReleased, Party: m.Name, Message: "party " + m.Name +
-				" has used its share for this request already, and its result has not come: submit it anew under another request_id"}
+				" has used its share for this request already, and its result has not come: " + submitAnew}
 			return func() error { return s.fail(r, f) }
 		}
 	}

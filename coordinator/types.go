@@ -3,6 +3,7 @@ package coordinator
 import (
 	"time"
 
+	"github.com/countersign-mpc/countersign/derive"
 	"github.com/countersign-mpc/countersign/manifest"
 	"github.com/countersign-mpc/countersign/wire"
 )
@@ -71,6 +72,7 @@ const (
 	CauseMessageLost    Cause = "message_lost"          // a party skipped a message
 	CauseKeyConflicted  Cause = "key_conflicted"        // the parties confirm different shares
 	CauseCompletedOther Cause = "request_completed"     // another session of the request had the result
+	CauseRecipients     Cause = "two_recipients"        // two parties of a keygen want results for themselves alone
 )
 
 // Failure is why a session or a request ended without a result.
@@ -127,19 +129,33 @@ type Request struct {
 	State       State     `json:"state"`
 	Sessions    []string  `json:"sessions"` // oldest first
 	RetryAt     time.Time `json:"retry_at,omitzero"`
-	Failure     *Failure  `json:"failure,omitempty"` // of the request, or of the last session
-	Result      *Result   `json:"result,omitempty"`
-	Revision    uint64    `json:"revision"` // grows with every change
+	// Recipient alone learns the signature: what it reports is encrypted. nil: every party reports the signature.
+	Recipient *Recipient `json:"recipient,omitempty"`
+	Failure   *Failure   `json:"failure,omitempty"` // of the request, or of the last session
+	Result    *Result    `json:"result,omitempty"`
+	Revision  uint64     `json:"revision"` // grows with every change
+}
+
+// Recipient is the party of a key to which signatures of sign_type 2 and 3 belong alone.
+type Recipient struct {
+	Index byte   `json:"index"`
+	Key   string `json:"key"` // lower-case hex of the SPKI that results are encrypted to, P-256
 }
 
 // Result is what came out of a request.
 type Result struct {
-	PublicKey  []byte `json:"public_key"`           // root public key, 33 bytes, compressed
-	ChainCode  []byte `json:"chain_code,omitempty"` // keygen: 32 bytes
-	Digest     []byte `json:"digest,omitempty"`     // sign: 32 bytes
-	Signature  []byte `json:"signature,omitempty"`  // sign: r ‖ s, 64 bytes
-	RecoveryID byte   `json:"recovery_id,omitempty"`
-	DerivedKey []byte `json:"derived_key,omitempty"` // sign: the key that the signature verifies under, 33 bytes
+	PublicKey []byte `json:"public_key"`           // root public key: 33 bytes (secp256k1, compressed) or 32 (Ed25519)
+	ChainCode []byte `json:"chain_code,omitempty"` // keygen: 32 bytes
+	// Digest is what was signed, 32 bytes; for Ed25519 SHA-256 of it.
+	Digest []byte `json:"digest,omitempty"`
+	// Signature has 64 bytes: r ‖ s, or R ‖ s. With Encrypted it is ciphertext for the request's Recipient, and not verified.
+	Signature  []byte `json:"signature,omitempty"`
+	Encrypted  bool   `json:"encrypted,omitempty"`
+	RecoveryID byte   `json:"recovery_id,omitempty"` // ECDSA, not encrypted
+	DerivedKey []byte `json:"derived_key,omitempty"` // sign: the key at the path, as long as PublicKey
+	// Scheme is one of package derive's; empty in a result of an earlier version, which is ECDSA.
+	Scheme       derive.Scheme `json:"scheme,omitempty"`
+	VerifyingKey []byte        `json:"verifying_key,omitempty"` // sign: what the signature verifies under: derive.Scheme.VerifyingKey
 }
 
 // Session is one run of one protocol for a request.
@@ -171,6 +187,7 @@ type Member struct {
 	Guarded      bool        `json:"guarded,omitempty"`
 	Recipient    string      `json:"recipient,omitempty"`
 	CallbackID   string      `json:"callback_id,omitempty"`
+	Released     bool        `json:"released,omitempty"`     // it gave its share to the recipient, and knows no signature
 	Contribution []byte      `json:"contribution,omitempty"` // protobuf linkv1.Contribution
 	Report       []byte      `json:"report,omitempty"`       // protobuf linkv1.Report
 }
@@ -198,6 +215,7 @@ type Key struct {
 	Epoch         uint32         `json:"epoch"`
 	PublicKey     []byte         `json:"public_key,omitempty"` // agreed by the reports of all parties
 	ChainCode     []byte         `json:"chain_code,omitempty"`
+	Recipient     *Recipient     `json:"recipient,omitempty"`     // as its party stated it when it approved the keygen
 	Confirmations []Confirmation `json:"confirmations,omitempty"` // at most two of each party: pending, active
 	Problem       string         `json:"problem,omitempty"`
 	Created       time.Time      `json:"created"`

@@ -15,10 +15,10 @@ import (
 
 // Limits of what a request may carry. They bound memory and the work of every later step.
 const (
-	MaxParties  = 9       // parties of a key; share indices are single bytes 1..9
-	MaxMessage  = 1 << 19 // bytes of Terms.Message
-	MaxTxInfo   = 1 << 19 // bytes of Terms.TxInfo
-	MaxTextSize = 256     // bytes of every other text field
+	MaxParties  = 9         // parties of a key; share indices are single bytes 1..9
+	MaxMessage  = 1<<19 + 2 // bytes of Terms.Message: "0x" and the hex of the longest message, 256 KiB
+	MaxTxInfo   = 1 << 19   // bytes of Terms.TxInfo
+	MaxTextSize = 256       // bytes of every other text field
 )
 
 // Terms is what a requester asks for, exactly as it was submitted. No one on the way may change it: the requester's

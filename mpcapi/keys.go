@@ -7,27 +7,29 @@ import (
 
 	"github.com/countersign-mpc/countersign/coordinator"
 	"github.com/countersign-mpc/countersign/derive"
+	"github.com/countersign-mpc/countersign/wire"
 )
 
 const defaultPage, maxPage = 100, 1000 // keys of one list
 
 // keyView is a key. What it signs with, and its address, are shown once it is active.
 type keyView struct {
-	KeyID        string      `json:"key_id"`
-	State        string      `json:"state"`
-	Error        string      `json:"error,omitempty"`
-	Cryptography string      `json:"cryptography"`
-	ThresholdT   int         `json:"threshold_t"`
-	ThresholdN   int         `json:"threshold_n"`
-	Epoch        uint32      `json:"epoch"`
-	Parties      []partyView `json:"parties"`
-	SinoID       string      `json:"sino_id"` // of its keygen
-	CreatedAt    int64       `json:"created_at"`
-	PublicKey    string      `json:"public_key,omitempty"`
-	ChainCode    string      `json:"chain_code,omitempty"`
-	Path         string      `json:"path,omitempty"`
-	DerivedKey   string      `json:"derived_key,omitempty"`
-	EVMAddress   string      `json:"evm_address,omitempty"`
+	KeyID        string         `json:"key_id"`
+	State        string         `json:"state"`
+	Error        string         `json:"error,omitempty"`
+	Cryptography string         `json:"cryptography"`
+	ThresholdT   int            `json:"threshold_t"`
+	ThresholdN   int            `json:"threshold_n"`
+	Epoch        uint32         `json:"epoch"`
+	Parties      []partyView    `json:"parties"`
+	Recipient    *recipientView `json:"recipient,omitempty"` // who alone learns signatures of sign_type 2 and 3
+	SinoID       string         `json:"sino_id"`             // of its keygen
+	CreatedAt    int64          `json:"created_at"`
+	PublicKey    string         `json:"public_key,omitempty"`
+	ChainCode    string         `json:"chain_code,omitempty"`
+	Path         string         `json:"path,omitempty"`
+	DerivedKey   string         `json:"derived_key,omitempty"`
+	EVMAddress   string         `json:"evm_address,omitempty"`
 }
 
 type partyView struct {
@@ -41,7 +43,7 @@ type partyView struct {
 func viewKey(k coordinator.Key) keyView {
 	out := keyView{
 		KeyID: k.ID, State: string(k.State), Error: k.Problem, Cryptography: k.Cryptography, ThresholdT: k.T, ThresholdN: len(k.Seats), Epoch: k.Epoch,
-		SinoID: k.SinoID, CreatedAt: k.Created.Unix(),
+		SinoID: k.SinoID, CreatedAt: k.Created.Unix(), Recipient: viewRecipient(k, k.Recipient),
 	}
 	for _, seat := range k.Seats {
 		p := partyView{ShareIndex: int(seat.Index), Name: seat.Name, NodeID: string(seat.NodeID)}
@@ -64,16 +66,15 @@ func (v *keyView) derived(k coordinator.Key, path string) error {
 	if err != nil {
 		return invalid("path", err.Error())
 	}
-	child, err := derive.Secp256k1Child(k.PublicKey, k.ChainCode, levels)
+	child, err := derive.Child(k.Cryptography, k.PublicKey, k.ChainCode, levels)
 	if err != nil {
 		return invalid("path", err.Error())
 	}
-	address, err := derive.EVMAddress(child.PublicKey[:])
-	if err != nil {
-		return invalid("path", err.Error())
+	v.Path, v.DerivedKey = levels.String(), hex.EncodeToString(child.PublicKey)
+	if k.Cryptography == wire.ECDSASecp256k1 {
+		v.EVMAddress, err = derive.EVMAddress(child.PublicKey)
 	}
-	v.Path, v.DerivedKey, v.EVMAddress = levels.String(), hex.EncodeToString(child.PublicKey[:]), address
-	return nil
+	return err
 }
 
 func (a *api) key(r *http.Request, c caller) (reply, error) {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/countersign-mpc/countersign/coordinator"
+	"github.com/countersign-mpc/countersign/derive"
 	"github.com/countersign-mpc/countersign/wire"
 )
 
@@ -61,12 +62,13 @@ type memberView struct {
 	Answer     string `json:"answer,omitempty"` // asking, waiting, approved, rejected, refused, done
 	Reason     string `json:"reason,omitempty"`
 	CallbackID string `json:"callback_id,omitempty"`
+	Released   bool   `json:"released,omitempty"` // it gave its share to the recipient, and knows no signature
 }
 
 func viewMember(m coordinator.Member) memberView {
 	out := memberView{
 		PartyID: m.Label, PartyIndex: int(m.Index) - 1, ShareIndex: int(m.Index), Name: m.Name, NodeID: string(m.NodeID), DeviceType: m.DeviceType,
-		DeviceID: m.DeviceID, Status: string(m.State), Answer: string(m.Approval), Reason: m.Reason, CallbackID: m.CallbackID,
+		DeviceID: m.DeviceID, Status: string(m.State), Answer: string(m.Approval), Reason: m.Reason, CallbackID: m.CallbackID, Released: m.Released,
 	}
 	if m.State == coordinator.MemberInvited {
 		out.Status = "waiting" // as published
@@ -88,15 +90,14 @@ type sessionView struct {
 	CompletedParties int          `json:"completed_parties"`
 	TotalParties     int          `json:"total_parties"`
 	PublicKey        string       `json:"public_key,omitempty"`
-	Signature        string       `json:"signature,omitempty"`
-	RecoveryID       *int         `json:"recovery_id,omitempty"`
-	Error            string       `json:"error,omitempty"`
-	ErrorCode        string       `json:"error_code,omitempty"`
-	CreatedAt        int64        `json:"created_at"`
-	Deadline         int64        `json:"deadline,omitempty"`
-	EndedAt          int64        `json:"ended_at,omitempty"`
-	ExpiresAt        int64        `json:"expires_at"` // of the request
-	Revision         uint64       `json:"revision"`   // of the request
+	signatureView
+	Error     string `json:"error,omitempty"`
+	ErrorCode string `json:"error_code,omitempty"`
+	CreatedAt int64  `json:"created_at"`
+	Deadline  int64  `json:"deadline,omitempty"`
+	EndedAt   int64  `json:"ended_at,omitempty"`
+	ExpiresAt int64  `json:"expires_at"` // of the request
+	Revision  uint64 `json:"revision"`   // of the request
 }
 
 func viewSession(s coordinator.Session, st coordinator.Status) sessionView {
@@ -115,8 +116,58 @@ func viewSession(s coordinator.Session, st coordinator.Status) sessionView {
 	if s.State == coordinator.StateCompleted && st.Key.State == coordinator.KeyActive {
 		out.PublicKey = hex.EncodeToString(st.Key.PublicKey)
 	}
-	if r := st.Request.Result; s.State == coordinator.StateCompleted && r != nil && r.Signature != nil {
-		out.Signature, out.RecoveryID = hex.EncodeToString(r.Signature), new(int(r.RecoveryID))
+	if s.State == coordinator.StateCompleted {
+		out.signatureView = viewSignature(st)
+	}
+	return out
+}
+
+// signatureView is a finished signature. Encrypted, it is ciphertext for the recipient: nothing of it was verified but who
+// reported it.
+type signatureView struct {
+	Scheme       string         `json:"scheme,omitempty"`        // ecdsa, bip340, taproot, ed25519
+	VerifyingKey string         `json:"verifying_key,omitempty"` // what it verifies under
+	Signature    string         `json:"signature,omitempty"`     // r ‖ s, or R ‖ s
+	RecoveryID   *int           `json:"recovery_id,omitempty"`   // ECDSA
+	Encrypted    bool           `json:"encrypted,omitempty"`
+	Recipient    *recipientView `json:"recipient,omitempty"` // of what is encrypted
+}
+
+func viewSignature(st coordinator.Status) (out signatureView) {
+	r := st.Request.Result
+	if r == nil || r.Signature == nil {
+		return out
+	}
+	out = signatureView{Scheme: string(r.Scheme), VerifyingKey: hex.EncodeToString(r.VerifyingKey), Signature: hex.EncodeToString(r.Signature),
+		Encrypted: r.Encrypted}
+	if r.Scheme == "" { // a result of an earlier version
+		out.Scheme, out.VerifyingKey = string(derive.SchemeECDSA), hex.EncodeToString(r.DerivedKey)
+	}
+	if r.Encrypted {
+		out.Recipient = viewRecipient(st.Key, st.Request.Recipient)
+	} else if out.Scheme == string(derive.SchemeECDSA) {
+		out.RecoveryID = new(int(r.RecoveryID))
+	}
+	return out
+}
+
+// recipientView is the party of a key to which its results of sign_type 2 and 3 belong.
+type recipientView struct {
+	ShareIndex int    `json:"share_index"`
+	Name       string `json:"name"`
+	NodeID     string `json:"node_id"`
+	PublicKey  string `json:"public_key"` // SPKI of the key that results are encrypted to
+}
+
+func viewRecipient(k coordinator.Key, r *coordinator.Recipient) *recipientView {
+	if r == nil {
+		return nil
+	}
+	out := &recipientView{ShareIndex: int(r.Index), PublicKey: r.Key}
+	for _, seat := range k.Seats {
+		if seat.Index == r.Index {
+			out.Name, out.NodeID = seat.Name, string(seat.NodeID)
+		}
 	}
 	return out
 }
@@ -137,36 +188,36 @@ func unix(t time.Time) int64 {
 
 // requestView is a request with what came of it.
 type requestView struct {
-	SinoID      string        `json:"sino_id"`
-	RequestID   string        `json:"request_id"`
-	RequestType string        `json:"request_type"`
-	AccountID   string        `json:"account_id"`
-	State       string        `json:"state"`
-	Revision    uint64        `json:"revision"`
-	Error       string        `json:"error,omitempty"` // why it failed, or why its last session did
-	ErrorCode   string        `json:"error_code,omitempty"`
-	KeyID       string        `json:"key_id"`
-	KeyState    string        `json:"key_state"`
-	ThresholdT  int           `json:"threshold_t"`
-	ThresholdN  int           `json:"threshold_n"`
-	Path        string        `json:"path,omitempty"`
-	PublicKey   string        `json:"public_key,omitempty"`
-	ChainCode   string        `json:"chain_code,omitempty"`
-	DerivedKey  string        `json:"derived_key,omitempty"`
-	Digest      string        `json:"digest,omitempty"`
-	Signature   string        `json:"signature,omitempty"` // r ‖ s
-	RecoveryID  *int          `json:"recovery_id,omitempty"`
-	Parties     []memberView  `json:"parties"`  // of the latest session
-	Sessions    []sessionView `json:"sessions"` // oldest first
-	CreatedAt   int64         `json:"created_at"`
-	ExpiresAt   int64         `json:"expires_at"`
+	SinoID       string `json:"sino_id"`
+	RequestID    string `json:"request_id"`
+	RequestType  string `json:"request_type"`
+	AccountID    string `json:"account_id"`
+	State        string `json:"state"`
+	Revision     uint64 `json:"revision"`
+	Error        string `json:"error,omitempty"` // why it failed, or why its last session did
+	ErrorCode    string `json:"error_code,omitempty"`
+	KeyID        string `json:"key_id"`
+	KeyState     string `json:"key_state"`
+	Cryptography string `json:"cryptography"`
+	ThresholdT   int    `json:"threshold_t"`
+	ThresholdN   int    `json:"threshold_n"`
+	Path         string `json:"path,omitempty"`
+	PublicKey    string `json:"public_key,omitempty"` // the root's
+	ChainCode    string `json:"chain_code,omitempty"`
+	DerivedKey   string `json:"derived_key,omitempty"` // at the path
+	Digest       string `json:"digest,omitempty"`      // of Ed25519: SHA-256 of the message
+	signatureView
+	Parties   []memberView  `json:"parties"`  // of the latest session
+	Sessions  []sessionView `json:"sessions"` // oldest first
+	CreatedAt int64         `json:"created_at"`
+	ExpiresAt int64         `json:"expires_at"`
 }
 
 func viewRequest(st coordinator.Status) requestView {
 	r := st.Request
 	out := requestView{
 		SinoID: r.SinoID, RequestID: r.RequestID, RequestType: r.Type, AccountID: r.Account, State: string(r.State), Revision: r.Revision, KeyID: r.KeyID,
-		KeyState: string(st.Key.State), ThresholdT: r.T, ThresholdN: r.N, Path: r.Path, CreatedAt: r.Created.Unix(), ExpiresAt: r.Expires.Unix(),
+		KeyState: string(st.Key.State), Cryptography: st.Key.Cryptography, ThresholdT: r.T, ThresholdN: r.N, Path: r.Path, CreatedAt: r.Created.Unix(), ExpiresAt: r.Expires.Unix(),
 	}
 	out.Error, out.ErrorCode = failureOf(r.Failure)
 	for _, s := range st.Sessions {
@@ -175,10 +226,7 @@ func viewRequest(st coordinator.Status) requestView {
 	out.Parties = out.Sessions[len(out.Sessions)-1].Participants
 	if result := r.Result; result != nil {
 		out.PublicKey, out.ChainCode, out.DerivedKey = hex.EncodeToString(result.PublicKey), hex.EncodeToString(result.ChainCode), hex.EncodeToString(result.DerivedKey)
-		out.Digest, out.Signature = hex.EncodeToString(result.Digest), hex.EncodeToString(result.Signature)
-		if result.Signature != nil {
-			out.RecoveryID = new(int(result.RecoveryID))
-		}
+		out.Digest, out.signatureView = hex.EncodeToString(result.Digest), viewSignature(st)
 	}
 	return out
 }
