@@ -3,10 +3,15 @@ package evidence
 import (
 	"fmt"
 	"math/big"
+
+	"github.com/countersign-mpc/countersign/derive"
 )
 
-// FamilyEVM is the only family of chains that Check knows so far.
-const FamilyEVM = "evm"
+// The families of chains that Check knows.
+const (
+	FamilyEVM  = "evm"
+	FamilyUTXO = "utxo"
+)
 
 // AssetKind is how an asset lives on its chain.
 type AssetKind string
@@ -27,7 +32,7 @@ type Asset struct {
 // converting them is the caller's. The empty string and nil mean that the field was not claimed: such a field is not
 // compared, but without To, Amount, ChainID and a known Asset nothing is ever Verified.
 type Claim struct {
-	// Family is the family of the claimed chain, FamilyEVM or something that Check calls unverifiable.
+	// Family is the family of the claimed chain: FamilyEVM, FamilyUTXO or something that Check calls unverifiable.
 	Family string
 	// ChainID is the chain id that the claimed chain has (EIP-155); nil if the caller does not know the chain.
 	ChainID *big.Int
@@ -45,8 +50,44 @@ type Claim struct {
 	Fee       *big.Int
 	// Message is the digest that is to be signed, in hex.
 	Message string
-	// RawTx is the unsigned signing payload in hex.
+	// RawTx is the unsigned signing payload in hex, or for FamilyUTXO a PSBT in base64.
 	RawTx string
+	// UTXO is what is claimed beyond that of a Bitcoin transaction; it is used with FamilyUTXO only.
+	UTXO UTXOClaim
+}
+
+// UTXOClaim is what a request says of a Bitcoin transaction. Amounts are in satoshi.
+type UTXOClaim struct {
+	// Network is that of the claimed chain, empty if the caller does not know it.
+	Network derive.Network
+	// RequestType, InputID and TapScriptRoot are those of Request. The input is looked up among the ids of Vins.
+	RequestType   string
+	InputID       string
+	TapScriptRoot string
+	// PublicKey is the derived key that will sign (33 bytes, compressed), empty if the caller does not know it. The
+	// signed input must be that key's.
+	PublicKey []byte
+	// FeeRate is the claimed fee in satoshi per byte: a decimal number as written.
+	FeeRate string
+	Vins    []VinClaim
+	Vouts   []VoutClaim
+	Runes   []RuneClaim
+	BRC20   []BRC20Claim
+}
+
+// VinClaim is an element of extraData.vinList. A nil amount and empty strings are not claimed.
+type VinClaim struct {
+	ID              string
+	Address         string
+	Amount          *big.Int
+	TransactionHash string
+	VoutIndex       string
+}
+
+// VoutClaim is an element of extraData.voutList.
+type VoutClaim struct {
+	Address string
+	Amount  *big.Int
 }
 
 // Check compares a claim with what is signed. It finds all differences, not only the first, and fails closed: the
@@ -57,10 +98,14 @@ type Claim struct {
 // Without RawTx it checks what it can, the claimed calldata against recipient, asset and amount, and is Unverifiable
 // at best.
 func Check(c Claim) Finding {
-	if c.Family != FamilyEVM {
+	switch c.Family {
+	case FamilyEVM:
+		return checkEVM(c)
+	case FamilyUTXO:
+		return checkUTXO(c)
+	default:
 		var k comparison
 		k.obstruct(CodeChain, fmt.Sprintf("transactions of chain family %q are not decoded", excerpt(c.Family)))
 		return k.finding()
 	}
-	return checkEVM(c)
 }

@@ -7,6 +7,7 @@ type Kind string
 const (
 	KindEVMTransaction Kind = "evm-transaction"
 	KindEVMCalldata    Kind = "evm-calldata" // calldata as claimed, without the transaction around it
+	KindBitcoin        Kind = "bitcoin-transaction"
 	KindEIP191         Kind = "eip191"
 	KindEIP712         Kind = "eip712"
 	KindDigest         Kind = "digest"
@@ -21,9 +22,12 @@ type Decoded struct {
 	Digest string `json:"digest,omitempty"`
 	// Transaction: KindEVMTransaction.
 	Transaction *Transaction `json:"transaction,omitempty"`
+	// Bitcoin: KindBitcoin.
+	Bitcoin *Bitcoin `json:"bitcoin,omitempty"`
 	// Call is the decoded calldata of a known method.
 	Call *CallFields `json:"call,omitempty"`
-	// Transfer is the effective movement, set only where the whole transaction is one plain transfer.
+	// Transfer is the effective movement, set only where the whole transaction is one plain transfer. For KindBitcoin it
+	// is what the claimed recipient gets, set only where the transaction is verified.
 	Transfer *Transfer `json:"transfer,omitempty"`
 	// Text is the message of KindEIP191 if it is text, Data its bytes in hex if it was given in hex.
 	Text string `json:"text,omitempty"`

@@ -33,8 +33,12 @@ const (
 	CodeCreation    Code = "contract-creation" // the transaction deploys code
 	CodeDelegation  Code = "delegation"        // EIP-7702 authorizations hand accounts to code
 	CodeBlobs       Code = "blobs"             // EIP-4844 blobs, whose content and fee tx_info cannot claim
+	CodeRunestone   Code = "runestone"         // a message of the runes protocol that no claim vouches for
+	CodeInscription Code = "inscription"       // a revealed inscription that no claim vouches for
 	CodeUnknownCall Code = "unknown-call"      // calldata of a method that is not decoded
 	CodeNotTransfer Code = "not-a-transfer"    // a decoded method that is no transfer, an approval for example
+	CodeUnproven    Code = "unproven-inputs"   // the PSBT does not prove what its inputs hold, so that the fee may be any
+	CodeUnknownKey  Code = "unknown-key"       // the claim does not name the key that signs a Bitcoin input
 	CodeIncomplete  Code = "incomplete-claim"  // recipient or amount is not claimed
 	CodeNoRawTx     Code = "no-raw-tx"         // no unsigned transaction came with the request
 	CodeRaw         Code = "raw"               // raw signing: by definition nobody can say what is signed
@@ -106,8 +110,8 @@ func (c *comparison) finding() Finding {
 // worst gives the obstacle that weighs most, by the order of the codes' declaration, and the reasons of all.
 func (c *comparison) worst() (Code, string) {
 	order := []Code{
-		CodeUndecodable, CodeChain, CodeAsset, CodeCreation, CodeDelegation, CodeBlobs, CodeUnknownCall, CodeNotTransfer,
-		CodeIncomplete, CodeNoRawTx,
+		CodeUndecodable, CodeChain, CodeAsset, CodeCreation, CodeDelegation, CodeBlobs, CodeRunestone, CodeInscription,
+		CodeUnknownCall, CodeNotTransfer, CodeUnproven, CodeUnknownKey, CodeIncomplete, CodeNoRawTx,
 	}
 	slices.SortStableFunc(c.obstacles, func(a, b obstacle) int {
 		return slices.Index(order, a.code) - slices.Index(order, b.code)
