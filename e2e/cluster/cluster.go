@@ -21,8 +21,11 @@ import (
 	"github.com/countersign-mpc/countersign/wire"
 )
 
-// NodeNames are the parties of the standard 3-of-3: a is the customer's and guarded, b and c are the platform's.
+// NodeNames are the parties of the standard 3-of-3: a is the customer's, b and c are the platform's.
 var NodeNames = []string{"a", "b", "c"}
+
+// Guarded are the nodes that ask the callback server.
+var Guarded = []string{"a", "b"}
 
 // Approvers are the members of the approver group "treasury".
 var Approvers = []string{"alice", "bob", "carol"}
@@ -127,7 +130,7 @@ func (c *Cluster) makeKeys() error {
 	if err := os.MkdirAll(c.path("keys"), 0o700); err != nil {
 		return err
 	}
-	for _, name := range append([]string{"callback_reply_a", "callback_reply_probe", "probe", "requester"}, Approvers...) {
+	for _, name := range append([]string{"callback_reply_a", "callback_reply_b", "callback_reply_probe", "probe", "requester"}, Approvers...) {
 		key, err := c.makeKey(name)
 		if err != nil {
 			return err

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/countersign-mpc/countersign/manifest"
@@ -57,6 +58,11 @@ public-key-path = "keys/node_a_public.pem"
 reply-key-path = "keys/callback_reply_a.pem"
 
 [[node]]
+name = "b"
+public-key-path = "keys/node_b_public.pem"
+reply-key-path = "keys/callback_reply_b.pem"
+
+[[node]]
 name = "probe"
 public-key-path = "keys/probe_public.pem"
 reply-key-path = "keys/callback_reply_probe.pem"
@@ -71,7 +77,8 @@ reply-key-path = "keys/callback_reply_probe.pem"
 	return nil
 }
 
-// nodeConfig: node a is the customer's, so it is guarded; all three take signed requests only.
+// nodeConfig: nodes a and b are guarded by the same callback server, so that no two parties of a 2-of-3 key sign unasked; all
+// three take signed requests only.
 func (c *Cluster) nodeConfig(name string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, `[app]
@@ -101,9 +108,9 @@ address = %q
 required = %t
 retry-times = 600
 sleep-seconds = 1
-`, name, name, c.Ports.Admin[name], c.Ports.Coordinator, c.Ports.Monitoring[name], name == "a")
-	if name == "a" {
-		fmt.Fprintf(&b, "\n[[callback.server]]\naddress = \"http://%s\"\npublic-key-path = \"../keys/callback_reply_a_public.pem\"\n", c.Ports.Callback)
+`, name, name, c.Ports.Admin[name], c.Ports.Coordinator, c.Ports.Monitoring[name], slices.Contains(Guarded, name))
+	if slices.Contains(Guarded, name) {
+		fmt.Fprintf(&b, "\n[[callback.server]]\naddress = \"http://%s\"\npublic-key-path = \"../keys/callback_reply_%s_public.pem\"\n", c.Ports.Callback, name)
 	}
 	return b.String()
 }
@@ -111,8 +118,10 @@ sleep-seconds = 1
 // writePartyFiles writes what needs the nodes' ids. Outsider d is on every node's allow-list and not in the policy;
 // outsider e is on none.
 func (c *Cluster) writePartyFiles() error {
-	if err := c.write(filepath.Join("keys", "node_a_public.pem"), c.Nodes["a"].PublicKey); err != nil {
-		return err
+	for _, name := range Guarded {
+		if err := c.write(filepath.Join("keys", "node_"+name+"_public.pem"), c.Nodes[name].PublicKey); err != nil {
+			return err
+		}
 	}
 	lines := []string{string(c.Outsiders["d"].NodeID)}
 	for _, name := range NodeNames {
