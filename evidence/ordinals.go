@@ -1,8 +1,16 @@
 package evidence
 
-import "github.com/countersign-mpc/countersign/derive"
+import (
+	"math/big"
+	"slices"
 
-// RuneClaim is an element of tx_info.runeDetails, its fields as written.
+	"github.com/btcsuite/btcd/txscript"
+
+	"github.com/countersign-mpc/countersign/derive"
+)
+
+// RuneClaim is an element of tx_info.runeDetails, its fields as written, and its amount in the rune's smallest unit, nil if
+// the caller does not know the unit.
 type RuneClaim struct {
 	FromAddress  string
 	ToAddress    string
@@ -12,6 +20,7 @@ type RuneClaim struct {
 	Amount       string // runeAmount
 	Symbol       string // runeSymbol
 	Divisibility string // runeDivisibility
+	AmountBase   *big.Int
 }
 
 // BRC20Claim is an element of tx_info.brc20Details, its fields as written.
@@ -48,4 +57,24 @@ type ordinalsView struct {
 func (k *comparison) checkOrdinals(claim UTXOClaim, tx ordinalsView) {
 	k.checkRunes(claim.Runes, tx)
 	k.checkBRC20(claim.BRC20, tx)
+}
+
+// spendsFrom tells whether an address is one of the inputs'.
+func (tx ordinalsView) spendsFrom(address string) bool {
+	return address != "" && slices.Contains(tx.inputAddresses, address)
+}
+
+func isOpReturn(script []byte) bool { return len(script) > 0 && script[0] == txscript.OP_RETURN }
+
+// canonical writes an address as the view does; one that is none of the network's stays as it is.
+func (tx ordinalsView) canonical(address string) string {
+	script, err := derive.BitcoinScript(tx.network, address)
+	if err != nil {
+		return address
+	}
+	canonical, err := derive.BitcoinAddress(tx.network, script)
+	if err != nil {
+		return address
+	}
+	return canonical
 }
