@@ -17,6 +17,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/countersign-mpc/countersign/derive"
 	"github.com/countersign-mpc/countersign/internal/secret"
 	"github.com/countersign-mpc/countersign/keystore"
 )
@@ -46,6 +47,11 @@ func (n *Node) Admin(cfg AdminConfig) http.Handler {
 	r.Get("/sys/info", func(w http.ResponseWriter, _ *http.Request) {
 		info, err := n.Info()
 		answer(w, info, err)
+	})
+	r.Get("/sys/keys", func(w http.ResponseWriter, r *http.Request) {
+		query := r.URL.Query()
+		keys, err := n.Keys(query.Get("path"), derive.Network(query.Get("network")))
+		answer(w, keys, err)
 	})
 	r.Post("/sys/seal", func(w http.ResponseWriter, _ *http.Request) {
 		n.Seal()

@@ -10,7 +10,6 @@ import (
 
 	"github.com/countersign-mpc/countersign/keystore"
 	"github.com/countersign-mpc/countersign/node/asking"
-	"github.com/countersign-mpc/countersign/signing"
 	"github.com/countersign-mpc/countersign/wire"
 )
 
@@ -212,14 +211,9 @@ func (p *party) pauseUntil(moment, expires time.Time) error {
 	return nil
 }
 
-// signatureReport makes the report of a finished signature of sign_type 2 or 3; nil where none is due.
-// The signature of an EIP-191 or EIP-712 message goes with v, as wallets have it (WIRE.md, ECIES: r ‖ s ‖ v).
-func (p *party) signatureReport(rec *requestRecord, made signing.Signature) (*reportRecord, error) {
-	const firstV = 27
-	signature := made.Bytes[:]
-	if rec.SignType == wire.SignTypeMessage {
-		signature = append(signature, firstV+made.RecoveryID&1)
-	}
+// signatureReport makes the report of a finished signature of sign_type 2 or 3, in the form in which it is reported; nil
+// where none is due.
+func (p *party) signatureReport(rec *requestRecord, signature []byte) (*reportRecord, error) {
 	if rec.Ask == nil || (rec.SignType != wire.SignTypeMessage && rec.SignType != wire.SignTypeRaw) {
 		return nil, nil
 	}

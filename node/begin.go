@@ -63,7 +63,7 @@ func (p *party) join(r *request, b *linkv1.Begin) error {
 	if len(p.sessions) >= maxRunning {
 		return fmt.Errorf("this node runs %d sessions already", len(p.sessions))
 	}
-	if err := p.recheck(r.again()); err != nil {
+	if err := p.recheck(r.again(), r.record.SignType); err != nil {
 		return err
 	}
 	stale, err := p.approvalIsStale(r.record, now)
@@ -164,7 +164,8 @@ func (p *party) approveAgain(r *request) error {
 // manifest is what this node believes the session to be about: the request as it arrived here, its own record of the key,
 // and what the parties said of themselves. Its own statement must be there as it was made.
 func (p *party) manifest(rec *requestRecord, seat *seat, statements []*linkv1.Statement) (manifest.Manifest, error) {
-	m := manifest.Manifest{Type: rec.Terms.Type, Terms: rec.Content, KeyID: rec.KeyID, Path: rec.Terms.Path, Digest: rec.Digest}
+	m := manifest.Manifest{Type: rec.Terms.Type, Terms: rec.Content, KeyID: rec.KeyID, Path: rec.Terms.Path, Digest: rec.Digest,
+		TapScriptRoot: rec.Terms.TapScriptRoot}
 	if rec.Authorization != nil {
 		m.RequesterSignature = rec.Authorization.Signature
 	}
@@ -175,7 +176,7 @@ func (p *party) manifest(rec *requestRecord, seat *seat, statements []*linkv1.St
 	m.Parties = parties
 	if rec.Terms.IsKeygen() {
 		m.Epoch, m.T, m.Cryptography = 1, rec.Terms.T, rec.Terms.Cryptography
-		if m.Recipient, err = manifest.ResultRecipient(parties); err != nil {
+		if m.Recipient, err = keygenRecipient(parties); err != nil {
 			return m, err
 		}
 		if manifest.UnguardedQuorum(parties, m.T) && !p.settings.AllowUnguardedQuorum() {
@@ -191,7 +192,8 @@ func (p *party) manifest(rec *requestRecord, seat *seat, statements []*linkv1.St
 	if key.State != KeyActive {
 		return m, fmt.Errorf("the share of key %s is not active here", rec.KeyID)
 	}
-	m.Epoch, m.T, m.Cryptography, m.Recipient = key.Epoch, share.Threshold(), share.Algorithm().String(), key.Recipient
+	m.Epoch, m.T, m.Cryptography = key.Epoch, share.Threshold(), share.Algorithm().String()
+	m.Recipient = key.recipient(rec.SignType).Recipient
 	return m, m.Validate()
 }
 

@@ -1,12 +1,10 @@
 package node
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 
 	linkv1 "github.com/countersign-mpc/countersign/api/link/v1"
-	"github.com/countersign-mpc/countersign/derive"
 	"github.com/countersign-mpc/countersign/keystore"
 	"github.com/countersign-mpc/countersign/manifest"
 	"github.com/countersign-mpc/countersign/signing"
@@ -23,11 +21,7 @@ func (p *party) finish(s *session) error {
 		defer share.Wipe()
 		return p.finishKeygen(s, share)
 	case signing.SignSession:
-		signature, err := protocol.Signature()
-		if err != nil {
-			return err
-		}
-		return p.finishSign(s, signature)
+		return p.finishSign(s, protocol)
 	default:
 		return fmt.Errorf("protocol %T has no result that is known here", s.protocol)
 	}
@@ -62,7 +56,7 @@ func (p *party) finishKeygen(s *session, share *signing.Share) error {
 		return err
 	}
 	report := &manifest.Report{SessionID: s.id, Completed: true, PublicKey: share.PublicKey(), ChainCode: chain[:]}
-	if err := p.complete(s, report, func(tx *keystore.Tx) error { return storeNew(tx, key) }); err != nil {
+	if err := p.complete(s, StateDone, report, func(tx *keystore.Tx) error { return storeNew(tx, key) }); err != nil {
 		return err
 	}
 	p.send(&linkv1.Frame{Body: &linkv1.Frame_Confirmation{Confirmation: own}})
@@ -98,59 +92,20 @@ func (p *party) checkShare(s *session, share *signing.Share) error {
 	return nil
 }
 
-// finishSign verifies the signature once more against the derived key, stores it with its report, and reports it.
-func (p *party) finishSign(s *session, signature signing.Signature) error {
-	if !derive.VerifyECDSA(s.derived.PublicKey[:], s.manifest.Digest, signature.Bytes[:]) {
-		return errors.New("the finished signature does not verify: it is not given out")
-	}
-	_, share, err := p.held(s.manifest.KeyID)
-	if err != nil {
-		return err
-	}
-	root := share.PublicKey()
-	share.Wipe()
-	report := &manifest.Report{SessionID: s.id, Completed: true, PublicKey: root, Digest: s.manifest.Digest,
-		Result: bytes.Clone(signature.Bytes[:]), RecoveryID: signature.RecoveryID, DerivedKey: s.derived.PublicKey[:]}
-	toCallback, err := p.signatureReport(s.record, signature)
-	if err != nil {
-		return err
-	}
-	err = p.complete(s, report, func(tx *keystore.Tx) error {
-		err := changeKey(tx, s.manifest.KeyID, func(key *keyRecord) (bool, error) {
-			key.LastUsed = p.clock()
-			return true, nil
-		})
-		if err != nil {
-			return err
-		}
-		if toCallback == nil {
-			return nil
-		}
-		return put(tx, bucketReport, toCallback.CallbackID, toCallback)
-	})
-	if err != nil {
-		return err
-	}
-	if toCallback != nil {
-		p.deliverReport(toCallback)
-	}
-	return nil
-}
-
 // complete makes the result durable in one transaction with extra, and only then reports it.
-func (p *party) complete(s *session, report *manifest.Report, extra func(*keystore.Tx) error) error {
+func (p *party) complete(s *session, state State, report *manifest.Report, extra func(*keystore.Tx) error) error {
 	if err := report.Sign(p.identity); err != nil {
 		return err
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	r := s.request
-	err := p.change(r, func(rec *requestRecord) { rec.State, rec.Reason, rec.Report = StateDone, "", report }, extra)
+	err := p.change(r, func(rec *requestRecord) { rec.State, rec.Reason, rec.Report = state, "", report }, extra)
 	if err != nil {
 		return err
 	}
 	delete(p.requests, r.record.SinoID)
-	p.metrics.request(r.record.Terms.Type, StateDone)
+	p.metrics.request(r.record.Terms.Type, state)
 	p.report(report)
 	p.tell(r)
 	return nil

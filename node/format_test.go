@@ -63,7 +63,7 @@ func TestStoredFormats(t *testing.T) {
 		{"key", r.keyID, "confirmed.#.signature confirmed.#.active created epoch index key_id last_used parties.Index parties.NodeID parties.Guarded " +
 			"parties.Recipient share state statement_hash told v"},
 		{"request", done.sino, always + "sessions share_released report.SessionID report.Completed report.Reason report.Culprit report.PublicKey " +
-			"report.ChainCode report.Digest report.Result report.RecoveryID report.DerivedKey report.Signature"},
+			"report.ChainCode report.Digest report.Result report.RecoveryID report.DerivedKey report.Released report.Encrypted report.Signature"},
 		{"request", waiting.sino, always + "ask.reason ask.wait message reason tx_info"},
 		{"nonce", "", "expires sino_id v"},
 		{"report", "", "asked.CallbackID asked.ExtraInfo.sino_id asked.ExtraInfo.request_id body callback_id signature v"},

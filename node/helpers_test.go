@@ -4,22 +4,17 @@ import (
 	"context"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"os"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/countersign-mpc/countersign/derive"
 	"github.com/countersign-mpc/countersign/internal/secret"
 	"github.com/countersign-mpc/countersign/keystore"
 	"github.com/countersign-mpc/countersign/manifest"
 	"github.com/countersign-mpc/countersign/node"
 	"github.com/countersign-mpc/countersign/node/asking"
-	"github.com/countersign-mpc/countersign/signing"
-	"github.com/countersign-mpc/countersign/signing/cmp"
-	"github.com/countersign-mpc/countersign/signing/signingtest"
 	"github.com/countersign-mpc/countersign/wire"
 )
 
@@ -113,6 +108,8 @@ func (s *settings) Recipient() (string, error) {
 	return s.recipient, nil
 }
 
+func (s *settings) OnEVM(chainSymbol string) bool { return chainSymbol == "ETH" }
+
 func (s *settings) AllowUnguardedQuorum() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -204,43 +201,6 @@ func checkOf(t testing.TB, q asking.Question) wire.Check {
 	var c wire.Check
 	must(t, json.Unmarshal(q.Body, &c))
 	return c
-}
-
-// toys are the cheap protocols. What a test sets stands in place of the toy.
-type toys struct {
-	mu     sync.Mutex
-	keygen func(signing.KeygenSession) signing.KeygenSession
-	sign   func(signing.SignSession) signing.SignSession
-	refuse error
-}
-
-var _ node.Protocols = (*toys)(nil)
-
-func (y *toys) change(f func(*toys)) {
-	y.mu.Lock()
-	defer y.mu.Unlock()
-	f(y)
-}
-
-func (y *toys) Keygen(binding manifest.Binding, self signing.PartyID, parties []signing.PartyID, threshold int) (signing.KeygenSession, error) {
-	s, err := signingtest.NewKeygen(cmp.KeygenConfig{Binding: binding, Self: self, Parties: parties, Threshold: threshold})
-	y.mu.Lock()
-	defer y.mu.Unlock()
-	if err == nil && y.keygen != nil {
-		s = y.keygen(s)
-	}
-	return s, err
-}
-
-func (y *toys) Sign(binding manifest.Binding, share *signing.Share, signers []signing.PartyID, derived derive.Derived, digest [32]byte) (signing.SignSession, error) {
-	s, err := signingtest.NewSign(cmp.SignConfig{Binding: binding, Share: share, Signers: signers, Tweak: derived.Tweak,
-		PublicKey: [33]byte(derived.PublicKey), Digest: digest})
-	y.mu.Lock()
-	defer y.mu.Unlock()
-	if err == nil && y.sign != nil {
-		s = y.sign(s)
-	}
-	return s, errors.Join(err, y.refuse)
 }
 
 // transaction is an unsigned transaction of testdata/evm and its digest.

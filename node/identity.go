@@ -8,9 +8,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
-	"time"
 
-	"github.com/countersign-mpc/countersign/derive"
 	"github.com/countersign-mpc/countersign/internal/secret"
 	"github.com/countersign-mpc/countersign/keystore"
 	"github.com/countersign-mpc/countersign/wire"
@@ -79,54 +77,6 @@ func identityOf(key *ecdsa.PrivateKey) (Identity, error) {
 		return Identity{}, fmt.Errorf("encode identity key: %w", err)
 	}
 	return Identity{NodeID: wire.NodeIDOf(&key.PublicKey), PublicKey: string(pem)}, nil
-}
-
-// KeyInfo is what may be told of a share.
-type KeyInfo struct {
-	KeyID      string    `json:"key_id"`
-	Algorithm  string    `json:"algorithm"`
-	T          int       `json:"t"`
-	N          int       `json:"n"`
-	Index      byte      `json:"index"`
-	Epoch      uint32    `json:"epoch"`
-	State      KeyState  `json:"state"`
-	PublicKey  string    `json:"public_key"`
-	EVMAddress string    `json:"evm_address,omitempty"` // of the root key; shown once the share is active
-	Guarded    bool      `json:"guarded"`               // whether this node asks a callback before it uses the share, as it is configured now
-	Parties    []string  `json:"parties"`
-	Created    time.Time `json:"created"`
-	LastUsed   time.Time `json:"last_used,omitzero"`
-}
-
-// keys lists the shares that are held.
-func (p *party) keys() ([]KeyInfo, error) {
-	var out []KeyInfo
-	guard, err := p.settings.Guard()
-	asks := guard != nil || err != nil // a key file that cannot be read refuses requests
-	err = each(p.records, bucketKey, func(key *keyRecord) error {
-		share, err := p.share(key)
-		if err != nil {
-			return err
-		}
-		defer share.Wipe()
-		info := KeyInfo{Guarded: asks, KeyID: key.KeyID, Algorithm: share.Algorithm().String(), T: share.Threshold(), N: len(key.Parties),
-			Index: key.Index, Epoch: key.Epoch, State: key.State, PublicKey: fmt.Sprintf("%x", share.PublicKey()),
-			Created: key.Created, LastUsed: key.LastUsed}
-		for _, party := range key.Parties {
-			info.Parties = append(info.Parties, string(party.NodeID))
-		}
-		if key.State == KeyActive {
-			if info.EVMAddress, err = derive.EVMAddress(share.PublicKey()); err != nil {
-				return err
-			}
-		}
-		out = append(out, info)
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("list keys: %w", err)
-	}
-	return out, nil
 }
 
 // readLines reads a file of one entry a line; empty lines and those that start with # are skipped.

@@ -54,7 +54,7 @@ func TestLostConfirmationsKeepTheShareUntilTheyComeAgain(t *testing.T) {
 	s := r.offer(r.keygen(3))
 	r.awaitActive(r.keyID, r.b, r.c) // a has confirmed its share, so the others have all they need
 	r.settle(r.a.id)
-	if k := r.a.key(r.keyID); k.State != node.KeyPending || k.EVMAddress != "" {
+	if k := r.a.key(r.keyID); k.State != node.KeyPending || k.EVM != "" {
 		t.Fatalf("the key is %+v", k)
 	}
 	r.awaitReport(s, r.a.id)

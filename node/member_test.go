@@ -38,7 +38,7 @@ type member struct {
 // member makes a node that is initialised, unsealed and linked. It asks nobody.
 func (h *hall) member() *member {
 	h.t.Helper()
-	m := &member{h: h, path: filepath.Join(h.t.TempDir(), "asset.db"), settings: &settings{parties: make(map[wire.NodeID]bool)}, toys: &toys{}}
+	m := &member{h: h, path: filepath.Join(h.t.TempDir(), "asset.db"), settings: &settings{parties: make(map[wire.NodeID]bool)}, toys: &toys{t: h.t}}
 	m.open()
 	id, err := m.node.Init(context.Background(), pass(password))
 	must(h.t, err)
@@ -214,7 +214,7 @@ func (h *hall) awaitActive(keyID string, members ...*member) {
 		return true
 	})
 	for _, m := range members {
-		if k := m.key(keyID); k == nil || k.State != node.KeyActive || k.EVMAddress == "" {
+		if k := m.key(keyID); k == nil || k.State != node.KeyActive || (k.EVM == "") == (k.Solana == "") {
 			h.t.Fatalf("key is %+v", k)
 		}
 	}

@@ -241,6 +241,6 @@ func (n *Node) Info() (Info, error) {
 	n.party.mu.Lock()
 	info.Requests, info.Sessions = len(n.party.requests), len(n.party.sessions)
 	n.party.mu.Unlock()
-	info.Keys, err = n.party.keys()
+	info.Keys, err = n.party.keys(nil, "")
 	return info, err
 }

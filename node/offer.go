@@ -6,11 +6,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/go-json-experiment/json"
-
 	linkv1 "github.com/countersign-mpc/countersign/api/link/v1"
-	"github.com/countersign-mpc/countersign/derive"
-	"github.com/countersign-mpc/countersign/evidence"
 	"github.com/countersign-mpc/countersign/keystore"
 	"github.com/countersign-mpc/countersign/manifest"
 	"github.com/countersign-mpc/countersign/wire"
@@ -123,8 +119,8 @@ func (p *party) checkRequester(o offer) error {
 
 func (p *party) acceptKeygen(o offer) error {
 	t := o.terms
-	if t.Type != wire.TypeKeygen || t.Cryptography != wire.ECDSASecp256k1 {
-		return fmt.Errorf("keygen of %q is not done by this version: %s is", t.Cryptography, wire.ECDSASecp256k1)
+	if t.Cryptography != wire.ECDSASecp256k1 && t.Cryptography != wire.EdDSAEd25519 {
+		return fmt.Errorf("keygen of cryptography %q is not done: %s and %s are", excerpt(t.Cryptography), wire.ECDSASecp256k1, wire.EdDSAEd25519)
 	}
 	if err := p.checkKeygenParties(o); err != nil {
 		return err
@@ -169,119 +165,6 @@ func (p *party) checkPeers(parties []manifest.Party) error {
 		}
 	}
 	return nil
-}
-
-func (p *party) acceptSign(o offer, rec *requestRecord) error {
-	if err := p.checkSigners(o); err != nil {
-		return err
-	}
-	if o.terms.Type != wire.TypeSign {
-		return fmt.Errorf("request_type %q is not done by this version: %s is", o.terms.Type, wire.TypeSign)
-	}
-	if o.terms.TapScriptRoot != "" {
-		return errors.New("tapScriptRoot is for taproot-sign only")
-	}
-	if _, err := derive.ParsePath(o.terms.Path); err != nil {
-		return fmt.Errorf("path: %w", err)
-	}
-	if err := p.computeDigest(o, rec); err != nil {
-		return err
-	}
-	key, err := p.records.key(o.keyID)
-	if err != nil {
-		return err
-	}
-	defer key.wipe()
-	if key.Recipient != "" && rec.SignType != wire.SignTypeTransaction {
-		return errors.New("results of this key are for its recipient alone (encrypt-signature), which this version does for no signature yet: only transactions are signed with it")
-	}
-	return nil
-}
-
-// checkSigners checks the session's parties against the parties in this node's share.
-func (p *party) checkSigners(o offer) error {
-	key, share, err := p.held(o.keyID)
-	if err != nil {
-		return err
-	}
-	defer share.Wipe()
-	if key.State != KeyActive {
-		return fmt.Errorf("the share of key %s is %s: it signs once all parties have confirmed theirs", o.keyID, key.State)
-	}
-	last, self := byte(0), false
-	for _, party := range o.parties {
-		if party.Index <= last {
-			return errors.New("the session's parties are not in the order of their indices")
-		}
-		last = party.Index
-		held, ok := partyOf(key.Parties, party.Index)
-		if !ok || held.NodeID != party.NodeID {
-			return fmt.Errorf("party %d (%s) is not in this node's share of key %s", party.Index, party.NodeID.Short(), o.keyID)
-		}
-		self = self || party.NodeID == p.id
-	}
-	if !self {
-		return errors.New("this node is not among the signers of the session")
-	}
-	if len(o.parties) != share.Threshold() {
-		return fmt.Errorf("the session has %d signers: key %s needs exactly %d", len(o.parties), o.keyID, share.Threshold())
-	}
-	return p.checkPeers(o.parties)
-}
-
-// computeDigest computes what is signed from what the requester sent, and prepares tx_info as the callback sees it.
-func (p *party) computeDigest(o offer, rec *requestRecord) error {
-	rawTx, err := rawTxOf(o.terms.TxInfo)
-	if err != nil {
-		return err
-	}
-	payload, err := signingDigest(evidence.Request{
-		RequestType: o.terms.Type, Cryptography: wire.ECDSASecp256k1, SignType: o.terms.SignType, Message: o.terms.Message,
-		RawTx: rawTx, HasTxInfo: len(o.terms.TxInfo) > 0,
-	})
-	if err != nil {
-		return err
-	}
-	rec.Digest = payload.Digest
-	if payload.Kind == evidence.KindRaw {
-		rec.SignType = wire.SignTypeRaw
-	} else {
-		rec.SignType = o.terms.SignType
-	}
-	rec.Message = o.terms.Message
-	if o.terms.SignType != wire.SignTypeMessage {
-		rec.Message = hex.EncodeToString(payload.Digest)
-	}
-	return nil
-}
-
-// signingDigest is evidence.SigningDigest, whose decoders are other people's: what they cannot take must refuse one request,
-// not end the node.
-func signingDigest(r evidence.Request) (payload evidence.Payload, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = errors.New("what is to be signed cannot be decoded: the decoder failed")
-		}
-	}()
-	return evidence.SigningDigest(r)
-}
-
-// rawTxOf finds rawTx in a tx_info.
-func rawTxOf(txInfo []byte) (string, error) {
-	if len(txInfo) == 0 {
-		return "", nil
-	}
-	compact, err := wire.CompactTxInfo(txInfo)
-	if err != nil {
-		return "", fmt.Errorf("tx_info: %w", err)
-	}
-	var fields struct {
-		RawTx string `json:"rawTx"`
-	}
-	if err := json.Unmarshal(compact, &fields); err != nil {
-		return "", errors.New("tx_info: rawTx is not a string")
-	}
-	return fields.RawTx, nil
 }
 
 // requesterInfo is tx_info as the callback sees it: compact, with the requester that this node verified and no other.

@@ -1,32 +1,72 @@
 package node
 
 import (
+	"fmt"
+
 	"github.com/countersign-mpc/countersign/derive"
 	"github.com/countersign-mpc/countersign/manifest"
 	"github.com/countersign-mpc/countersign/signing"
 	"github.com/countersign-mpc/countersign/signing/cmp"
+	"github.com/countersign-mpc/countersign/wire"
 )
 
-// Protocols starts the threshold protocols. CMP is the one of this version; tests put a cheap protocol in its place.
-type Protocols interface {
-	// Keygen starts making a key among parties, of which threshold will be needed to sign.
-	Keygen(binding manifest.Binding, self signing.PartyID, parties []signing.PartyID, threshold int) (signing.KeygenSession, error)
-	// Sign starts a signature of digest under the key that derived names; signers are exactly the threshold.
-	Sign(binding manifest.Binding, share *signing.Share, signers []signing.PartyID, derived derive.Derived, digest [32]byte) (signing.SignSession, error)
+// KeygenRun is what one run of a keygen is started with.
+type KeygenRun struct {
+	Binding      manifest.Binding
+	Cryptography string // wire.ECDSASecp256k1 or wire.EdDSAEd25519
+	Self         signing.PartyID
+	Parties      []signing.PartyID
+	Threshold    int // signers that will be needed
 }
 
-// CMP is threshold ECDSA by package signing/cmp.
-type CMP struct{}
+// SignRun is what one run of a signing is started with. The protocol keeps its own copy of the share.
+type SignRun struct {
+	Binding       manifest.Binding
+	Share         *signing.Share
+	Signers       []signing.PartyID // exactly the threshold
+	Scheme        derive.Scheme     // one that the share's algorithm can serve
+	Derived       derive.Derived    // the key that signs
+	TapScriptRoot []byte            // taproot: 32 bytes, or nothing; else nothing
+	Message       []byte            // 32 bytes, or for Ed25519 the whole message
+	Recipient     signing.PartyID   // the one signer that learns the signature; 0: all do
+}
 
-var _ Protocols = CMP{}
+// Protocols starts the threshold protocols. Threshold holds those of this version; tests put cheap ones in their place.
+type Protocols interface {
+	Keygen(KeygenRun) (signing.KeygenSession, error)
+	Sign(SignRun) (signing.SignSession, error)
+}
+
+// Threshold is CMP for keys of secp256k1 and their ECDSA signatures.
+type Threshold struct{}
+
+var _ Protocols = Threshold{}
 
 // Keygen implements Protocols.
-func (CMP) Keygen(binding manifest.Binding, self signing.PartyID, parties []signing.PartyID, threshold int) (signing.KeygenSession, error) {
-	return cmp.NewKeygen(cmp.KeygenConfig{Binding: binding, Self: self, Parties: parties, Threshold: threshold})
+func (Threshold) Keygen(r KeygenRun) (signing.KeygenSession, error) {
+	if r.Cryptography != wire.ECDSASecp256k1 {
+		return nil, fmt.Errorf("no protocol makes keys of %q", r.Cryptography)
+	}
+	return cmp.NewKeygen(cmp.KeygenConfig{Binding: r.Binding, Self: r.Self, Parties: r.Parties, Threshold: r.Threshold})
 }
 
 // Sign implements Protocols.
-func (CMP) Sign(binding manifest.Binding, share *signing.Share, signers []signing.PartyID, derived derive.Derived, digest [32]byte) (signing.SignSession, error) {
-	return cmp.NewSign(cmp.SignConfig{Binding: binding, Share: share, Signers: signers, Tweak: derived.Tweak,
-		PublicKey: [33]byte(derived.PublicKey), Digest: digest})
+func (Threshold) Sign(r SignRun) (signing.SignSession, error) {
+	if r.Scheme != derive.SchemeECDSA {
+		return nil, fmt.Errorf("no protocol signs by %q", r.Scheme)
+	}
+	c, err := r.ecdsa()
+	if err != nil {
+		return nil, err
+	}
+	return cmp.NewSign(c)
+}
+
+// ecdsa puts the run into the sizes that ECDSA has.
+func (r SignRun) ecdsa() (cmp.SignConfig, error) {
+	if len(r.Derived.PublicKey) != 33 || len(r.Message) != 32 {
+		return cmp.SignConfig{}, fmt.Errorf("ECDSA signs 32 bytes with a key of 33, not %d with one of %d", len(r.Message), len(r.Derived.PublicKey))
+	}
+	return cmp.SignConfig{Binding: r.Binding, Share: r.Share, Signers: r.Signers, Tweak: r.Derived.Tweak,
+		PublicKey: [33]byte(r.Derived.PublicKey), Digest: [32]byte(r.Message), Recipient: r.Recipient}, nil
 }

@@ -28,7 +28,7 @@ const recordVersion = 1
 // State of a request at this node.
 type State string
 
-// The states. Rejected, refused and done are final.
+// The states. Rejected, refused, done and share-released are final.
 const (
 	StateAsking   State = "asking"   // a callback body is stored; no answer that counts yet
 	StateWaiting  State = "waiting"  // the callback said Wait
@@ -36,9 +36,14 @@ const (
 	StateRejected State = "rejected" // the callback rejected
 	StateRefused  State = "refused"  // this node refused, or the callback could not be reached
 	StateDone     State = "done"     // the result is stored
+	// StateReleased: this node gave its share to the signature's recipient, and learns neither the signature nor whether
+	// there is one.
+	StateReleased State = "share-released"
 )
 
-func (s State) final() bool { return s == StateRejected || s == StateRefused || s == StateDone }
+func (s State) final() bool {
+	return s == StateRejected || s == StateRefused || s == StateDone || s == StateReleased
+}
 
 // requestRecord is one request, as stored: the terms as they arrived, the callback body that approval was asked with, and
 // the result.
@@ -49,7 +54,7 @@ type requestRecord struct {
 	Content       [32]byte                `json:"content_hash"` // of Terms as offered
 	Terms         manifest.Terms          `json:"terms"`        // without message and tx_info once the request is final
 	Authorization *manifest.Authorization `json:"authorization,omitempty"`
-	Digest        []byte                  `json:"digest,omitempty"`
+	Digest        []byte                  `json:"digest,omitempty"`    // as in the manifest
 	SignType      string                  `json:"sign_type,omitempty"` // as asked: a lone digest is raw data
 	Message       string                  `json:"message,omitempty"`   // as the callback sees it
 	TxInfo        []byte                  `json:"tx_info,omitempty"`   // as the callback sees it

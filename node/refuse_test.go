@@ -58,10 +58,9 @@ func TestRefusedSignings(t *testing.T) {
 		{"too few signers", func(a *ask) { a.parties = only(a.parties, 1, 3) }, "2 signers: key key-1 needs exactly 3"},
 		{"one signer", func(a *ask) { a.parties = only(a.parties, 1) }, "1 signers"},
 		{"not a node id", func(a *ask) { a.parties[1].NodeID = "sino" }, "party 2 of the session is not well formed"},
-		{"unknown type", func(a *ask) { a.terms.Type = "mint" }, `request_type "mint" is not done by this version`},
-		{"no type", func(a *ask) { a.terms.Type = "" }, "is not done by this version"},
-		{"taproot", func(a *ask) { a.terms.Type = wire.TypeTaprootSign }, "is not done by this version"},
-		{"outcome", func(a *ask) { a.terms.Type = wire.TypeOutcome }, "is not done by this version"},
+		{"unknown type", func(a *ask) { a.terms.Type = "mint" }, `request type "mint" signs nothing`},
+		{"no type", func(a *ask) { a.terms.Type = "" }, "signs nothing"},
+		{"outcome", func(a *ask) { a.terms.Type = wire.TypeOutcome }, "signs nothing"},
 		{"tapScriptRoot", func(a *ask) { a.terms.TapScriptRoot = "00" }, "tapScriptRoot is for taproot-sign only"},
 		{"hardened path", func(a *ask) { a.terms.Path = "m/44'/60'/0'/0/0" }, "hardened"},
 		{"hardened by number", func(a *ask) { a.terms.Path = "m/2147483648" }, "hardened"},
@@ -147,8 +146,8 @@ func TestRefusedKeygens(t *testing.T) {
 		{"a party twice", func(a *ask) { *a = keygenOf(a.sino, a.keyID, 3, parties(r.a.id, r.b.id, r.b.id)) }, "named twice"},
 		{"1 of 3", func(a *ask) { a.terms.T = 1 }, "threshold_t is 1"},
 		{"4 of 3", func(a *ask) { a.terms.T = 4 }, "threshold_t is 4"},
-		{"Ed25519", func(a *ask) { a.terms.Cryptography = wire.EdDSAEd25519 }, "is not done by this version"},
-		{"no curve", func(a *ask) { a.terms.Cryptography = "" }, "is not done by this version"},
+		{"a curve that is not", func(a *ask) { a.terms.Cryptography = "eddsa-ed448" }, `cryptography "eddsa-ed448" is not done`},
+		{"no curve", func(a *ask) { a.terms.Cryptography = "" }, `cryptography "" is not done`},
 		{"no key id", func(a *ask) { a.keyID = "" }, "key id is missing"},
 		{"long key id", func(a *ask) { a.keyID = strings.Repeat("k", 65) }, "key id is missing or too long"},
 		{"something to sign", func(a *ask) { a.terms.Message = "00" }, "a keygen takes no"},
@@ -213,6 +212,7 @@ func TestKeygensThatFailAtBegin(t *testing.T) {
 		{"no statement", func(b *linkv1.Begin) { b.Statements = nil }, "0 statements came"},
 		{"statements in another order", func(b *linkv1.Begin) { b.Statements[0], b.Statements[1] = b.Statements[1], b.Statements[0] }, "statement 1 is not of party 1"},
 		{"a statement of a stranger", func(b *linkv1.Begin) { b.Statements[2].NodeId = string(newID(t)) }, "statement 3 is not of party 3"},
+		{"a recipient that is no key", func(b *linkv1.Begin) { b.Statements[1].Recipient = "0123" }, "is not a public key"},
 		{"two recipients", func(b *linkv1.Begin) { b.Statements[1].Recipient, b.Statements[2].Recipient = "01", "02" }, "two parties want results encrypted"},
 		{"over already", func(b *linkv1.Begin) { b.Deadline = r.clock.Now().Add(-time.Second).Unix() }, "time is over already"},
 		{"no deadline", func(b *linkv1.Begin) { b.Deadline = 0 }, "time is over already"},
@@ -292,18 +292,6 @@ func TestWhatChangesBeforeBeginCounts(t *testing.T) {
 			r.mustSign(r.signing())
 		})
 	}
-}
-
-func TestTheRecipientOfResults(t *testing.T) {
-	t.Parallel()
-	r := newTrio(t)
-	r.b.settings.change(func(s *settings) { s.recipient = "0123" })
-	r.offer(r.keygen(3))
-	r.awaitActive(r.keyID, r.a, r.b, r.c)
-	r.mustRefuse(t, r.signing(), "for its recipient alone")
-	a := r.signing()
-	a.terms.SignType, a.terms.TxInfo = wire.SignTypeTransaction, []byte(`{"chainSymbol":"ETH"}`)
-	r.mustSign(a)
 }
 
 func TestARequestIsWhatItWas(t *testing.T) {

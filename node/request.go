@@ -71,7 +71,7 @@ func (p *party) open(o offer) (*request, error) {
 		p.settle(r, expired)
 		return r, nil
 	}
-	if err := p.recheck(o); err != nil {
+	if err := p.recheck(o, r.record.SignType); err != nil {
 		return nil, err
 	}
 	if len(r.record.Sessions) >= maxSessions {
@@ -175,14 +175,22 @@ func (p *party) seated(session string) *request {
 
 // recheck looks again at what may have changed since a request was accepted: who may ask, whom this node works with, and
 // the seats of this session.
-func (p *party) recheck(o offer) error {
+func (p *party) recheck(o offer, signType string) error {
 	if err := p.checkRequester(o); err != nil {
 		return err
 	}
 	if o.terms.IsKeygen() {
 		return p.checkKeygenParties(o)
 	}
-	return p.checkSigners(o)
+	if err := p.checkSigners(o); err != nil {
+		return err
+	}
+	key, err := p.records.key(o.keyID)
+	if err != nil {
+		return err
+	}
+	defer key.wipe()
+	return key.checkRecipient(signType, o.parties)
 }
 
 // again is the offer in which a request has its seat, to be checked once more.
@@ -242,6 +250,9 @@ func (p *party) tell(r *request) {
 		p.answer(session, linkv1.Answer_REFUSED, rec.Reason, rec)
 	case StateDone:
 		p.answer(session, linkv1.Answer_DONE, "", rec)
+		p.report(rec.Report)
+	case StateReleased:
+		p.answer(session, linkv1.Answer_DONE, "this node has given its share to the recipient of the signature, which alone learns it", rec)
 		p.report(rec.Report)
 	}
 }

@@ -11,9 +11,8 @@ import (
 	"github.com/countersign-mpc/countersign/derive"
 	"github.com/countersign-mpc/countersign/evidence"
 	"github.com/countersign-mpc/countersign/manifest"
+	"github.com/countersign-mpc/countersign/node"
 	"github.com/countersign-mpc/countersign/signing"
-	"github.com/countersign-mpc/countersign/signing/cmp"
-	"github.com/countersign-mpc/countersign/signing/signingtest"
 	"github.com/countersign-mpc/countersign/transport"
 	"github.com/countersign-mpc/countersign/wire"
 )
@@ -44,6 +43,8 @@ type rogue struct {
 // rogueRun is a session at a rogue.
 type rogueRun struct {
 	manifest  manifest.Manifest
+	message   []byte
+	recipient signing.PartyID
 	self      byte
 	ephemeral *ecdh.PrivateKey
 	all       []manifest.Contribution
@@ -127,7 +128,8 @@ func (r *rogue) frame(f *linkv1.Frame) []*linkv1.Frame {
 
 func (r *rogue) begin(b *linkv1.Begin) []*linkv1.Frame {
 	o := r.offers[b.SessionId]
-	run := &rogueRun{manifest: r.manifestOf(o, b)}
+	run := &rogueRun{}
+	run.manifest = r.manifestOf(run, o, b)
 	if r.other != nil {
 		run.manifest = r.other(run.manifest)
 	}
@@ -152,18 +154,26 @@ func (r *rogue) begin(b *linkv1.Begin) []*linkv1.Frame {
 }
 
 // manifestOf is what an honest party would compute.
-func (r *rogue) manifestOf(o *linkv1.Offer, b *linkv1.Begin) manifest.Manifest {
-	m := manifest.Manifest{Type: o.Terms.Type, Terms: termsOf(o.Terms).ContentHash(), KeyID: o.KeyId, Path: o.Terms.Path, Epoch: 1, T: int(o.Terms.T), Cryptography: wire.ECDSASecp256k1}
+func (r *rogue) manifestOf(run *rogueRun, o *linkv1.Offer, b *linkv1.Begin) manifest.Manifest {
+	m := manifest.Manifest{Type: o.Terms.Type, Terms: termsOf(o.Terms).ContentHash(), KeyID: o.KeyId, Path: o.Terms.Path, Epoch: 1, T: int(o.Terms.T),
+		Cryptography: o.Terms.Cryptography, TapScriptRoot: o.Terms.TapScriptRoot}
 	for _, s := range b.Statements {
-		m.Parties = append(m.Parties, manifest.Party{Index: byte(s.Index), NodeID: wire.NodeID(s.NodeId), Guarded: s.Guarded})
+		m.Parties = append(m.Parties, manifest.Party{Index: byte(s.Index), NodeID: wire.NodeID(s.NodeId), Guarded: s.Guarded, Recipient: s.Recipient})
+		m.Recipient += s.Recipient
 	}
 	if o.Terms.Type == wire.TypeKeygen {
 		return m
 	}
-	m.KeyID, m.T = o.Terms.KeyId, r.shares[o.Terms.KeyId].Threshold()
-	payload, err := evidence.SigningDigest(evidence.Request{RequestType: o.Terms.Type, Cryptography: wire.ECDSASecp256k1, SignType: o.Terms.SignType, Message: o.Terms.Message})
+	share := r.shares[o.Terms.KeyId]
+	m.KeyID, m.T, m.Cryptography = o.Terms.KeyId, share.Threshold(), share.Algorithm().String()
+	payload, err := evidence.SigningDigest(evidence.Request{RequestType: o.Terms.Type, Cryptography: m.Cryptography, SignType: o.Terms.SignType, Message: o.Terms.Message})
 	must(r.h.t, err)
-	m.Digest = payload.Digest
+	m.Digest, run.message = manifest.Digest(m.Cryptography, payload.Digest), payload.Digest
+	for _, p := range r.manifest[m.KeyID].Parties {
+		if p.Recipient != "" { // all that the rogue signs is raw data
+			m.Recipient, run.recipient = p.Recipient, signing.PartyID(p.Index)
+		}
+	}
 	return m
 }
 
@@ -199,24 +209,26 @@ func (r *rogue) contribution(f *linkv1.Contribution) []*linkv1.Frame {
 }
 
 func (r *rogue) protocol(run *rogueRun) signing.Session {
-	t := r.h.t
+	t, m := r.h.t, run.manifest
 	var ids []signing.PartyID
-	for _, p := range run.manifest.Parties {
+	for _, p := range m.Parties {
 		ids = append(ids, signing.PartyID(p.Index))
 	}
-	if run.manifest.Type == wire.TypeKeygen {
-		s, err := signingtest.NewKeygen(cmp.KeygenConfig{Binding: run.channel.Binding(), Self: signing.PartyID(run.self), Parties: ids, Threshold: run.manifest.T})
+	if m.Type == wire.TypeKeygen {
+		s, err := toyKeygen(t, node.KeygenRun{Binding: run.channel.Binding(), Cryptography: m.Cryptography, Self: signing.PartyID(run.self), Parties: ids, Threshold: m.T})
 		must(t, err)
 		return s
 	}
-	share := r.shares[run.manifest.KeyID]
-	path, err := derive.ParsePath(run.manifest.Path)
+	share := r.shares[m.KeyID]
+	path, err := derive.ParsePath(m.Path)
 	must(t, err)
 	chain := share.ChainCode()
-	derived, err := derive.Secp256k1Child(share.PublicKey(), chain[:], path)
+	derived, err := derive.Child(m.Cryptography, share.PublicKey(), chain[:], path)
 	must(t, err)
-	s, err := signingtest.NewSign(cmp.SignConfig{Binding: run.channel.Binding(), Share: share, Signers: ids, Tweak: derived.Tweak,
-		PublicKey: [33]byte(derived.PublicKey), Digest: [32]byte(run.manifest.Digest)})
+	scheme, err := derive.SchemeOf(m.Type, m.Cryptography)
+	must(t, err)
+	s, err := toySign(node.SignRun{Binding: run.channel.Binding(), Share: share, Signers: ids, Scheme: scheme, Derived: derived,
+		TapScriptRoot: unhex(t, m.TapScriptRoot), Message: run.message, Recipient: run.recipient})
 	must(t, err)
 	return s
 }
@@ -296,7 +308,7 @@ func (r *rogue) finish(run *rogueRun) []*linkv1.Frame {
 	echo, err := run.channel.Echo()
 	must(t, err)
 	statement := manifest.ShareStatement{KeyID: m.KeyID, Epoch: m.Epoch, Cryptography: m.Cryptography, T: m.T, Parties: m.Parties,
-		Binding: run.channel.Binding(), Public: share.PublicStatement(), Echo: echo}
+		Recipient: m.Recipient, Binding: run.channel.Binding(), Public: share.PublicStatement(), Echo: echo}
 	r.shares[m.KeyID] = share
 	r.words[m.KeyID] = manifest.Confirmation{KeyID: m.KeyID, Epoch: m.Epoch, Index: run.self, StatementHash: statement.Hash()}
 	r.manifest[m.KeyID] = m

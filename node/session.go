@@ -8,7 +8,6 @@ import (
 	"time"
 
 	linkv1 "github.com/countersign-mpc/countersign/api/link/v1"
-	"github.com/countersign-mpc/countersign/derive"
 	"github.com/countersign-mpc/countersign/manifest"
 	"github.com/countersign-mpc/countersign/signing"
 	"github.com/countersign-mpc/countersign/transport"
@@ -36,8 +35,10 @@ type session struct {
 	early         []*linkv1.Envelope // came before the last contribution
 	channel       *transport.Channel
 	protocol      signing.Session
-	derived       derive.Derived
-	inbox         chan any // *linkv1.Contribution and *linkv1.Envelope
+	target        target         // signing: the key that signs
+	message       []byte         // signing: what is signed
+	recipient     manifest.Party // signing: who alone learns the signature; the zero Party: all do
+	inbox         chan any       // *linkv1.Contribution and *linkv1.Envelope
 	stopped       chan *signing.Abort
 
 	frames, bytes int                           // delivered so far; guarded by party.mu
@@ -205,30 +206,23 @@ func (p *party) protocol(s *session) (signing.Session, error) {
 		parties[i] = signing.PartyID(q.Index)
 	}
 	if s.record.Terms.IsKeygen() {
-		return p.protocols.Keygen(s.channel.Binding(), signing.PartyID(s.self), parties, s.manifest.T)
+		return p.protocols.Keygen(KeygenRun{Binding: s.channel.Binding(), Cryptography: s.manifest.Cryptography, Self: signing.PartyID(s.self),
+			Parties: parties, Threshold: s.manifest.T})
 	}
-	_, share, err := p.held(s.manifest.KeyID)
+	key, share, err := p.held(s.manifest.KeyID)
 	if err != nil {
 		return nil, err
 	}
 	defer share.Wipe() // the protocol keeps its own copy
-	if s.derived, err = derivedKey(share, s.manifest.Path); err != nil {
+	if s.target, err = targetOf(share, s.record.Terms); err != nil {
 		return nil, err
 	}
-	if len(s.manifest.Digest) != 32 {
-		return nil, fmt.Errorf("the digest has %d bytes, ECDSA signs 32", len(s.manifest.Digest))
+	if s.message, err = s.record.message(s.target.cryptography); err != nil {
+		return nil, err
 	}
-	return p.protocols.Sign(s.channel.Binding(), share, parties, s.derived, [32]byte(s.manifest.Digest))
-}
-
-// derivedKey derives the key that a path names from a share's public side.
-func derivedKey(share *signing.Share, path string) (derive.Derived, error) {
-	parsed, err := derive.ParsePath(path)
-	if err != nil {
-		return derive.Derived{}, fmt.Errorf("path: %w", err)
-	}
-	chain := share.ChainCode()
-	return derive.Secp256k1Child(share.PublicKey(), chain[:], parsed)
+	s.recipient = key.recipient(s.record.SignType)
+	return p.protocols.Sign(SignRun{Binding: s.channel.Binding(), Share: share, Signers: parties, Scheme: s.target.scheme, Derived: s.target.derived,
+		TapScriptRoot: s.target.scriptRoot, Message: s.message, Recipient: signing.PartyID(s.recipient.Index)})
 }
 
 // envelope opens one envelope and feeds what it releases.

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/countersign-mpc/countersign/manifest"
@@ -28,6 +29,8 @@ type Settings interface {
 	Requesters() (keys map[string]manifest.RequesterKey, required bool, err error)
 	// Recipient is the hex SPKI of the key that results are encrypted to; empty if they are not.
 	Recipient() (string, error)
+	// OnEVM tells whether a tx_info.chainSymbol is an EVM chain's: ECDSA signatures are then reported with v.
+	OnEVM(chainSymbol string) bool
 	// AllowUnguardedQuorum permits keys that t parties could use with none of them asking a callback.
 	AllowUnguardedQuorum() bool
 	// Warnings says in words what weakens this node.
@@ -52,7 +55,8 @@ type FileSettings struct {
 	RetryTimes           int
 	Sleep                time.Duration
 	UnguardedQuorum      bool
-	EncryptPublicKeyPath string // empty: results are not encrypted
+	EncryptPublicKeyPath string   // empty: results are not encrypted
+	EVMChains            []string // values of tx_info.chainSymbol
 	Log                  *slog.Logger
 }
 
@@ -133,6 +137,11 @@ func (s *FileSettings) Recipient() (string, error) {
 		return "", fmt.Errorf("encrypt-signature.public-key-path: %w", err)
 	}
 	return hex.EncodeToString(der), nil
+}
+
+// OnEVM implements Settings.
+func (s *FileSettings) OnEVM(chainSymbol string) bool {
+	return slices.Contains(s.EVMChains, chainSymbol)
 }
 
 // AllowUnguardedQuorum implements Settings.

@@ -76,62 +76,6 @@ func (o *options) status() *cobra.Command {
 	return o.simple("status", "Print everything an operator wants to know of the node: link, keys, requests, warnings", http.MethodGet, "/sys/info")
 }
 
-func (o *options) keys() *cobra.Command {
-	asJSON := false
-	cmd := &cobra.Command{
-		Use: "keys", Short: "List the key shares that the node holds; never a secret", Args: cobra.NoArgs,
-		Example: "  mpc-node keys\n  mpc-node keys --json",
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			body, err := o.call(cmd.Context(), http.MethodGet, "/sys/info", nil)
-			if err != nil {
-				return err
-			}
-			return printKeys(o.out, body, asJSON)
-		},
-	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	return cmd
-}
-
-func printKeys(w io.Writer, body []byte, asJSON bool) error {
-	var reply struct {
-		Data struct {
-			State string `json:"state"`
-			Keys  []struct {
-				KeyID      string `json:"key_id"`
-				Algorithm  string `json:"algorithm"`
-				T          int    `json:"t"`
-				N          int    `json:"n"`
-				Index      int    `json:"index"`
-				Epoch      int    `json:"epoch"`
-				State      string `json:"state"`
-				PublicKey  string `json:"public_key"`
-				EVMAddress string `json:"evm_address,omitempty"`
-				Guarded    bool   `json:"guarded"`
-			} `json:"keys"`
-		} `json:"data"`
-	}
-	if err := json.Unmarshal(body, &reply); err != nil {
-		return fmt.Errorf("read the node's answer: %w", err)
-	}
-	if asJSON {
-		out := json.NewEncoder(w)
-		out.SetIndent("", "  ")
-		return out.Encode(reply.Data.Keys)
-	}
-	if len(reply.Data.Keys) == 0 {
-		fmt.Fprintf(w, "no keys can be listed; the node is %s\n", reply.Data.State)
-		return nil
-	}
-	for _, k := range reply.Data.Keys {
-		fmt.Fprintf(w, "%s  %s  %d of %d  party %d  epoch %d  %s  guarded %t\n  public key  %s\n", k.KeyID, k.Algorithm, k.T, k.N, k.Index, k.Epoch, k.State, k.Guarded, k.PublicKey)
-		if k.EVMAddress != "" {
-			fmt.Fprintf(w, "  address m   %s\n", k.EVMAddress)
-		}
-	}
-	return nil
-}
-
 // simple is a command that is one call without a body.
 func (o *options) simple(use, short, method, path string) *cobra.Command {
 	return &cobra.Command{Use: use, Short: short, Args: cobra.NoArgs, Example: "  mpc-node " + use, RunE: func(cmd *cobra.Command, _ []string) error {

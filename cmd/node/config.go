@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,9 +16,10 @@ import (
 // config is config.toml: the guide's keys, and this project's. Relative paths are meant from the file's folder.
 type config struct {
 	App struct {
-		Name        string `toml:"name"`
-		PartyID     string `toml:"party-id"`
-		AccountType string `toml:"account-type"`
+		Name        string   `toml:"name"`
+		PartyID     string   `toml:"party-id"`
+		AccountType string   `toml:"account-type"`
+		EVMChains   []string `toml:"evm-chains"`
 	} `toml:"app"`
 	Log struct {
 		Stdout logConfig `toml:"stdout"`
@@ -76,6 +78,7 @@ type logConfig struct {
 func defaults() config {
 	var c config
 	c.App.Name, c.App.PartyID, c.App.AccountType = "mpc-node", "a", "2"
+	c.App.EVMChains = []string{"ETH"}
 	c.Log.Stdout = logConfig{Enable: true, Level: 4}
 	c.Storage.Engine, c.Storage.T, c.Storage.N, c.Storage.Path = "bolt", 1, 1, "asset.db"
 	c.Storage.UnsealServerAddress = "127.0.0.1:10080"
@@ -143,6 +146,9 @@ func (c *config) validate() error {
 	if c.Log.File.Enable && c.Log.File.Path == "" {
 		problem("log.file.path is missing")
 	}
+	if slices.Contains(c.App.EVMChains, "") {
+		problem("app.evm-chains has an empty name: values of tx_info.chainSymbol are needed")
+	}
 	if c.Encrypt.Enable && c.Encrypt.PublicKeyPath == "" {
 		problem("encrypt-signature.public-key-path is missing")
 	}
@@ -168,7 +174,7 @@ func (c *config) settings() *node.FileSettings {
 		PartyIDs: c.Parties.PartyIDs, PartyIDsPath: c.Parties.PartyIDsPath,
 		RequesterKeyPaths: c.Authorization.PublicKeyPaths, RequesterRequired: c.Authorization.Required,
 		CallbackRequired: c.Callback.Required, CallbackMode: asking.Mode(c.Callback.Mode), RetryTimes: c.Callback.RetryTimes,
-		Sleep: time.Duration(c.Callback.SleepSeconds) * time.Second, UnguardedQuorum: c.Callback.AllowUnguardedQuorum,
+		Sleep: time.Duration(c.Callback.SleepSeconds) * time.Second, UnguardedQuorum: c.Callback.AllowUnguardedQuorum, EVMChains: c.App.EVMChains,
 	}
 	for _, server := range c.Callback.Server {
 		s.CallbackServers = append(s.CallbackServers, node.CallbackServer{Address: server.Address, PublicKeyPath: server.PublicKeyPath})

@@ -44,7 +44,7 @@ func (o *options) serve(ctx context.Context, c config) (err error) {
 	}
 	settings := c.settings()
 	settings.Log = log
-	n, err := node.New(node.Config{Store: store, Settings: settings, Protocols: node.CMP{}, LinkURL: c.linkURL(),
+	n, err := node.New(node.Config{Store: store, Settings: settings, Protocols: node.Threshold{}, LinkURL: c.linkURL(),
 		Software: "mpc-node " + version, Log: log})
 	if err != nil {
 		return errors.Join(err, store.Close())

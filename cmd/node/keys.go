@@ -1,0 +1,96 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+
+	"github.com/spf13/cobra"
+)
+
+func (o *options) keys() *cobra.Command {
+	asJSON, path, network := false, "", ""
+	cmd := &cobra.Command{
+		Use: "keys", Short: "List the key shares that the node holds, with their addresses; never a secret", Args: cobra.NoArgs,
+		Long: `List the key shares that the node holds: algorithm, threshold, public key and, once the share is active, the addresses of
+the root key, or with --path those of its child. An EVM address belongs to each key of secp256k1, a Solana address to each of
+Ed25519; with --network the addresses of Bitcoin are shown too, p2tr without a script tree. No secret is ever shown.`,
+		Example: "  mpc-node keys\n  mpc-node keys --json\n  mpc-node keys --path m/84/0/0/0/0 --network mainnet",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			query := url.Values{"path": {path}, "network": {network}}
+			body, err := o.call(cmd.Context(), http.MethodGet, "/sys/keys?"+query.Encode(), nil)
+			if err != nil {
+				return err
+			}
+			return printKeys(o.out, body, asJSON)
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	cmd.Flags().StringVar(&path, "path", "", "derivation path whose key and addresses are shown (default: the root)")
+	cmd.Flags().StringVar(&network, "network", "", "network of the Bitcoin addresses: mainnet, testnet, signet or regtest (default: none are shown)")
+	return cmd
+}
+
+// keyLine is what is printed of a key.
+type keyLine struct {
+	KeyID      string            `json:"key_id"`
+	Algorithm  string            `json:"algorithm"`
+	T          int               `json:"t"`
+	N          int               `json:"n"`
+	Index      int               `json:"index"`
+	Epoch      int               `json:"epoch"`
+	State      string            `json:"state"`
+	PublicKey  string            `json:"public_key"`
+	Path       string            `json:"path,omitempty"`
+	DerivedKey string            `json:"derived_key,omitempty"`
+	EVM        string            `json:"evm_address,omitempty"`
+	Solana     string            `json:"solana_address,omitempty"`
+	Bitcoin    map[string]string `json:"bitcoin_addresses,omitempty"`
+	Guarded    bool              `json:"guarded"`
+	Recipient  int               `json:"results_for_party,omitempty"`
+}
+
+func printKeys(w io.Writer, body []byte, asJSON bool) error {
+	var reply struct {
+		Data []keyLine `json:"data"`
+	}
+	if err := json.Unmarshal(body, &reply); err != nil {
+		return fmt.Errorf("read the node's answer: %w", err)
+	}
+	if asJSON {
+		out := json.NewEncoder(w)
+		out.SetIndent("", "  ")
+		return out.Encode(reply.Data)
+	}
+	if len(reply.Data) == 0 {
+		fmt.Fprintln(w, "this node holds no keys")
+	}
+	for _, k := range reply.Data {
+		k.print(w)
+	}
+	return nil
+}
+
+func (k keyLine) print(w io.Writer) {
+	fmt.Fprintf(w, "%s  %s  %d of %d  party %d  epoch %d  %s  guarded %t\n", k.KeyID, k.Algorithm, k.T, k.N, k.Index, k.Epoch, k.State, k.Guarded)
+	line := func(name, value string) {
+		if value != "" {
+			fmt.Fprintf(w, "  %-12s  %s\n", name, value)
+		}
+	}
+	line("public key", k.PublicKey)
+	line("path", k.Path)
+	line("key there", k.DerivedKey)
+	line("EVM", k.EVM)
+	line("Solana", k.Solana)
+	for _, kind := range slices.Sorted(maps.Keys(k.Bitcoin)) {
+		line(kind, k.Bitcoin[kind])
+	}
+	if k.Recipient != 0 {
+		line("results for", fmt.Sprintf("party %d alone (sign_type 2 and 3)", k.Recipient))
+	}
+}
