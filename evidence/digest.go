@@ -57,9 +57,14 @@ type Payload struct {
 // by the node"). An error means that the request must not be signed; it wraps ErrDigestMismatch where a digest and a
 // transaction contradict each other.
 //
-//   - Type 1 with RawTx: the digest of the EVM transaction. Without: the digest as asked, KindRaw if there is no tx_info.
+//   - Type 1 with RawTx: the digest of the EVM transaction, or of one input of the PSBT. Without: the digest as asked,
+//     KindRaw if there is no tx_info.
 //   - Type 2: EIP-712 or EIP-191, for wire.TypeSign with secp256k1 only.
 //   - Type 3: the data itself, 32 bytes for secp256k1, up to MaxMessage for Ed25519.
+//
+// Of a PSBT, wire.TypeSign signs P2PKH, P2SH-P2WPKH, P2WPKH and P2WSH inputs (BIP143), wire.TypeTaprootSign the key path of
+// a taproot output whose key is the PSBT's internal key tweaked with TapScriptRoot (BIP341), wire.TypeBIP340SchnorrSign the
+// script path with the one leaf that the PSBT shows and proves (BIP342). Only sighash types DEFAULT and ALL are taken.
 func SigningDigest(r Request) (Payload, error) {
 	if err := r.validate(); err != nil {
 		return Payload{}, fmt.Errorf("signing digest: %w", err)
@@ -105,7 +110,11 @@ func (r Request) validate() error {
 	if r.RawTx != "" && r.SignType != wire.SignTypeTransaction {
 		return fmt.Errorf("sign_type %s with a rawTx: a transaction is sign_type 1", r.SignType)
 	}
-	return nil
+	if r.TapScriptRoot != "" && r.RequestType == wire.TypeSign {
+		return fmt.Errorf("tapScriptRoot with %s: it belongs to %s", wire.TypeSign, wire.TypeTaprootSign)
+	}
+	_, err := parseRoot(r.TapScriptRoot)
+	return err
 }
 
 func (r Request) ethMessage() (Payload, error) {
@@ -126,9 +135,13 @@ func (r Request) ordinary() (Payload, error) {
 		}
 		return r.data(KindDigest)
 	}
-	if r.RequestType != wire.TypeSign || r.Cryptography != wire.ECDSASecp256k1 {
-		return Payload{}, fmt.Errorf("rawTx with %s and %s is not decoded by this version: only EVM transactions are",
-			r.RequestType, r.Cryptography)
+	switch {
+	case r.Cryptography != wire.ECDSASecp256k1:
+		return Payload{}, fmt.Errorf("rawTx with %s is not decoded: only EVM transactions and PSBTs are", r.Cryptography)
+	case strings.HasPrefix(r.RawTx, psbtStart):
+		return r.bitcoin()
+	case r.RequestType != wire.TypeSign:
+		return Payload{}, fmt.Errorf("rawTx with %s is not decoded: it must be a PSBT in base64, which starts with %s8", r.RequestType, psbtStart)
 	}
 	raw, err := ParseRawTx(r.RawTx)
 	if err != nil {
@@ -138,16 +151,54 @@ func (r Request) ordinary() (Payload, error) {
 	if err != nil {
 		return Payload{}, fmt.Errorf("rawTx: %w", err)
 	}
+	return r.computed(KindEVMTransaction, tx.Digest, "Keccak-256 of rawTx")
+}
+
+// bitcoin computes the digest of the input of a PSBT that is asked for.
+func (r Request) bitcoin() (Payload, error) {
+	tx, err := parseBitcoin(r.RawTx)
+	if err != nil {
+		return Payload{}, fmt.Errorf("rawTx: %w", err)
+	}
+	root, err := parseRoot(r.TapScriptRoot)
+	if err != nil {
+		return Payload{}, err
+	}
+	input, err := selectInput(r.InputID, r.InputIDs, len(tx.tx.TxIn))
+	if err != nil {
+		return Payload{}, err
+	}
+	s, err := tx.spend(input, r.RequestType, root)
+	if err != nil {
+		return Payload{}, fmt.Errorf("rawTx: %w", err)
+	}
+	return r.computed(KindBitcoin, s.digest, fmt.Sprintf("the sighash of input %d", input))
+}
+
+// computed is a digest that was hashed here; a message beside it must be the same.
+func (r Request) computed(kind Kind, digest [32]byte, what string) (Payload, error) {
 	if r.Message != "" {
 		message, err := parseDigest(r.Message)
 		if err != nil {
 			return Payload{}, err
 		}
-		if message != tx.Digest {
-			return Payload{}, fmt.Errorf("message: %w of rawTx: leave message empty or send Keccak-256 of rawTx", ErrDigestMismatch)
+		if message != digest {
+			return Payload{}, fmt.Errorf("message: %w of rawTx: leave message empty or send %s", ErrDigestMismatch, what)
 		}
 	}
-	return Payload{Kind: KindEVMTransaction, Digest: tx.Digest[:], Computed: true}, nil
+	return Payload{Kind: kind, Digest: digest[:], Computed: true}, nil
+}
+
+// parseRoot reads a tapScriptRoot: nil for none, else 32 bytes in hex.
+func parseRoot(s string) ([]byte, error) {
+	if s == "" {
+		return nil, nil
+	}
+	root, err := hex.DecodeString(s)
+	if err != nil || len(root) != 32 {
+		return nil, fmt.Errorf("tapScriptRoot %q is not 32 bytes in hex; leave it empty where there are no scripts", excerpt(s))
+	}
+	return root, nil
 }
 
 // data takes the message as it came.
