@@ -79,15 +79,19 @@ func PayRune(key *btcec.PublicKey, amount uint64) (*Payment, error) {
 	return New([]Coin{coin}, []Output{{Script: stone, Value: message}, {Address: Recipient, Value: recipient}, back})
 }
 
-// InscribeBRC20 reveals the inscription that makes an amount of the ticker transferable; the inscription lands on the
-// recipient's output.
+// InscribeBRC20 reveals the inscription that makes an amount of the ticker transferable. It comes to lie at the key's own
+// taproot address, from where a later payment hands it over.
 func InscribeBRC20(key *btcec.PublicKey, amount string) (*Payment, error) {
 	leaf, err := BRC20(key, "transfer", Ticker, amount)
 	if err != nil {
 		return nil, err
 	}
-	coin := Coin{Kind: ScriptPath, Key: key, Value: 3_000, Leaves: [][]byte{leaf}}
-	return New([]Coin{coin}, []Output{{Address: Recipient, Value: 546}})
+	own, err := Coin{Kind: KeyPath, Key: key}.Address()
+	if err != nil {
+		return nil, err
+	}
+	coin := Coin{Kind: ScriptPath, Key: key, Value: 2_000, Leaves: [][]byte{leaf}}
+	return New([]Coin{coin}, []Output{{Address: own, Value: 546}})
 }
 
 // PayThree pays from three P2WPKH coins of one key.
