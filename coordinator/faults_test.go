@@ -43,12 +43,40 @@ func TestStoreFailsAtEachAccess(t *testing.T) {
 	w.Tick()
 	expect(t, "request", w.Status("broken").Request.State, coordinator.StateExpired)
 
+	w.Parties[1].EncryptResults(t) // and one for a recipient alone
+	order := coordtest.SignOrder(w.KeyOf(w.Ed25519, 2).ID, "m/1", "sealed", "sealed")
+	both := w.Members(w.Run(w.Submit(order).Request.SinoID))
+	signed := w.Ed25519.Sign(t, order.Terms, coordtest.Digest("sealed"))
+	both[0].Must(both[0].Report(t, both[0].Session, coordtest.Released(signed)))
+	both[1].Must(both[1].Report(t, both[1].Session, both[1].Sealed(t, signed)))
+	expect(t, "sealed", w.Status("sealed").Request.State, coordinator.StateCompleted)
+
 	id := w.Submit(w.KeygenOrder(2, "conflict")).Request.SinoID
 	w.Run(id)
 	for i, text := range []string{"s", "x"} {
 		w.Lives[i].Must(w.Parties[i].Confirmation(t, w.Status(id).Request.KeyID, byte(i+1), text, false))
 	}
 	expect(t, "key", w.Status(id).Key.State, coordinator.KeyConflicted)
+}
+
+// Records of the earlier version, which knew neither recipients nor schemes, are read as they were.
+func TestRecordsOfTheEarlierVersion(t *testing.T) {
+	w := coordtest.NewWorld(t, 2, coordinator.Limits{})
+	key := w.Key(2)
+	st := w.Submit(coordtest.SignOrder(key.ID, "", "pay", "payment"))
+	for table, id := range map[coordinator.Table]string{
+		coordinator.TableKeys: key.ID, coordinator.TableRequests: st.Request.SinoID, coordinator.TableTerms: st.Request.SinoID,
+		coordinator.TableSessions: st.Sessions[0].ID, coordinator.TableNodes: string(w.Parties[0].ID),
+	} {
+		record := w.Read(table, id)
+		expect(t, "version of "+string(table), record[0], 2)
+		w.Overwrite(table, id, "\x01"+record[1:])
+	}
+	for _, m := range w.Members(w.Run("pay")) {
+		m.Must(m.Report(t, m.Session, w.Wallet.Signed(t, "", coordtest.Digest("payment"))))
+	}
+	expect(t, "request", w.Status("pay").Request.State, coordinator.StateCompleted)
+	expect(t, "version", w.Read(coordinator.TableRequests, st.Request.SinoID)[0], 2)
 }
 
 // A record that cannot be read stops what is about it, and nothing else.

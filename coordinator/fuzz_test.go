@@ -22,7 +22,8 @@ func FuzzHandle(f *testing.F) {
 	for _, frame := range []*linkv1.Frame{
 		{}, coordtest.Answer(a.Session, approved, "x"), coordtest.Join(a.Session, a.Token), coordtest.Envelope(a.Session, 1, 2, 0, "sealed"),
 		a.Contribution(f, a.Session, 1, "manifest", ""), a.Report(f, a.Session, manifest.Report{Reason: "x"}),
-		a.Confirmation(f, key.ID, 1, "share", true), {Body: &linkv1.Frame_Envelope{}}, {Body: &linkv1.Frame_Report{Report: &linkv1.Report{SessionId: a.Session}}},
+		a.Confirmation(f, key.ID, 1, "share", true),
+		a.Report(f, a.Session, coordtest.Released(w.Wallet.Signed(f, "m/1", coordtest.Digest("payment")))), {Body: &linkv1.Frame_Envelope{}}, {Body: &linkv1.Frame_Report{Report: &linkv1.Report{SessionId: a.Session}}},
 	} {
 		b, err := proto.Marshal(frame)
 		if err != nil {

@@ -7,12 +7,14 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/sha256"
+	"crypto/x509"
 	"fmt"
 	"sync"
 	"testing"
 	"time"
 
 	linkv1 "github.com/countersign-mpc/countersign/api/link/v1"
+	"github.com/countersign-mpc/countersign/ecies"
 	"github.com/countersign-mpc/countersign/manifest"
 	"github.com/countersign-mpc/countersign/wire"
 )
@@ -46,6 +48,7 @@ type Party struct {
 	Key      *ecdsa.PrivateKey
 	ID       wire.NodeID
 	Instance string
+	Results  *ecdsa.PrivateKey // opens what this party's results are encrypted to; nil: they are not
 }
 
 // NewParty makes one with a fresh identity.
@@ -56,6 +59,46 @@ func NewParty(t testing.TB, name string) *Party {
 		t.Fatal(err)
 	}
 	return &Party{Name: name, Key: key, ID: wire.NodeIDOf(&key.PublicKey), Instance: name + "-1"}
+}
+
+// EncryptResults has the party state itself as the recipient of its keys' results, as encrypt-signature does.
+func (p *Party) EncryptResults(t testing.TB) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Results = key
+}
+
+// Recipient is what the party states of itself in a keygen.
+func (p *Party) Recipient(t testing.TB) string {
+	t.Helper()
+	if p.Results == nil {
+		return ""
+	}
+	der, err := x509.MarshalPKIXPublicKey(&p.Results.PublicKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Hex(der)
+}
+
+// Sealed is a report of a signature as its recipient gives it: encrypted to the party itself.
+func (p *Party) Sealed(t testing.TB, r manifest.Report) manifest.Report {
+	t.Helper()
+	ciphertext, err := ecies.Encrypt(nil, &p.Results.PublicKey, r.Result)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Result, r.Encrypted, r.RecoveryID = ciphertext, true, 0
+	return r
+}
+
+// Released is the same report as another party gives it: it released its share.
+func Released(r manifest.Report) manifest.Report {
+	r.Result, r.Released, r.RecoveryID = nil, true, 0
+	return r
 }
 
 // Answer is what the party says of an offer.
@@ -96,7 +139,8 @@ func (p *Party) Report(t testing.TB, session string, r manifest.Report) *linkv1.
 	}
 	return &linkv1.Frame{Body: &linkv1.Frame_Report{Report: &linkv1.Report{SessionId: session, Completed: r.Completed, Reason: r.Reason,
 		Culprit: uint32(r.Culprit), PublicKey: r.PublicKey, ChainCode: r.ChainCode, Digest: r.Digest, Result: r.Result,
-		RecoveryId: uint32(r.RecoveryID), DerivedKey: r.DerivedKey, ReportSignature: r.Signature}}}
+		RecoveryId: uint32(r.RecoveryID), DerivedKey: r.DerivedKey, Released: r.Released, Encrypted: r.Encrypted,
+		ReportSignature: r.Signature}}}
 }
 
 // Confirmation is the party's word about its share of a key; text stands for the statement.

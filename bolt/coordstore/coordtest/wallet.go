@@ -5,23 +5,28 @@ import (
 	"math/big"
 	"testing"
 
+	"filippo.io/edwards25519"
+
 	"github.com/countersign-mpc/countersign/derive"
 	"github.com/countersign-mpc/countersign/manifest"
+	"github.com/countersign-mpc/countersign/wire"
 )
 
-// Wallet is a whole secp256k1 key, as a threshold key stands for one. It signs by the textbook (SEC 1, sections 2.2.1 and
-// 4.1.3), slowly and with nothing kept from who measures it.
+// Wallet is a whole key, as a threshold key stands for one. It signs by the textbook (SEC 1, sections 2.2.1 and 4.1.3, BIP340,
+// RFC 8032), slowly and with nothing kept from who measures it.
 type Wallet struct {
-	root      *big.Int
-	PublicKey []byte // 33 bytes, compressed
-	ChainCode []byte // 32 bytes
+	Cryptography string
+	PublicKey    []byte // 33 bytes, compressed, or 32 bytes
+	ChainCode    []byte // 32 bytes
+
+	root    *big.Int             // secp256k1
+	edwards *edwards25519.Scalar // Ed25519
 }
 
-// NewWallet makes the key of a seed.
+// NewWallet makes the secp256k1 key of a seed.
 func NewWallet(seed string) *Wallet {
-	chain := sha256.Sum256([]byte(seed + " chain code"))
 	root := scalar(seed)
-	return &Wallet{root: root, PublicKey: compress(generator.times(root)), ChainCode: chain[:]}
+	return &Wallet{Cryptography: wire.ECDSASecp256k1, root: root, PublicKey: compress(generator.times(root)), ChainCode: Digest(seed + " chain code")}
 }
 
 // Made is the report of the keygen that made the key.
@@ -32,14 +37,7 @@ func (w *Wallet) Made() manifest.Report {
 // Signed is the report of a signature of a digest under the key at a path.
 func (w *Wallet) Signed(t testing.TB, path string, digest []byte) manifest.Report {
 	t.Helper()
-	levels, err := derive.ParsePath(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	child, err := derive.Secp256k1Child(w.PublicKey, w.ChainCode, levels)
-	if err != nil {
-		t.Fatal(err)
-	}
+	child := w.child(t, path)
 	key := new(big.Int).Add(w.root, new(big.Int).SetBytes(child.Tweak[:]))
 	nonce := scalar(string(key.Bytes()) + string(digest))
 	point := generator.times(nonce)
@@ -54,7 +52,20 @@ func (w *Wallet) Signed(t testing.TB, path string, digest []byte) manifest.Repor
 	result := make([]byte, 64)
 	r.FillBytes(result[:32])
 	s.FillBytes(result[32:])
-	return manifest.Report{Completed: true, PublicKey: w.PublicKey, Digest: digest, Result: result, RecoveryID: id, DerivedKey: child.PublicKey[:]}
+	return manifest.Report{Completed: true, PublicKey: w.PublicKey, Digest: digest, Result: result, RecoveryID: id, DerivedKey: child.PublicKey}
+}
+
+func (w *Wallet) child(t testing.TB, path string) derive.Derived {
+	t.Helper()
+	levels, err := derive.ParsePath(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	child, err := derive.Child(w.Cryptography, w.PublicKey, w.ChainCode, levels)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return child
 }
 
 // The curve (SEC 2, section 2.4.1): y² = x³ + 7 over the field of prime elements.

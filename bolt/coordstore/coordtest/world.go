@@ -27,6 +27,7 @@ type World struct {
 	Parties []*Party
 	Lives   []*Live // by party; nil where it is not connected
 	Wallet  *Wallet
+	Ed25519 *Wallet
 	Faults  *Faults // nil: the store never fails
 
 	path  string
@@ -47,7 +48,7 @@ func NewFaultyWorld(t testing.TB, n int, limits coordinator.Limits) *World {
 
 func newWorld(t testing.TB, n int, limits coordinator.Limits, faults *Faults) *World {
 	t.Helper()
-	w := &World{T: t, Clock: NewClock(), Limits: limits, Wallet: NewWallet("w"), Faults: faults, path: filepath.Join(t.TempDir(), "coordinator.db")}
+	w := &World{T: t, Clock: NewClock(), Limits: limits, Wallet: NewWallet("w"), Ed25519: NewEd25519Wallet("w"), Faults: faults, path: filepath.Join(t.TempDir(), "coordinator.db")}
 	w.open()
 	t.Cleanup(func() { _ = w.store.Close() })
 	for i := range n {
@@ -186,13 +187,21 @@ func SignOrder(key, path, requestID, text string) coordinator.Order {
 		SignType: wire.SignTypeRaw, Message: Hex(Digest(text))}}
 }
 
-// Key makes an active key of all parties.
+// Key makes an active secp256k1 key of all parties: the one of w.Wallet.
 func (w *World) Key(threshold int) coordinator.Key {
 	w.T.Helper()
-	st := w.Submit(w.KeygenOrder(threshold, ""))
+	return w.KeyOf(w.Wallet, threshold)
+}
+
+// KeyOf makes an active key of all parties that stands for a wallet.
+func (w *World) KeyOf(wallet *Wallet, threshold int) coordinator.Key {
+	w.T.Helper()
+	order := w.KeygenOrder(threshold, "")
+	order.Terms.Cryptography = wallet.Cryptography
+	st := w.Submit(order)
 	w.Run(st.Request.SinoID)
 	for _, l := range w.Members(w.Last(st.Request.SinoID)) {
-		l.Must(l.Report(w.T, l.Session, w.Wallet.Made()))
+		l.Must(l.Report(w.T, l.Session, wallet.Made()))
 	}
 	for _, active := range []bool{false, true} {
 		for i, l := range w.Lives {
@@ -238,8 +247,13 @@ func (w *World) Members(s coordinator.Session) []Member {
 // Approve has all members of a request's latest session approve.
 func (w *World) Approve(id string) coordinator.Session {
 	w.T.Helper()
+	keygen := w.Status(id).Request.Type == wire.TypeKeygen
 	for _, m := range w.Members(w.Last(id)) {
-		m.Must(Answer(m.Session, linkv1.Answer_APPROVED, ""))
+		answer := Answer(m.Session, linkv1.Answer_APPROVED, "")
+		if keygen {
+			answer.GetAnswer().Recipient = m.Recipient(w.T)
+		}
+		m.Must(answer)
 	}
 	return w.Last(id)
 }
@@ -379,4 +393,18 @@ func (w *World) Overwrite(table coordinator.Table, key, value string) {
 	if err != nil {
 		w.T.Fatal(err)
 	}
+}
+
+// Read reads a value behind the coordinator's back.
+func (w *World) Read(table coordinator.Table, key string) string {
+	w.T.Helper()
+	var value []byte
+	err := w.store.View(w.T.Context(), func(tx coordinator.Tx) (err error) {
+		value, err = tx.Get(table, key)
+		return err
+	})
+	if err != nil || value == nil {
+		w.T.Fatalf("read %s %s: %v", table, key, err)
+	}
+	return string(value)
 }
