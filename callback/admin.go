@@ -50,6 +50,8 @@ func (s *Server) adminRoutes() http.Handler {
 		r.Post("/approvals/{id}/signatures", s.admin(s.takeVote))
 		r.Get("/decisions", s.admin(s.listDecisions))
 		r.Get("/decisions/{id}", s.admin(s.showDecision))
+		r.Get("/results", s.admin(s.listResults))
+		r.Get("/results/{id}", s.admin(s.showResult))
 		r.Get("/policy", s.admin(s.showPolicy))
 		r.Post("/policy/reload", s.admin(s.reloadPolicy))
 		r.Post("/clock/confirm", s.admin(s.confirmClock))
@@ -143,6 +145,7 @@ func adminStatus(err error) (int, string) {
 		{ledger.ErrApprovalExpired, http.StatusConflict},
 		{ledger.ErrApprovalVoid, http.StatusConflict},
 		{ledger.ErrApprovalRejected, http.StatusConflict},
+		{errOtherResultKey, http.StatusConflict},
 		{ledger.ErrExpired, http.StatusGone},
 		{ledger.ErrUnavailable, http.StatusServiceUnavailable},
 		{ledger.ErrDamaged, http.StatusServiceUnavailable},

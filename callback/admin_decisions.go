@@ -2,6 +2,7 @@ package callback
 
 import (
 	"net/http"
+	"net/url"
 	"strconv"
 
 	"github.com/go-chi/chi/v5"
@@ -66,13 +67,9 @@ const maxSearch = 10000
 // listDecisions serves GET /admin/v1/decisions?callback_id=&request_id=&sino_id=&limit=&cursor=, newest first.
 func (s *Server) listDecisions(r *http.Request) (any, error) {
 	q := r.URL.Query()
-	limit := ledger.DefaultPage
-	if text := q.Get("limit"); text != "" {
-		n, err := strconv.Atoi(text)
-		if err != nil || n < 1 || n > ledger.MaxPage {
-			return nil, &adminError{http.StatusBadRequest, "limit is a number from 1 to " + strconv.Itoa(ledger.MaxPage)}
-		}
-		limit = n
+	limit, err := pageLimit(q)
+	if err != nil {
+		return nil, err
 	}
 	filter := ledger.Filter{CallbackID: q.Get("callback_id"), RequestID: q.Get("request_id")}
 	out := DecisionList{Decisions: []DecisionSummary{}, Next: q.Get("cursor")}
@@ -92,6 +89,19 @@ func (s *Server) listDecisions(r *http.Request) (any, error) {
 		}
 	}
 	return out, nil
+}
+
+// pageLimit reads how many are wanted on a page.
+func pageLimit(q url.Values) (int, error) {
+	text := q.Get("limit")
+	if text == "" {
+		return ledger.DefaultPage, nil
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 || n > ledger.MaxPage {
+		return 0, &adminError{http.StatusBadRequest, "limit is a number from 1 to " + strconv.Itoa(ledger.MaxPage)}
+	}
+	return n, nil
 }
 
 // selected holds a decision against what the ledger did not look for.

@@ -1,11 +1,12 @@
 package callback
 
 import (
+	"bytes"
 	"cmp"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/countersign-mpc/countersign/evidence"
@@ -23,6 +24,8 @@ type Case struct {
 	Digests [][]byte
 	// Requester is the key id of who asked, as the node verified it; "" if nobody is known.
 	Requester string
+
+	signer signer
 }
 
 // keyIDLength is that of a requester's key id: hex of SHA-256.
@@ -31,7 +34,7 @@ const keyIDLength = 64
 // NewCase compares what is signed with what is claimed, by the engine's data, and writes down what a policy may know.
 // Whatever makes the request impossible to judge stands in Input.Problems; the server rejects it, whatever the policy
 // says.
-func NewCase(e *policy.Engine, p *wire.Parsed) (*Case, error) {
+func NewCase(e *policy.Engine, p *wire.Parsed, keys *Keys) (*Case, error) {
 	c := &Case{Input: e.NewInput(p)}
 	var err error
 	if c.Intent, err = IntentHash(p); err != nil {
@@ -41,9 +44,12 @@ func NewCase(e *policy.Engine, p *wire.Parsed) (*Case, error) {
 	if !signs(p.Check.RequestType) {
 		return c, nil
 	}
+	if c.signer, err = keys.signer(p); err != nil {
+		c.signerProblem(err)
+	}
 	payload, err := SigningPayload(p)
 	c.examine(e, p)
-	c.digest(payload, err)
+	c.digest(p, payload, err)
 	return c, nil
 }
 
@@ -60,6 +66,16 @@ func (c *Case) problem(field, format string, args ...any) {
 	c.Input.Problems = append(c.Input.Problems, policy.Problem{
 		Rule: policy.RuleRequestMalformed, Field: field, Message: fmt.Sprintf(format, args...),
 	})
+}
+
+// signerProblem says why the key that would sign is none that this request can mean.
+func (c *Case) signerProblem(err error) {
+	field, text := "/request_detail/public_key", err.Error()
+	var known *errSigner
+	if errors.As(err, &known) {
+		field, text = known.field, known.text
+	}
+	c.problem(field, "%s", text)
 }
 
 // identify checks the names that are recorded, and that who asked is named as keys are.
@@ -87,45 +103,86 @@ func (c *Case) identify(p *wire.Parsed) {
 // digest takes what the node signs, computed with the node's own function. A request for which the node would refuse to
 // compute it is not judged either, and neither is one whose rawTx is of another family than the chain that is claimed. A
 // digest that contradicts rawTx is left to the evidence where that has named the difference.
-func (c *Case) digest(payload evidence.Payload, err error) {
+func (c *Case) digest(p *wire.Parsed, payload evidence.Payload, err error) {
 	switch {
 	case errors.Is(err, evidence.ErrDigestMismatch) && c.Input.Evidence.Status == policy.EvidenceMismatch:
 	case err != nil:
 		c.problem("/request_detail", "%s", strings.TrimPrefix(err.Error(), "signing digest: "))
-	case payload.Kind == evidence.KindEVMTransaction && c.Input.Tx != nil && c.Input.Tx.Chain != "" && c.Input.Tx.Family != policy.FamilyEVM:
-		c.problem("/request_detail/tx_info/rawTx", "is an EVM transaction, but chainSymbol names a chain of family %s", c.Input.Tx.Family)
+	case c.otherFamily(payload.Kind):
+		c.problem("/request_detail/tx_info/rawTx", "is a transaction of another family than chainSymbol names, which is %s", c.Input.Tx.Family)
 	default:
-		c.Digests = [][]byte{payload.Digest}
+		c.approvable(p, payload)
 	}
+}
+
+// approvable notes for what an approval counts: the digests of the whole payment, that of this request among them.
+func (c *Case) approvable(p *wire.Parsed, own evidence.Payload) {
+	digests, err := PaymentDigests(p)
+	switch {
+	case err != nil:
+		c.problem("/request_detail", "%v", err)
+	case !slices.ContainsFunc(digests, func(d []byte) bool { return bytes.Equal(d, own.Digest) }):
+		c.problem("/request_detail/tx_info/curInputId", "names an input that this key does not sign for")
+	default:
+		c.Digests = digests
+	}
+}
+
+// otherFamily tells a transaction of another family of chains than is claimed.
+func (c *Case) otherFamily(kind evidence.Kind) bool {
+	if c.Input.Tx == nil || c.Input.Tx.Chain == "" {
+		return false
+	}
+	switch kind {
+	case evidence.KindEVMTransaction:
+		return c.Input.Tx.Family != policy.FamilyEVM
+	case evidence.KindBitcoin:
+		return c.Input.Tx.Family != policy.FamilyUTXO
+	}
+	return false
+}
+
+// PaymentDigests are the digests for which an approval of a request counts (evidence.PaymentDigests): all that the
+// payment needs signed by the request's key in the same way. They follow from the request alone, whoever computes them.
+func PaymentDigests(p *wire.Parsed) ([][]byte, error) {
+	shown, err := (*Keys)(nil).signer(p)
+	if err != nil {
+		return nil, err
+	}
+	digests, err := evidence.PaymentDigests(evidenceRequest(p), shown.key)
+	if err != nil {
+		return nil, errors.New(strings.TrimPrefix(err.Error(), "signing digest: "))
+	}
+	return digests, nil
 }
 
 // SigningPayload computes what a node signs for a request (evidence.SigningDigest). A request that names no cryptography,
 // as the vendor's nodes send it, has that of its public key, whose length says which it is.
 func SigningPayload(p *wire.Parsed) (evidence.Payload, error) {
+	return evidence.SigningDigest(evidenceRequest(p))
+}
+
+// evidenceRequest is the request in the terms of package evidence, with the same fields as the node's.
+func evidenceRequest(p *wire.Parsed) evidence.Request {
 	d := &p.Check.RequestDetail
 	r := evidence.Request{
 		RequestType: p.Check.RequestType, Cryptography: cmp.Or(d.Cryptography, cryptographyOf(d.PublicKey)),
 		SignType: d.SignType, Message: d.Message, HasTxInfo: p.TxInfo != nil,
 	}
-	if p.TxInfo != nil {
-		r.RawTx = p.TxInfo.RawTx
-	}
 	if r.RequestType == wire.TypePreSignOnline { // a signature of type sign, by a presignature
 		r.RequestType = wire.TypeSign
 	}
-	return evidence.SigningDigest(r)
-}
-
-func cryptographyOf(publicKey string) string {
-	switch raw, err := hex.DecodeString(publicKey); {
-	case err != nil:
-		return ""
-	case len(raw) == 33:
-		return wire.ECDSASecp256k1
-	case len(raw) == 32:
-		return wire.EdDSAEd25519
+	t := p.TxInfo
+	if t == nil {
+		return r
 	}
-	return ""
+	r.RawTx, r.InputID, r.TapScriptRoot = t.RawTx, t.CurInputID, t.TapScriptRoot
+	if t.ExtraData != nil {
+		for _, in := range t.ExtraData.VinList {
+			r.InputIDs = append(r.InputIDs, in.ID)
+		}
+	}
+	return r
 }
 
 // examine adds the evidence.
@@ -134,8 +191,7 @@ func (c *Case) examine(e *policy.Engine, p *wire.Parsed) {
 	case p.Check.RequestDetail.SignType == wire.SignTypeMessage:
 		c.Input.Evidence = c.describe(evidence.CheckMessage(p.Check.RequestDetail.Message))
 	case p.Check.RequestDetail.SignType == wire.SignTypeTransaction && c.Input.Tx != nil:
-		found := c.describe(evidence.Check(c.claim(e, p)))
-		c.Input.Evidence = e.Reconcile(c.Input.Tx, found)
+		c.Input.Evidence = e.Reconcile(c.Input.Tx, c.describe(evidence.Check(c.claim(e, p))))
 	default:
 		c.Input.Evidence = policy.Evidence{
 			Status: policy.EvidenceUnverifiable, Code: string(evidence.CodeRaw), Reason: "raw data: nobody can say what is signed",

@@ -18,7 +18,7 @@ func (s *Server) check(r *http.Request, a *asked) ([]byte, error) {
 		return nil, &wire.Error{Code: wire.CodeUnavailable, Detail: "no policy is loaded"}
 	}
 	done := s.metrics.stage("evidence")
-	c, err := NewCase(engine, &a.Parsed)
+	c, err := NewCase(engine, &a.Parsed, s.cfg.Keys)
 	done()
 	if err != nil {
 		return nil, fmt.Errorf("read the request: %w", err)

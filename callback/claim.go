@@ -1,7 +1,6 @@
 package callback
 
 import (
-	"encoding/hex"
 	"math/big"
 	"strings"
 
@@ -16,7 +15,7 @@ import (
 func (c *Case) claim(e *policy.Engine, p *wire.Parsed) evidence.Claim {
 	tx, info := c.Input.Tx, p.TxInfo
 	claim := evidence.Claim{
-		Family: tx.Family, From: info.From, Signer: signer(p), To: info.To, Amount: integer(string(tx.AmountBase)),
+		Family: tx.Family, From: info.From, Signer: c.signer.evmAddress(), To: info.To, Amount: integer(string(tx.AmountBase)),
 		InputData: info.InputData, Fee: integer(string(tx.FeeBase)),
 		GasPrice: c.gas("gasPrice", info.GasPrice), GasLimit: c.gas("gasLimit", info.GasLimit),
 		Message: p.Check.RequestDetail.Message, RawTx: info.RawTx,
@@ -28,10 +27,44 @@ func (c *Case) claim(e *policy.Engine, p *wire.Parsed) evidence.Claim {
 	if chain.ChainID != 0 {
 		claim.ChainID = new(big.Int).SetUint64(chain.ChainID)
 	}
+	if tx.Family == policy.FamilyUTXO {
+		claim.UTXO = c.utxoClaim(chain, p)
+	}
 	if asset, known := chain.Assets[tx.Asset]; known {
 		claim.Asset = evidence.Asset{Kind: evidence.AssetKind(asset.Kind), Contract: asset.Contract}
 	}
 	return claim
+}
+
+// utxoClaim is what tx_info says of a Bitcoin transaction. Amounts are those that the engine made exact.
+func (c *Case) utxoClaim(chain policy.Chain, p *wire.Parsed) evidence.UTXOClaim {
+	info, exact := p.TxInfo, c.Input.UTXO
+	out := evidence.UTXOClaim{
+		Network: derive.Network(chain.Network), RequestType: evidenceRequest(p).RequestType, InputID: info.CurInputID, TapScriptRoot: info.TapScriptRoot,
+		PublicKey: c.signer.key, FeeRate: info.Fee,
+	}
+	if x := info.ExtraData; x != nil && exact != nil {
+		for i, v := range x.VinList {
+			out.Vins = append(out.Vins, evidence.VinClaim{
+				ID: v.ID, Address: v.Address, Amount: integer(string(exact.Inputs[i].AmountBase)), TransactionHash: v.TransactionHash, VoutIndex: v.VoutIndex,
+			})
+		}
+		for i, v := range x.VoutList {
+			out.Vouts = append(out.Vouts, evidence.VoutClaim{Address: v.Address, Amount: integer(string(exact.Outputs[i].AmountBase))})
+		}
+	}
+	for _, r := range info.RuneDetails {
+		out.Runes = append(out.Runes, evidence.RuneClaim{
+			FromAddress: r.FromAddress, ToAddress: r.ToAddress, Name: r.RuneName, ID: r.RuneID, SpacedName: r.RuneSpacedName,
+			Amount: r.RuneAmount, Symbol: r.RuneSymbol, Divisibility: r.RuneDivisibility,
+		})
+	}
+	for _, b := range info.BRC20Details {
+		out.BRC20 = append(out.BRC20, evidence.BRC20Claim{
+			Method: b.Method, Ticker: b.Ticker, Quantity: b.Quantity, InscriptionID: b.InscriptionID, Step: b.Step, From: b.From, To: b.To,
+		})
+	}
+	return out
 }
 
 // gas reads a gas price (in the chain's smallest unit) or a gas limit. One that is no whole number makes the claim
@@ -60,23 +93,4 @@ func integer(text string) *big.Int {
 		return nil
 	}
 	return n
-}
-
-// signer is the EVM address of the key that signs, where the request shows that key: the root key itself, or the derived
-// one that tx_info names. It serves to find a from that is another address; nothing is approved by it, since only the
-// node knows the chain code that ties a derived key to its root.
-func signer(p *wire.Parsed) string {
-	key := p.TxInfo.PublicKey
-	if path := p.Check.RequestDetail.Path; path == "" || path == "m" {
-		key = p.Check.RequestDetail.PublicKey
-	}
-	raw, err := hex.DecodeString(key)
-	if err != nil {
-		return ""
-	}
-	address, err := derive.EVMAddress(raw)
-	if err != nil { // not a secp256k1 key, so no EVM address
-		return ""
-	}
-	return address
 }

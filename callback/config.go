@@ -31,7 +31,7 @@ type Node struct {
 	Name      string            // unique; what policies, logs and metrics call it
 	PublicKey *ecdsa.PublicKey  // P-256; verifies the node's requests
 	ReplyKey  *ecdsa.PrivateKey // P-256; signs the replies to this node and to no other
-	// DecryptKey opens signature results that the node encrypts to it; nil: they are acknowledged unopened.
+	// DecryptKey opens signature results that the node encrypts to it; nil: they are kept and acknowledged unopened.
 	DecryptKey *ecdsa.PrivateKey
 }
 
@@ -41,6 +41,10 @@ type Config struct {
 	Policy *policy.Live
 	// Nodes may be empty: then every request is refused, since nobody's signature can be verified.
 	Nodes []Node
+	// Keys are those whose chain code is known, so that the key of each path is; nil: none.
+	Keys *Keys
+	// ResultKey seals signature results in the ledger's store.
+	ResultKey *ResultKey
 	// AdminToken is the bearer token of the admin API, at least MinTokenLength characters.
 	AdminToken  secret.Bytes
 	ActionStyle wire.ActionStyle // empty: wire.StyleTitle
@@ -62,6 +66,9 @@ func (c *Config) validate() error {
 	}
 	if c.Policy == nil {
 		problem("a policy is needed")
+	}
+	if c.ResultKey == nil {
+		problem("a result key is needed")
 	}
 	if c.AdminToken.Len() < MinTokenLength {
 		problem("the admin token has %d characters: at least %d are needed", c.AdminToken.Len(), MinTokenLength)

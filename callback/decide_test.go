@@ -51,7 +51,7 @@ func TestLimitsAndEvidence(t *testing.T) {
 		{"rawTx of another chain's family", payment{amount: 500, claim: func(info map[string]any) {
 			info["chainSymbol"], info["assetId"], info["to"] = "BTC", "BTC_BTC", "tb1qw508d6qejxtdg4y5r3zarvary0c5xw7kxpjzsx"
 			info["amount"] = "5"
-		}}, []string{"request.malformed: ", "EVM transaction"}},
+		}}, []string{"request.malformed: ", "another family than chainSymbol names"}},
 		{"rawTx that is none", payment{amount: 500, claim: claim("rawTx", "0xff")}, []string{"request.malformed: ", "rawTx"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

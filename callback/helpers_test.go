@@ -191,7 +191,8 @@ func newWorld(t testing.TB, o options) *world {
 	w.policy(o)
 	cfg := callback.Config{
 		Ledger: w.ledger, Policy: w.live, AdminToken: secret.Copy([]byte(adminToken)), Clock: w.clock, RateLimit: -1,
-		Log: slog.New(slog.NewTextHandler(w.logged, nil)), Version: "test",
+		ResultKey: must[*callback.ResultKey](t)(callback.ParseResultKey(resultKeyFile)),
+		Log:       slog.New(slog.NewTextHandler(w.logged, nil)), Version: "test",
 		Nodes: []callback.Node{
 			{Name: "a", PublicKey: &w.nodeKey.PublicKey, ReplyKey: w.replyKey, DecryptKey: privateKey(t, "decrypt_sig")},
 			{Name: "b", PublicKey: &w.nodeB.PublicKey, ReplyKey: w.replyB},
@@ -249,6 +250,9 @@ func (w *world) writeData(data map[string]any) {
 	ok(w.t, os.WriteFile(w.dataPath, must[[]byte](w.t)(json.Marshal(data)), 0o600))
 }
 
+// resultKeyFile is one key for all servers of a test run, so that one can be started again.
+var resultKeyFile = callback.GenerateResultKey()
+
 // usdt is the token of the vectors; key is their root public key.
 const (
 	usdt      = "0xdAC17F958D2ee523a2206206994597C13D831ec7"
@@ -302,7 +306,7 @@ func testData(change func(map[string]any)) map[string]any {
 		},
 		"evidence": map[string]any{"unverifiable": map[string]any{
 			"ETH": map[string]any{"codes": []string{"no-raw-tx"}, "any_requester": true},
-			"BTC": map[string]any{"codes": []string{"unknown-chain"}, "any_requester": true},
+			"BTC": map[string]any{"codes": []string{"no-raw-tx"}, "any_requester": true},
 		}},
 		"messages":  map[string]any{rootKey: anyone},
 		"raw":       map[string]any{},

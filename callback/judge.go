@@ -121,19 +121,26 @@ type Trial struct {
 	Failure error `json:"-"`
 }
 
-// Try judges a request at a time as the server would if nobody had approved anything, and records nothing.
-func Try(ctx context.Context, e *policy.Engine, p *wire.Parsed, node policy.Node, now time.Time) (*Trial, error) {
-	c, err := NewCase(e, p)
+// Setting is under what a request is tried.
+type Setting struct {
+	Node policy.Node
+	Now  time.Time
+	Keys *Keys // nil: none
+}
+
+// Try judges a request as the server would in a setting in which nobody has approved anything, and records nothing.
+func Try(ctx context.Context, e *policy.Engine, p *wire.Parsed, set Setting) (*Trial, error) {
+	c, err := NewCase(e, p, set.Keys)
 	if err != nil {
 		return nil, err
 	}
-	c.Input.Node = node
+	c.Input.Node = set.Node
 	body, err := p.Canonical()
 	if err != nil {
 		return nil, err
 	}
 	j := judgement{engine: e, Case: c, body: body}
-	v, err := j.evaluate(ctx, ledger.State{Now: now})
+	v, err := j.evaluate(ctx, ledger.State{Now: set.Now})
 	if err != nil {
 		return nil, err
 	}

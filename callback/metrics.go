@@ -26,6 +26,7 @@ type metrics struct {
 	signatures *prometheus.CounterVec
 	stages     *prometheus.HistogramVec
 	votes      *prometheus.CounterVec
+	results    *prometheus.CounterVec
 	reloads    *prometheus.CounterVec
 }
 
@@ -45,10 +46,17 @@ func newMetrics(s *Server) *metrics {
 			Name: metricPrefix + "stage_duration_seconds", Help: "Time that one stage of a request took.",
 			Buckets: prometheus.ExponentialBuckets(0.00005, 2, 16), NativeHistogramBucketFactor: 1.1, NativeHistogramMaxBucketNumber: 100,
 		}, []string{"stage"}),
-		votes:   counter("votes_total", "Votes that approvers handed in, by decision; refused ones count as refused.", "decision"),
+		votes: counter("votes_total", "Votes that approvers handed in, by decision; refused ones count as refused.", "decision"),
+		results: counter("results_total", "Signature results that nodes reported, by what was found. "+
+			"unmatched, invalid, malformed, conflict and undecryptable want somebody to look.", "status"),
 		reloads: counter("policy_reloads_total", "Reloads of the policy, by result.", "result"),
 	}
-	m.registry.MustRegister(m.decisions, m.replays, m.refusals, m.signatures, m.stages, m.votes, m.reloads, &stateCollector{s},
+	for _, status := range []string{ // from the start, so that the first of each is seen as a rise
+		ResultVerified, ResultUnverified, ResultEncrypted, ResultInvalid, ResultUnmatched, ResultMalformed, resultConflict, resultUndecryptable,
+	} {
+		m.results.WithLabelValues(status)
+	}
+	m.registry.MustRegister(m.decisions, m.replays, m.refusals, m.signatures, m.stages, m.votes, m.results, m.reloads, &stateCollector{s},
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -70,6 +78,7 @@ func (m *metrics) replayed()                  { m.replays.Inc() }
 func (m *metrics) refused(code string)        { m.refusals.WithLabelValues(code).Inc() }
 func (m *metrics) badSignature(reason string) { m.signatures.WithLabelValues(reason).Inc() }
 func (m *metrics) voted(decision string)      { m.votes.WithLabelValues(decision).Inc() }
+func (m *metrics) result(status string)       { m.results.WithLabelValues(status).Inc() }
 func (m *metrics) reloaded(result string)     { m.reloads.WithLabelValues(result).Inc() }
 
 var knownTypes = []string{

@@ -51,7 +51,7 @@ func (w *world) recorded(callbackID string) map[string]any {
 
 func TestReports(t *testing.T) {
 	w := newWorld(t, options{})
-	plain := strings.Repeat("ab", 65)
+	plain := hex.EncodeToString(signMessage("hello"))
 	for _, id := range []string{"cb-1", "cb-2", "cb-3", "cb-4"} {
 		d, _ := w.ask(message(id, "hello"))
 		want(t, d, wire.Approve)
@@ -113,7 +113,7 @@ func TestEncryptedReport(t *testing.T) {
 	w := newWorld(t, options{})
 	w.ask(message("cb-1", "hello"))
 	w.ask(message("cb-2", "hello"))
-	plain := fromHex(strings.Repeat("ab", 65))
+	plain := signMessage("hello")
 	own, other := privateKey(t, "decrypt_sig"), newKey(t)
 	seal := func(to *ecdsa.PrivateKey) string {
 		return hex.EncodeToString(must[[]byte](t)(ecies.Encrypt(nil, &to.PublicKey, plain)))

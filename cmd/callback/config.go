@@ -2,6 +2,7 @@ package main
 
 import (
 	"crypto/ecdsa"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"math"
@@ -42,7 +43,17 @@ type config struct {
 		Level  string `toml:"level"`
 		Format string `toml:"format"`
 	} `toml:"log"`
+	Results struct {
+		KeyPath string `toml:"key-path"`
+	} `toml:"results"`
 	Node []nodeConfig `toml:"node"`
+	Key  []keyConfig  `toml:"key"`
+}
+
+// keyConfig is a key whose chain code is known; both in hex.
+type keyConfig struct {
+	PublicKey string `toml:"public-key"`
+	ChainCode string `toml:"chain-code"`
 }
 
 type nodeConfig struct {
@@ -57,7 +68,7 @@ type nodeConfig struct {
 func defaults() config {
 	var c config
 	c.Listen, c.AdminListen = "127.0.0.1:9090", "127.0.0.1:9091"
-	c.AdminTokenPath, c.DBPath = "admin.token", "callback.db"
+	c.AdminTokenPath, c.DBPath, c.Results.KeyPath = "admin.token", "callback.db", "result.key"
 	c.ActionStyle = string(wire.StyleTitle)
 	c.BodyLimit, c.RateLimit = callback.DefaultBodyLimit, callback.DefaultRateLimit
 	c.AuditLog.Origin = "countersign/callback"
@@ -80,7 +91,7 @@ func loadConfig(path string) (*config, error) {
 
 // paths are the settings that name files.
 func (c *config) paths() []*string {
-	out := []*string{&c.AddressFile, &c.AdminTokenPath, &c.DBPath, &c.AuditLog.KeyPath, &c.Policy.Dir, &c.Policy.DataPath}
+	out := []*string{&c.AddressFile, &c.AdminTokenPath, &c.DBPath, &c.Results.KeyPath, &c.AuditLog.KeyPath, &c.Policy.Dir, &c.Policy.DataPath}
 	for i := range c.Node {
 		n := &c.Node[i]
 		out = append(out, &n.PublicKeyPath, &n.ReplyKeyPath, &n.DecryptKeyPath)
@@ -97,8 +108,8 @@ func (c *config) validate() error {
 	if err := conffile.Loopback(c.AdminListen); err != nil {
 		problem("admin-listen: %v", err)
 	}
-	if c.AdminTokenPath == "" || c.DBPath == "" {
-		problem("admin-token-path and db-path must not be empty")
+	if c.AdminTokenPath == "" || c.DBPath == "" || c.Results.KeyPath == "" {
+		problem("admin-token-path, db-path and results.key-path must not be empty")
 	}
 	if _, err := wire.ParseActionStyle(c.ActionStyle); err != nil {
 		problem("%v", err)
@@ -123,7 +134,27 @@ func (c *config) validate() error {
 			problem("node number %d (%s) needs a name and a reply-key-path", i+1, n.Name)
 		}
 	}
+	if _, err := c.keys(); err != nil {
+		problem("%v", err)
+	}
 	return errors.Join(problems...)
+}
+
+// keys are the [[key]] entries.
+func (c *config) keys() (*callback.Keys, error) {
+	var problems []error
+	var list []callback.Key
+	for i, k := range c.Key {
+		public, publicErr := hex.DecodeString(k.PublicKey)
+		chainCode, codeErr := hex.DecodeString(k.ChainCode)
+		if publicErr != nil || codeErr != nil {
+			problems = append(problems, fmt.Errorf("key number %d: public-key and chain-code are hex, as GET /api/v1/mpc/keys/{id} shows them", i+1))
+			continue
+		}
+		list = append(list, callback.Key{PublicKey: public, ChainCode: chainCode})
+	}
+	keys, err := callback.NewKeys(list)
+	return keys, errors.Join(append(problems, err)...)
 }
 
 // nodes reads the nodes' keys and checks them against each other.
@@ -243,6 +274,10 @@ func (c *config) checkMade() error {
 	if _, err := os.Lstat(c.AdminTokenPath); err == nil {
 		token, err := readToken(c.AdminTokenPath)
 		token.Wipe()
+		problems = append(problems, err)
+	}
+	if _, err := os.Lstat(c.Results.KeyPath); err == nil {
+		_, err := readResultKey(c.Results.KeyPath)
 		problems = append(problems, err)
 	}
 	if c.AuditLog.KeyPath != "" {

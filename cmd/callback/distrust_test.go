@@ -82,7 +82,8 @@ func newLying(t *testing.T) *lying {
 	node, reply := must[*ecdsa.PrivateKey](t)(wire.LoadPrivateKey(keys["node"].Private)), must[*ecdsa.PrivateKey](t)(wire.LoadPrivateKey(keys["reply"].Private))
 	token := must[secret.Bytes](t)(openToken(filepath.Join(l.dir, "admin.token")))
 	s := must[*callback.Server](t)(callback.New(callback.Config{
-		Log: slog.New(slog.DiscardHandler), Ledger: book, Policy: live, AdminToken: token, Nodes: []callback.Node{{Name: "a", PublicKey: &node.PublicKey, ReplyKey: reply}},
+		ResultKey: must[*callback.ResultKey](t)(callback.ParseResultKey(callback.GenerateResultKey())),
+		Log:       slog.New(slog.DiscardHandler), Ledger: book, Policy: live, AdminToken: token, Nodes: []callback.Node{{Name: "a", PublicKey: &node.PublicKey, ReplyKey: reply}},
 	}))
 	body := strings.Replace(approvalRequest, "REQUESTER", keys["requester"].KeyID, 1)
 	r := httptest.NewRequest(http.MethodPost, "/v1/check", strings.NewReader(body))

@@ -17,7 +17,7 @@ func runHere(t *testing.T, args ...string) (code int, out string) {
 // TestHelp: every command says what it does, with an example.
 func TestHelp(t *testing.T) {
 	for _, command := range []string{
-		"", "serve", "check-config", "keys", "keys generate", "approvals", "approve", "decisions", "policy", "policy check", "policy test",
+		"", "serve", "check-config", "keys", "keys generate", "approvals", "approve", "decisions", "results", "results list", "results get", "policy", "policy check", "policy test",
 		"policy eval", "policy reload", "log", "log verify", "log checkpoint", "log prove", "log check-proof", "clock", "clock confirm", "version",
 	} {
 		code, out := runHere(t, append(strings.Fields(command), "--help")...)

@@ -141,6 +141,35 @@ func openToken(path string) (secret.Bytes, error) {
 	return readToken(path)
 }
 
+// openResultKey reads the key that seals signature results, or makes one at the first start.
+func openResultKey(path string) (*callback.ResultKey, error) {
+	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
+		file := callback.GenerateResultKey()
+		defer secret.Wipe(file)
+		if err := writeNew(path, file, 0o600); err != nil && !errors.Is(err, fs.ErrExist) {
+			return nil, fmt.Errorf("make the result key: %w", err)
+		}
+	}
+	return readResultKey(path)
+}
+
+// readResultKey reads it from a file that nobody else may read.
+func readResultKey(path string) (*callback.ResultKey, error) {
+	if err := private(path); err != nil {
+		return nil, fmt.Errorf("result key: %w", err)
+	}
+	file, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("result key: %w", err)
+	}
+	defer secret.Wipe(file)
+	key, err := callback.ParseResultKey(file)
+	if err != nil {
+		return nil, refused(fmt.Errorf("result key %s: %w", path, err))
+	}
+	return key, nil
+}
+
 // readToken reads the token from a file that nobody else may read.
 func readToken(path string) (secret.Bytes, error) {
 	if err := private(path); err != nil {

@@ -45,7 +45,7 @@ func run(ctx context.Context, args []string, io streams) int {
 		Use:   "callback",
 		Short: "The risk-control server of Countersign: no key share signs until its policy countersigns",
 		Long: `callback answers MPC nodes with Approve, Reject or Wait, by the policy that the security team wrote.
-"serve" runs the server. The other commands make keys, check policies, approve what waits, and read the log.
+"serve" runs the server. The other commands make keys, check policies, approve what waits, and read results and the log.
 
 Exit codes: 0 done; 1 it could not be done, the message says why; 2 it was refused: a configuration, policy, proof or log that
 does not pass, or a server that says no; 3 no server answers; 4 "policy eval --expect" saw another decision.`,
@@ -57,7 +57,7 @@ does not pass, or a server that says no; 3 no server answers; 4 "policy eval --e
 	}
 	o := &options{streams: io}
 	root.PersistentFlags().StringVarP(&o.config, "config", "c", "callback.toml", "configuration file")
-	root.AddCommand(o.serve(), o.checkConfig(), o.keys(), o.approvals(), o.approve(), o.policy(), o.decisions(), o.log(), o.clock(), o.version())
+	root.AddCommand(o.serve(), o.checkConfig(), o.keys(), o.approvals(), o.approve(), o.policy(), o.decisions(), o.results(), o.log(), o.clock(), o.version())
 	root.SetArgs(args)
 	root.SetIn(io.in)
 	root.SetOut(io.out)

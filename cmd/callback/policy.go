@@ -179,7 +179,7 @@ is needed and nothing is recorded. Approvals are as if nobody had approved.
 			if err != nil {
 				return err
 			}
-			result, err := callback.Try(cmd.Context(), engine, parsed, policy.Node{ID: node, Name: node}, now)
+			result, err := callback.Try(cmd.Context(), engine, parsed, callback.Setting{Node: policy.Node{ID: node, Name: node}, Now: now})
 			if err != nil {
 				return err
 			}

@@ -66,8 +66,16 @@ func (o *options) runServer(ctx context.Context, c *config) (err error) {
 		return err
 	}
 	defer token.Wipe()
+	resultKey, err := openResultKey(c.Results.KeyPath)
+	if err != nil {
+		return err
+	}
+	keys, err := c.keys()
+	if err != nil {
+		return refused(err)
+	}
 	server, err := callback.New(callback.Config{
-		Ledger: books.ledger, Policy: live, Nodes: nodes, AdminToken: token, ActionStyle: wire.ActionStyle(c.ActionStyle),
+		Ledger: books.ledger, Policy: live, Nodes: nodes, Keys: keys, ResultKey: resultKey, AdminToken: token, ActionStyle: wire.ActionStyle(c.ActionStyle),
 		BodyLimit: c.BodyLimit, RateLimit: c.rateLimit(), Log: log, Version: version,
 	})
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -41,7 +42,7 @@ func readSubject(view *callback.ApprovalView) (*subject, error) {
 		return nil, fmt.Errorf("read the request behind the approval: %w", err)
 	}
 	var err error
-	if s.parsed, err = parseInput(&s.input); err != nil {
+	if s.parsed, err = callback.RequestOf(&s.input); err != nil {
 		return nil, refused(fmt.Errorf("%w (%v)", errNotAsShown, err))
 	}
 	intent, err := callback.IntentHash(s.parsed)
@@ -51,29 +52,18 @@ func readSubject(view *callback.ApprovalView) (*subject, error) {
 	if s.payload, err = callback.SigningPayload(s.parsed); err != nil {
 		return nil, refused(fmt.Errorf("%w (%v)", errNotAsShown, err))
 	}
-	if intent != view.IntentHash || len(view.Digests) != 1 || !bytes.Equal(view.Digests[0], s.payload.Digest) {
-		return nil, refused(fmt.Errorf("%w (the intent hash or the digest differs)", errNotAsShown))
+	digests, err := callback.PaymentDigests(s.parsed)
+	if err != nil {
+		return nil, refused(fmt.Errorf("%w (%v)", errNotAsShown, err))
+	}
+	same := slices.EqualFunc(view.Digests, digests, func(a ledger.Hex, b []byte) bool { return bytes.Equal(a, b) })
+	if intent != view.IntentHash || !same || !slices.ContainsFunc(digests, func(d []byte) bool { return bytes.Equal(d, s.payload.Digest) }) {
+		return nil, refused(fmt.Errorf("%w (the intent hash or a digest differs)", errNotAsShown))
 	}
 	if s.requester() != view.Requester {
 		return nil, refused(fmt.Errorf("%w (the requester differs)", errNotAsShown))
 	}
 	return s, nil
-}
-
-// parseInput makes the request again that the input was made of, as far as it is hashed.
-func parseInput(in *policy.Input) (*wire.Parsed, error) {
-	r := &in.Request
-	check := &wire.Check{CallbackID: r.CallbackID, RequestType: r.RequestType, RequestDetail: wire.RequestDetail{
-		Cryptography: r.Cryptography, SignType: r.SignType, PublicKey: r.PublicKey, Path: r.Path, Message: r.Message,
-	}}
-	if len(in.TxInfo) > 0 && !bytes.Equal(in.TxInfo, []byte("null")) {
-		check.RequestDetail.TxInfo = in.TxInfo
-	}
-	body, err := check.Marshal()
-	if err != nil {
-		return nil, err
-	}
-	return wire.ParseCheck(wire.PathCheck, body)
 }
 
 // requester is who asked, as it is hashed.
