@@ -81,6 +81,24 @@ func (in Input) integers() []json.Number {
 		for _, c := range in.UTXO.Outputs {
 			add(c.AmountBase)
 		}
+		add(in.UTXO.FeeBase)
+		add(in.UTXO.FeeRate)
+		add(in.UTXO.ToBase)
+		add(in.UTXO.PaidBase)
+	}
+	for _, b := range in.BRC20 {
+		add(b.QuantityBase)
+		add(b.TotalBase)
+	}
+	for _, r := range in.Runes {
+		add(r.AmountBase)
+		add(r.TotalBase)
+	}
+	if in.Message != nil {
+		for _, p := range in.Message.Permits {
+			add(p.ValueBase)
+			add(p.Deadline)
+		}
 	}
 	for _, w := range in.Windows {
 		all = append(all, w.Used, w.Reserved, w.After) // none of them may be absent
@@ -103,7 +121,14 @@ func (in Input) withoutNil() Input {
 		in.Tx = &tx
 	}
 	if in.UTXO != nil {
-		in.UTXO = &UTXO{Inputs: orEmpty(in.UTXO.Inputs), Outputs: orEmpty(in.UTXO.Outputs)}
+		utxo := *in.UTXO
+		utxo.Inputs, utxo.Outputs = orEmpty(utxo.Inputs), orEmpty(utxo.Outputs)
+		in.UTXO = &utxo
+	}
+	if in.Message != nil {
+		message := *in.Message
+		message.Permits = orEmpty(message.Permits)
+		in.Message = &message
 	}
 	approvals := make([]Approval, len(in.Approvals))
 	for i, a := range in.Approvals {

@@ -22,9 +22,15 @@ type fileData struct {
 	Limits        map[string]map[string][]fileLimit `json:"limits"`
 	Addresses     map[string]fileAddresses          `json:"addresses"`
 	Evidence      fileEvidence                      `json:"evidence"`
-	Messages      map[string]fileGrant              `json:"messages"`
-	Raw           map[string]fileGrant              `json:"raw"`
+	Messages      map[string]fileMessages           `json:"messages"`
+	TypedData     map[string]fileTypedData          `json:"typed_data"`
+	Permits       map[string]map[string]filePermit  `json:"permits"`
+	Raw           map[string]fileRaw                `json:"raw"`
 	PreSign       map[string]filePreSign            `json:"pre_sign"`
+	UTXO          map[string]fileUTXO               `json:"utxo"`
+	BRC20         map[string]map[string]fileBRC20   `json:"brc20"`
+	Runes         map[string]map[string]fileRune    `json:"runes"`
+	Taproot       map[string]fileTaproot            `json:"taproot"`
 	Approvers     map[string]fileApprover           `json:"approvers"`
 	Groups        map[string]fileGroup              `json:"groups"`
 	Custom        map[string]any                    `json:"custom"`
@@ -74,6 +80,7 @@ type fileAddresses struct {
 	AllowAny bool              `json:"allow_any"`
 	Allow    map[string]string `json:"allow"` // address -> whose it is
 	Deny     map[string]string `json:"deny"`  // address -> why
+	Own      map[string]string `json:"own"`   // address -> which wallet it is of
 }
 
 type fileEvidence struct {
@@ -87,6 +94,12 @@ type fileUnverifiable struct {
 }
 
 type fileGrant struct {
+	AnyRequester bool     `json:"any_requester"`
+	Requesters   []string `json:"requesters"`
+}
+
+type fileRaw struct {
+	Paths        []string `json:"paths"` // nil: every path
 	AnyRequester bool     `json:"any_requester"`
 	Requesters   []string `json:"requesters"`
 }
@@ -110,7 +123,11 @@ type fileGroup struct {
 type Data struct {
 	chains    map[string]Chain
 	groups    map[string]Group
-	canonical []byte // what Rego sees as data, as JSON with sorted keys
+	own       map[string]map[string]bool      // own addresses by chain
+	tokens    map[tokenKey]tokenAt            // ERC-20 assets by chain id and contract
+	brc20     map[string]map[string]int       // decimals by chain and ticker
+	runes     map[string]map[string]runeAsset // by chain and rune id
+	canonical []byte                          // what Rego sees as data, as JSON with sorted keys
 }
 
 // ParseData reads and validates a data.json. The error names every fault that was found, up to a bound, each with its

@@ -38,10 +38,13 @@ type compiler struct {
 	file   *fileData
 	chains map[string]Chain
 	groups map[string]Group
+	data   Data // own addresses and tokens, filled on the way
 }
 
 func (f *fileData) compile() (*Data, error) {
-	c := &compiler{file: f}
+	c := &compiler{file: f, data: Data{
+		own: map[string]map[string]bool{}, brc20: map[string]map[string]int{}, runes: map[string]map[string]runeAsset{},
+	}}
 	c.chains = c.compileChains()
 	c.groups = c.compileGroups()
 	document := map[string]any{
@@ -52,9 +55,15 @@ func (f *fileData) compile() (*Data, error) {
 		"limits":         c.limits(),
 		"addresses":      c.addresses(),
 		"evidence":       map[string]any{"unverifiable": c.unverifiable()},
-		"messages":       c.grants("messages", f.Messages),
-		"raw":            c.grants("raw", f.Raw),
+		"messages":       c.messages(),
+		"typed_data":     c.typedData(),
+		"permits":        c.permits(),
+		"raw":            c.raw(),
 		"pre_sign":       c.preSign(),
+		"utxo":           c.utxo(),
+		"brc20":          c.brc20(),
+		"runes":          c.runes(),
+		"taproot":        c.taproot(),
 		"groups":         c.groupDocument(),
 		"custom":         f.Custom,
 	}
@@ -68,7 +77,8 @@ func (f *fileData) compile() (*Data, error) {
 	if err != nil {
 		return nil, fmt.Errorf("write the policy's data: %w", err)
 	}
-	return &Data{chains: c.chains, groups: c.groups, canonical: canonical}, nil
+	c.data.chains, c.data.groups, c.data.tokens, c.data.canonical = c.chains, c.groups, tokensOf(c.chains), canonical
+	return &c.data, nil
 }
 
 func (c *compiler) requestTypes() []string {

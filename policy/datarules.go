@@ -115,10 +115,16 @@ func (c *compiler) addresses() map[string]any {
 		if f.AllowAny && len(f.Allow) > 0 {
 			c.add(under(at, "allow_any"), "is true, which makes the allow list beside it mean nothing: keep one of them")
 		}
+		own := c.addressList(under(at, "own"), chain, f.Own)
+		c.data.own[symbol] = make(map[string]bool, len(own))
+		for address := range own {
+			c.data.own[symbol][address] = true
+		}
 		out[symbol] = map[string]any{
 			"allow_any": f.AllowAny,
 			"allow":     c.addressList(under(at, "allow"), chain, f.Allow),
 			"deny":      c.addressList(under(at, "deny"), chain, f.Deny),
+			"own":       own,
 		}
 	}
 	return out
@@ -158,12 +164,18 @@ func (c *compiler) unverifiable() map[string]any {
 	return out
 }
 
-func (c *compiler) grants(key string, files map[string]fileGrant) map[string]any {
-	out := make(map[string]any, len(files))
-	for _, publicKey := range sortedKeys(files) {
-		at := []string{key, publicKey}
+func (c *compiler) raw() map[string]any {
+	out := make(map[string]any, len(c.file.Raw))
+	for _, publicKey := range sortedKeys(c.file.Raw) {
+		at := []string{"raw", publicKey}
+		f := c.file.Raw[publicKey]
 		c.publicKey(at, publicKey)
-		out[publicKey] = c.grant(at, files[publicKey])
+		if f.Paths != nil && len(f.Paths) == 0 {
+			c.add(under(at, "paths"), "is empty: leave it out for every path of the key, or name the paths")
+		}
+		grant := c.grant(at, fileGrant{AnyRequester: f.AnyRequester, Requesters: f.Requesters})
+		grant["any_path"], grant["paths"] = f.Paths == nil, orEmpty(f.Paths)
+		out[publicKey] = grant
 	}
 	return out
 }

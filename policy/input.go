@@ -16,6 +16,7 @@ type Input struct {
 	BRC20         []BRC20           `json:"brc20"`
 	Runes         []Rune            `json:"runes"`
 	UTXO          *UTXO             `json:"utxo"`
+	Message       *Message          `json:"message"` // what a sign_type 2 request signs; made by Engine.Complete
 	Evidence      Evidence          `json:"evidence"`
 	Windows       map[string]Window `json:"windows"`
 	Approvals     []Approval        `json:"approvals"`
@@ -107,43 +108,9 @@ const (
 	RuleAssetUnknown     = "asset.unknown"     // the chain or the asset, with its unit and decimals, is not in data.json
 	RuleTxInvalid        = "tx.invalid"        // an amount or an address is not well formed, or two places claim different things
 	RuleRequestMalformed = "request.malformed" // the body is well formed, but cannot be judged
+	RuleBRC20Invalid     = "brc20.invalid"     // a part of brc20Details is not well formed
+	RuleRunesInvalid     = "runes.invalid"     // a part of runeDetails is not well formed
 )
-
-// BRC20 is one entry of tx_info.brc20Details.
-type BRC20 struct {
-	Method        string `json:"method"`
-	Ticker        string `json:"ticker"`
-	Quantity      string `json:"quantity"`
-	InscriptionID string `json:"inscription_id"`
-	Step          int    `json:"step"`
-	From          string `json:"from"`
-	To            string `json:"to"`
-}
-
-// Rune is one entry of tx_info.runeDetails.
-type Rune struct {
-	ID           string `json:"id"`
-	Name         string `json:"name"`
-	SpacedName   string `json:"spaced_name"`
-	Symbol       string `json:"symbol"`
-	Amount       string `json:"amount"`
-	Divisibility int    `json:"divisibility"`
-	From         string `json:"from"`
-	To           string `json:"to"`
-}
-
-// UTXO is tx_info.extraData: what a payment spends and pays, as claimed. Addresses are canonical where they could be
-// read and as sent where not.
-type UTXO struct {
-	Inputs  []Coin `json:"inputs"`
-	Outputs []Coin `json:"outputs"`
-}
-
-// Coin is one input or output of a UTXO payment.
-type Coin struct {
-	Address    string      `json:"address"`
-	AmountBase json.Number `json:"amount_base,omitempty"` // integer in base units; absent when it is not known
-}
 
 // EvidenceStatus says how what is signed compares with what is claimed.
 type EvidenceStatus string

@@ -22,12 +22,12 @@ var outcomes = []string{"allow", "reject", "wait", "require"}
 // a rule that looks at it silent.
 var (
 	inputRoots = []string{
-		"format", "request", "node", "requester", "tx_info", "tx", "brc20", "runes", "utxo", "evidence", "windows", "approvals",
-		"now", "unknown_fields", "problems",
+		"format", "request", "node", "requester", "tx_info", "tx", "brc20", "runes", "utxo", "message", "evidence", "windows",
+		"approvals", "now", "unknown_fields", "problems",
 	}
 	dataRoots = []string{
 		"countersign", "request_types", "unknown_fields", "chains", "keygen", "limits", "addresses", "evidence", "messages", "raw",
-		"pre_sign", "groups", "custom",
+		"pre_sign", "utxo", "brc20", "runes", "taproot", "typed_data", "permits", "groups", "custom",
 	}
 )
 

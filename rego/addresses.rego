@@ -22,6 +22,8 @@ listed if lists.allow_any == true
 
 listed if is_string(lists.allow[input.tx.to])
 
+listed if is_string(lists.own[input.tx.to])
+
 # METADATA
 # title: The recipient is one that data.json addresses allows
 # labels:

@@ -5,11 +5,49 @@ package countersign.rules.approvals
 import data.countersign.lib
 
 # In every limit, the highest tier that the amount is above asks for approval; data.json lists tiers in rising order.
-tiers contains tier if {
+passed contains {"asset": input.tx.asset, "tier": tier} if {
 	some limit in lib.limits
-	passed := [t | some t in limit.approvals; lib.amount > t.above_base]
-	tier := passed[count(passed) - 1]
+	tier := highest(limit, lib.amount)
 }
+
+passed contains {"asset": entry.ticker, "tier": tier} if {
+	lib.kind == "transaction"
+	some entry in input.brc20
+	is_number(entry.total_base)
+	tier := highest(data.brc20[input.tx.chain][entry.ticker].methods[entry.method], entry.total_base)
+}
+
+passed contains {"asset": rune.spaced_name, "tier": tier} if {
+	lib.kind == "transaction"
+	some entry in input.runes
+	is_number(entry.total_base)
+	rune := data.runes[input.tx.chain][entry.id]
+	tier := highest(rune, entry.total_base)
+}
+
+highest(limit, amount) := tier if {
+	tiers := [t | some t in limit.approvals; amount > t.above_base]
+	tier := tiers[count(tiers) - 1]
+}
+
+# Where several limits ask one group, it is asked once, for what satisfies all of them: two requirements of one group would
+# each make the other's approval void.
+tiers contains tier if {
+	some group in {p.tier.group | some p in passed}
+	asked := [p | some p in passed; p.tier.group == group]
+	tier := {
+		"above": concat(" and ", sort([sprintf("%s %s", [p.tier.above, p.asset]) | some p in asked])),
+		"group": group,
+		"threshold": max([p.tier.threshold | some p in asked]),
+		"expiry_seconds": min([p.tier.expiry_seconds | some p in asked]),
+		"wait_seconds": min([p.tier.wait_seconds | some p in asked]),
+		"not_requester": strict(asked, "not_requester"),
+		"rejection_final": strict(asked, "rejection_final"),
+	}
+}
+
+# strict is false only where every tier says false.
+strict(asked, key) := count([p | some p in asked; p.tier[key] == false]) != count(asked)
 
 requirement(tier) := {
 	"rule": "approval.required",
@@ -93,8 +131,8 @@ wait contains {
 	some tier in tiers
 	not satisfied(tier)
 	message := sprintf(
-		"above %s %s it takes %d approvals of group %s; %d are there",
-		[tier.above, input.tx.asset, tier.threshold, tier.group, count(approvers(tier))],
+		"above %s it takes %d approvals of group %s; %d are there",
+		[tier.above, tier.threshold, tier.group, count(approvers(tier))],
 	)
 }
 

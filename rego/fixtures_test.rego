@@ -39,6 +39,7 @@ empty := {
 	"brc20": [],
 	"runes": [],
 	"utxo": null,
+	"message": null,
 	"evidence": {"status": "", "code": "", "reason": "", "decoded": null, "transfer": null, "differences": []},
 	"windows": {},
 	"approvals": [],
@@ -61,6 +62,16 @@ transfer(amount) := object.union(empty, {
 		"source": "evidence",
 	},
 	"evidence": {"status": "verified"},
+})
+
+# message is a verified message of sign_type 2.
+message(content) := object.union(empty, {
+	"request": {"sign_type": "2"},
+	"evidence": {"status": "verified"},
+	"message": object.union(
+		{"kind": "", "text": "", "domain": "", "primary_type": "", "grants": true, "permits": []},
+		content,
+	),
 })
 
 keygen := object.union(empty, {"request": {

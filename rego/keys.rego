@@ -7,7 +7,15 @@ import data.countersign.lib
 
 message_key if lib.granted(data.messages[input.request.public_key])
 
-raw_key if lib.granted(data.raw[input.request.public_key])
+raw_key if {
+	grant := data.raw[input.request.public_key]
+	raw_path(grant)
+	lib.granted(grant)
+}
+
+raw_path(grant) if grant.any_path == true
+
+raw_path(grant) if input.request.path in grant.paths
 
 pre_sign_key if {
 	grant := data.pre_sign[input.request.public_key]
@@ -50,7 +58,10 @@ allow contains {"id": "raw.key"} if {
 reject contains {"id": "raw.key", "message": message} if {
 	lib.kind == "raw"
 	not raw_key
-	message := sprintf("data.json raw does not allow this requester to sign raw data with key %q", [input.request.public_key])
+	message := sprintf(
+		"data.json raw does not allow this requester to sign raw data with key %q, path %q",
+		[input.request.public_key, input.request.path],
+	)
 }
 
 # METADATA

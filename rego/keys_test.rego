@@ -10,7 +10,7 @@ ops := {"any_requester": false, "requesters": ["ops"]}
 says(request, grants) := got if {
 	got := {"allow": f.ids(keys.allow), "reject": f.ids(keys.reject)} with input as request
 		with data.messages as grants
-		with data.raw as grants
+		with data.raw as {key: object.union(grant, {"any_path": true, "paths": []}) | some key, grant in grants}
 		with data.pre_sign as {key: object.union(grant, {"paths": ["m/44/60/0/0/0"]}) | some key, grant in grants}
 }
 

@@ -38,8 +38,55 @@ kind := "message" if {
 	input.request.sign_type == "2"
 }
 
+# utxo says that the transaction is one of inputs and outputs. Both words for it count, so that neither can hide it.
+utxo if {
+	kind == "transaction"
+	input.tx.family == "utxo"
+}
+
+utxo if {
+	kind == "transaction"
+	data.chains[input.tx.chain].family == "utxo"
+}
+
 # amount is the transaction's, in base units. It has to be a number: null is less than any number in Rego.
-amount := input.tx.amount_base if is_number(input.tx.amount_base)
+amount := input.tx.amount_base if {
+	is_number(input.tx.amount_base)
+	not utxo
+}
+
+# With inputs and outputs, everything counts that leaves the own addresses.
+amount := max([input.tx.amount_base, input.utxo.paid_base]) if {
+	utxo
+	is_number(input.tx.amount_base)
+	is_number(input.utxo.paid_base)
+}
+
+# own says that an address is one of ours: data.json lists it, or verified evidence found that the signing key spends it.
+own(address) if is_string(data.addresses[input.tx.chain].own[address])
+
+own(address) if {
+	address != ""
+	some coin in input.utxo.inputs
+	coin.own == true
+	coin.address == address
+}
+
+# recipient says that a token of this data.json entry may go to an address: by the token's own list, or else by the chain's.
+recipient(token, _) if recipients(token).allow_any == true
+
+recipient(token, address) if is_string(recipients(token).allow[address])
+
+recipient(_, address) if own(address)
+
+recipients(token) := token.recipients if is_object(token.recipients)
+
+recipients(token) := data.addresses[input.tx.chain] if not is_object(token.recipients)
+
+# denied says why a token may not go to an address, by either list.
+denied(_, address) if is_string(data.addresses[input.tx.chain].deny[address])
+
+denied(token, address) if is_string(recipients(token).deny[address])
 
 # limits are those of data.json for the transaction's chain and asset.
 limits := data.limits[input.tx.chain][input.tx.asset] if kind == "transaction"

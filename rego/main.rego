@@ -27,7 +27,7 @@ proofs := {
 		"limit.per_transaction",
 		"approval.required",
 	},
-	"message": {"request.type", "evidence.verified", "message.key"},
+	"message": {"request.type", "evidence.verified", "message.key", "message.content", "message.permit"},
 	"raw": {"request.type", "raw.key"},
 }
 

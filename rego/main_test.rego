@@ -15,8 +15,8 @@ decide(request) := got if {
 			"parties": {"sinoA": "a", "sinoB": "b", "sinoC": "c"},
 			"schemes": [{"cryptography": "ecdsa-secp256k1", "t": 3, "n": 3}],
 		}
-		with data.messages as {f.key: {"any_requester": true, "requesters": []}}
-		with data.raw as {f.key: {"any_requester": true, "requesters": []}}
+		with data.messages as {f.key: {"any_requester": true, "requesters": [], "text": [`\A(?:Hello .*)\z`]}}
+		with data.raw as {f.key: {"any_requester": true, "requesters": [], "any_path": true, "paths": []}}
 		with data.pre_sign as {f.key: {"any_requester": true, "requesters": [], "paths": ["m/44/60/0/0/0"]}}
 		with data.evidence as {"unverifiable": {}}
 }
@@ -26,8 +26,7 @@ test_transfer_within_limits_is_approved if f.approved(decide(f.transfer(15000000
 test_keygen_of_known_parties_is_approved if f.approved(decide(f.keygen))
 
 test_message_of_allowed_key_is_approved if {
-	request := f.patch(f.patch(f.empty, "/request/sign_type", "2"), "/evidence/status", "verified")
-	f.approved(decide(request))
+	f.approved(decide(f.message({"kind": "text", "text": "Hello Bob", "grants": false})))
 }
 
 test_raw_data_of_allowed_key_is_approved if f.approved(decide(f.patch(f.empty, "/request/sign_type", "3")))

@@ -4,6 +4,9 @@ package countersign.rules.transaction
 
 import data.countersign.lib
 
+# judged_elsewhere are the problems for which other rules reject.
+judged_elsewhere := {"asset.unknown", "brc20.invalid", "runes.invalid"}
+
 # METADATA
 # title: Chain, asset, addresses and amounts are known exactly
 # labels:
@@ -15,6 +18,8 @@ allow contains {"id": "tx.invalid"} if {
 	is_number(lib.amount)
 	is_string(input.tx.to)
 	input.tx.to != ""
+	is_array(input.brc20) # tokens that are not there cannot be judged by the rules for tokens
+	is_array(input.runes)
 }
 
 # METADATA
@@ -24,7 +29,7 @@ allow contains {"id": "tx.invalid"} if {
 reject contains {"id": "tx.invalid", "message": message} if {
 	lib.kind == "transaction"
 	some problem in input.tx.problems
-	problem.rule != "asset.unknown"
+	not problem.rule in judged_elsewhere
 	message := sprintf("%s: %s", [problem.field, problem.message])
 }
 
@@ -37,20 +42,4 @@ reject contains {"id": "asset.unknown", "message": message} if {
 	some problem in input.tx.problems
 	problem.rule == "asset.unknown"
 	message := sprintf("%s: %s", [problem.field, problem.message])
-}
-
-# METADATA
-# title: No shipped rule judges BRC-20 tokens or runes
-# labels:
-#   id: token.unsupported
-reject contains {"id": "token.unsupported", "message": "brc20Details: no rule judges BRC-20 transfers"} if {
-	count(input.brc20) > 0
-}
-
-# METADATA
-# title: No shipped rule judges BRC-20 tokens or runes
-# labels:
-#   id: token.unsupported
-reject contains {"id": "token.unsupported", "message": "runeDetails: no rule judges rune transfers"} if {
-	count(input.runes) > 0
 }

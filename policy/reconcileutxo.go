@@ -1,0 +1,211 @@
+package policy
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"math/big"
+	"slices"
+)
+
+// decodedBitcoin is the part of the evidence's account that a UTXO payment is made of.
+type decodedBitcoin struct {
+	Inputs []struct {
+		Address string `json:"address"`
+		Amount  string `json:"amount"`
+	} `json:"inputs"`
+	Outputs []struct {
+		Address  string  `json:"address"`
+		Amount   string  `json:"amount"`
+		OpReturn *string `json:"op_return"`
+		Own      bool    `json:"own"`
+	} `json:"outputs"`
+	VSize       int64  `json:"vsize"`
+	SignedInput int    `json:"signed_input"`
+	Spend       string `json:"spend"`
+	Runestone   *struct {
+		Edicts []struct {
+			RuneID string      `json:"rune_id"`
+			Amount json.Number `json:"amount"`
+			Output int         `json:"output"`
+		} `json:"edicts"`
+	} `json:"runestone"`
+	Inscription *struct {
+		Operation string `json:"op"`
+		Ticker    string `json:"tick"`
+		Amount    string `json:"amt"`
+		Max       string `json:"max"`
+	} `json:"inscription"`
+}
+
+// scriptSpends are the spends by a script that the spender shows; every other is by a signature of the key alone.
+var scriptSpends = map[string]bool{"p2tr-script": true, "p2wsh": true}
+
+// reconcileUTXO puts what evidence decoded in the place of what extraData claims. Where the evidence is not verified,
+// the policy's data may still take it on trust: then nothing of it counts as own that data.json does not list.
+func (e *Engine) reconcileUTXO(in *Input) {
+	if in.Evidence.Status == EvidenceMismatch || len(in.Tx.Problems) > 0 { // either rejects by itself
+		return
+	}
+	verified := in.Evidence.Status == EvidenceVerified
+	var decoded struct {
+		Bitcoin *decodedBitcoin `json:"bitcoin"`
+	}
+	if len(in.Evidence.Decoded) > 0 {
+		if err := json.Unmarshal(in.Evidence.Decoded, &decoded); err != nil {
+			decoded.Bitcoin = nil
+		}
+	}
+	b := decoded.Bitcoin
+	if b == nil {
+		if verified {
+			in.Evidence.Status, in.Evidence.Code = EvidenceUnverifiable, "no-transfer"
+			in.Evidence.Reason = "what is signed was not described as a transaction"
+		}
+		return
+	}
+	signed := e.data.signedUTXO(in.Tx, b, verified)
+	in.Evidence.compareUTXO(in.Tx, in.UTXO, signed)
+	e.compareRunes(in, b)
+	e.compareBRC20(in, b)
+	in.UTXO = signed
+	if verified && in.Evidence.Status == EvidenceVerified {
+		in.Tx.Source, signed.Source = SourceEvidence, SourceEvidence
+	}
+}
+
+// signedUTXO writes what evidence decoded in the input's form. What cannot be read is left out, which no rule takes.
+func (d *Data) signedUTXO(tx *Tx, b *decodedBitcoin, verified bool) *UTXO {
+	chain, u := d.chains[tx.Chain], &UTXO{Source: SourceClaim, Spend: SpendKey}
+	if scriptSpends[b.Spend] {
+		u.Spend = SpendScript
+	}
+	ownChange := verified && u.Spend == SpendKey
+	for i, c := range b.Inputs {
+		coin := Coin{AmountBase: exactBase(c.Amount), Own: verified && i == b.SignedInput}
+		coin.Address, _ = chain.canonicalAddress(c.Address) // "" for a script that has none
+		u.Inputs = append(u.Inputs, coin)
+	}
+	for _, c := range b.Outputs {
+		coin := Coin{AmountBase: exactBase(c.Amount), Data: c.OpReturn != nil, Own: ownChange && c.Own}
+		coin.Address, _ = chain.canonicalAddress(c.Address)
+		u.Outputs = append(u.Outputs, coin)
+	}
+	if ownChange && b.SignedInput >= 0 && b.SignedInput < len(u.Inputs) { // inputs of the key that signs
+		for i := range u.Inputs {
+			u.Inputs[i].Own = u.Inputs[i].Own || u.Inputs[i].Address != "" && u.Inputs[i].Address == u.Inputs[b.SignedInput].Address
+		}
+	}
+	d.weigh(tx, u)
+	if fee, ok := new(big.Int).SetString(string(u.FeeBase), 10); ok && b.VSize > 0 {
+		fee.Mul(fee, big.NewInt(1000)).Add(fee, big.NewInt(b.VSize-1)).Quo(fee, big.NewInt(b.VSize))
+		u.FeeRate = json.Number(fee.String())
+	}
+	return u
+}
+
+// compareUTXO holds the recipient and the claimed coins against the signed ones. A claim may leave coins out, such as the
+// change; what it names has to be there.
+func (ev *Evidence) compareUTXO(tx *Tx, claimed, signed *UTXO) {
+	if signed.ToBase == "" || signed.ToBase != tx.AmountBase {
+		ev.differ("amount", string(tx.AmountBase), string(signed.ToBase))
+	}
+	if claimed == nil {
+		return
+	}
+	for _, list := range []struct {
+		field           string
+		claimed, signed []Coin
+	}{
+		{"extraData.vinList", claimed.Inputs, signed.Inputs},
+		{"extraData.voutList", claimed.Outputs, signed.Outputs},
+	} {
+		left := map[string]int{}
+		for _, c := range list.signed {
+			left[c.String()]++
+		}
+		for i, c := range list.claimed {
+			if left[c.String()]--; left[c.String()] < 0 {
+				ev.differ(fmt.Sprintf("%s[%d]", list.field, i), c.String(), "no such coin")
+			}
+		}
+	}
+}
+
+// String is the coin's amount and address.
+func (c Coin) String() string { return string(c.AmountBase) + " " + c.Address }
+
+// runeTotals are amounts by "rune id, address".
+type runeTotals map[[2]string]*total
+
+func (t runeTotals) add(id, address string, amount json.Number) {
+	key := [2]string{id, address}
+	if t[key] == nil {
+		t[key] = &total{}
+	}
+	t[key].add(amount)
+}
+
+func (t runeTotals) says(key [2]string) string {
+	if t[key] == nil {
+		return "nothing"
+	}
+	return fmt.Sprintf("%s base units of %s to %s", t[key].number(), key[0], key[1])
+}
+
+// compareRunes holds the amounts that the runestone gives to each address against those that runeDetails claims. An edict
+// that is not claimed may only go to an own address: change.
+func (e *Engine) compareRunes(in *Input, b *decodedBitcoin) {
+	claimed, signed := runeTotals{}, runeTotals{}
+	for _, r := range in.Runes {
+		claimed.add(r.ID, r.To, r.AmountBase)
+	}
+	if b.Runestone != nil {
+		for _, edict := range b.Runestone.Edicts {
+			address, own := "", false
+			if edict.Output >= 0 && edict.Output < len(b.Outputs) {
+				address, _ = e.data.chains[in.Tx.Chain].canonicalAddress(b.Outputs[edict.Output].Address)
+				own = b.Outputs[edict.Output].Own || e.data.owns(in.Tx.Chain, address)
+			}
+			if claimed[[2]string{edict.RuneID, address}] != nil || !own {
+				signed.add(edict.RuneID, address, exactBase(edict.Amount.String()))
+			}
+		}
+	}
+	all := maps.Clone(signed)
+	maps.Copy(all, claimed)
+	for _, key := range slices.SortedFunc(maps.Keys(all), func(a, b [2]string) int { return slices.Compare(a[:], b[:]) }) {
+		c, s := claimed[key], signed[key]
+		if c == nil || s == nil || c.number() == "" || c.number() != s.number() {
+			in.Evidence.differ("runeDetails", claimed.says(key), signed.says(key))
+		}
+	}
+}
+
+// compareBRC20 holds the operation that the signed script reveals against the one that brc20Details claims.
+func (e *Engine) compareBRC20(in *Input, b *decodedBitcoin) {
+	if b.Inscription == nil {
+		return
+	}
+	signed := *b.Inscription
+	ticker, err := canonicalTicker(signed.Ticker)
+	if err != nil {
+		ticker = signed.Ticker
+	}
+	text := signed.Amount
+	if signed.Operation == BRC20Deploy {
+		text = signed.Max
+	}
+	quantity, err := baseUnits(text, UnitCoin, e.data.brc20Decimals(in.Tx.Chain, ticker))
+	if err != nil {
+		quantity = ""
+	}
+	says := fmt.Sprintf("%s %s %s", signed.Operation, text, signed.Ticker)
+	if len(in.BRC20) != 1 {
+		in.Evidence.differ("brc20Details", fmt.Sprintf("%d operations", len(in.BRC20)), says)
+		return
+	}
+	if c := in.BRC20[0]; c.Method != signed.Operation || c.Ticker != ticker || quantity == "" || c.QuantityBase != quantity {
+		in.Evidence.differ("brc20Details", fmt.Sprintf("%s %s %s", c.Method, c.Quantity, c.Ticker), says)
+	}
+}

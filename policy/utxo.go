@@ -1,0 +1,105 @@
+package policy
+
+import (
+	"encoding/json"
+	"fmt"
+	"math/big"
+
+	"github.com/countersign-mpc/countersign/wire"
+)
+
+// UTXO is what a payment spends and pays: as verified evidence says where Source is SourceEvidence, else as
+// tx_info.extraData claims. Addresses are canonical where they could be read and "" where not.
+type UTXO struct {
+	Inputs  []Coin `json:"inputs"`
+	Outputs []Coin `json:"outputs"`
+	// FeeBase is what the inputs hold more than the outputs; absent if an amount is not known.
+	FeeBase json.Number `json:"fee_base,omitempty"`
+	// FeeRate is in satoshi per 1000 virtual bytes, rounded up, so that it is a whole number: of the transaction where
+	// that is known, else as claimed; absent if neither is known.
+	FeeRate json.Number `json:"fee_rate,omitempty"`
+	// ToBase is the sum of the outputs to the recipient; absent if an amount is not known.
+	ToBase json.Number `json:"to_base,omitempty"`
+	// PaidBase is the sum of all outputs but those to own addresses; absent if an amount is not known.
+	PaidBase json.Number `json:"paid_base,omitempty"`
+	// Spend says how the input that is signed for is spent: SpendKey, SpendScript, or "" where no evidence says.
+	Spend  string `json:"spend"`
+	Source string `json:"source"` // SourceEvidence or SourceClaim
+}
+
+// How an input is spent.
+const (
+	SpendKey    = "key"    // by a signature alone: P2PKH, P2WPKH, a taproot key path
+	SpendScript = "script" // by a script that the spender shows: a taproot leaf, P2WSH, P2SH
+)
+
+// Coin is one input or output of a UTXO payment.
+type Coin struct {
+	Address    string      `json:"address"`               // "" for an output that pays no address
+	AmountBase json.Number `json:"amount_base,omitempty"` // integer in base units; absent when it is not known
+	// Own says that data.json addresses.<chain>.own holds the address or, with verified evidence, that it is that of the
+	// input which is signed for.
+	Own  bool `json:"own"`
+	Data bool `json:"data"` // an OP_RETURN output; known from evidence only
+}
+
+func (n *normaliser) utxo(tx *Tx, info *wire.TxInfo) *UTXO {
+	if info.ExtraData == nil || n.chain.Family != FamilyUTXO {
+		return nil
+	}
+	native := n.chain.Assets[n.chain.Native]
+	u := &UTXO{Source: SourceClaim}
+	for i, v := range info.ExtraData.VinList {
+		u.Inputs = append(u.Inputs, n.coin(fmt.Sprintf("extraData.vinList[%d]", i), v.Address, v.Amount, native))
+	}
+	for i, v := range info.ExtraData.VoutList {
+		u.Outputs = append(u.Outputs, n.coin(fmt.Sprintf("extraData.voutList[%d]", i), v.Address, v.Amount, native))
+	}
+	if info.Fee != "" {
+		rate, err := baseUnits(info.Fee, UnitCoin, 3)
+		if err != nil {
+			n.problem(RuleTxInvalid, "fee", "%q %v: on this chain it is a rate per byte", clip(info.Fee), err)
+		}
+		u.FeeRate = rate
+	}
+	n.data.weigh(tx, u)
+	return u
+}
+
+func (n *normaliser) coin(field, address, amount string, native Asset) Coin {
+	return Coin{Address: n.address(field+".address", address), AmountBase: n.amount(field+".amount", amount, native)}
+}
+
+// weigh marks the coins of own addresses and sums up. Coins that are marked already stay so.
+func (d *Data) weigh(tx *Tx, u *UTXO) {
+	var in, out, paid, to total
+	for i := range u.Inputs {
+		u.Inputs[i].Own = u.Inputs[i].Own || d.owns(tx.Chain, u.Inputs[i].Address)
+		in.add(u.Inputs[i].AmountBase)
+	}
+	for i := range u.Outputs {
+		u.Outputs[i].Own = u.Outputs[i].Own || d.owns(tx.Chain, u.Outputs[i].Address)
+		out.add(u.Outputs[i].AmountBase)
+		if !u.Outputs[i].Own {
+			paid.add(u.Outputs[i].AmountBase)
+		}
+		if tx.To != "" && u.Outputs[i].Address == tx.To {
+			to.add(u.Outputs[i].AmountBase)
+		}
+	}
+	u.PaidBase, u.ToBase = paid.number(), to.number()
+	fee := total{unknown: in.unknown || out.unknown || len(u.Inputs) == 0}
+	fee.sum.Sub(&in.sum, &out.sum)
+	u.FeeBase = fee.number() // absent where the outputs hold more than the inputs
+}
+
+func (d *Data) owns(chain, address string) bool { return address != "" && d.own[chain][address] }
+
+// exactBase is an integer in base units as evidence writes it, "" for anything else.
+func exactBase(text string) json.Number {
+	n := json.Number(text)
+	if _, ok := new(big.Int).SetString(text, 10); !ok || !isBase(n) {
+		return ""
+	}
+	return n
+}
