@@ -32,7 +32,7 @@ func TestForbiddenImports(t *testing.T) {
 		"os":           "signing reads neither files nor the environment",
 		"time":         "signing has no clock",
 	}
-	taurus := 0
+	taurus, tss := 0, 0
 	for _, edge := range list(t, "-f", direct, module+"signing/...") {
 		from, to, _ := strings.Cut(edge, ">")
 		from = strings.TrimPrefix(from, module)
@@ -51,9 +51,15 @@ func TestForbiddenImports(t *testing.T) {
 				t.Errorf("%s imports the CMP library: only signing/cmp may", from)
 			}
 		}
+		if strings.HasPrefix(to, "github.com/bnb-chain/tss-lib/") {
+			tss++
+			if from != "signing/eddsa/internal/library" {
+				t.Errorf("%s imports the library of Ed25519 keygen: only signing/eddsa/internal/library may", from)
+			}
+		}
 	}
-	if taurus == 0 {
-		t.Error("no import of the CMP library was found: the test does not see the imports")
+	if taurus == 0 || tss == 0 {
+		t.Error("no import of the threshold libraries was found: the test does not see the imports")
 	}
 }
 
@@ -65,5 +71,10 @@ func TestTestPackagesStayInTests(t *testing.T) {
 	}
 	if slices.Contains(deps, "github.com/taurusgroup/multi-party-sig/pkg/test") {
 		t.Error("a program imports the library's test helpers")
+	}
+	for _, dep := range deps {
+		if strings.HasPrefix(dep, "github.com/bnb-chain/tss-lib/") && strings.Contains(dep, "/ecdsa") {
+			t.Errorf("a program imports %s: the modulus proof of that ECDSA can be forged", dep)
+		}
 	}
 }
