@@ -1,7 +1,9 @@
 package node_test
 
 import (
+	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"os"
@@ -252,3 +254,38 @@ func (g *guard) set(always wire.Action) {
 
 // onceClose gives a function that closes a channel and may be called again.
 func onceClose(c chan struct{}) func() { return sync.OnceFunc(func() { close(c) }) }
+
+// logBuffer is the log of a node.
+type logBuffer struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (l *logBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *logBuffer) bytes() []byte {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return bytes.Clone(l.text.Bytes())
+}
+
+// holds tells whether a JSON record, or a text, has some bytes in it, as they are, in hex or in base64, also inside strings
+// that are base64 of something.
+func holds(text, secret []byte) bool {
+	whole := secret[:len(secret)/3*3]
+	for _, form := range []string{string(secret), hexOf(secret), strings.ToUpper(hexOf(secret)), base64.StdEncoding.EncodeToString(whole)} {
+		if bytes.Contains(text, []byte(form)) {
+			return true
+		}
+	}
+	for _, quoted := range bytes.Split(text, []byte(`"`)) {
+		if inner, err := base64.StdEncoding.DecodeString(string(quoted)); err == nil && len(inner) >= len(secret) && holds(inner, secret) {
+			return true
+		}
+	}
+	return false
+}

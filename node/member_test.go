@@ -31,6 +31,7 @@ type member struct {
 	settings *settings
 	all      node.Settings // in place of settings, if set
 	toys     *toys
+	log      *logBuffer
 	node     *node.Node
 	id       wire.NodeID
 }
@@ -38,7 +39,7 @@ type member struct {
 // member makes a node that is initialised, unsealed and linked. It asks nobody.
 func (h *hall) member() *member {
 	h.t.Helper()
-	m := &member{h: h, path: filepath.Join(h.t.TempDir(), "asset.db"), settings: &settings{parties: make(map[wire.NodeID]bool)}, toys: &toys{t: h.t}}
+	m := &member{h: h, path: filepath.Join(h.t.TempDir(), "asset.db"), settings: &settings{parties: make(map[wire.NodeID]bool)}, toys: &toys{t: h.t}, log: &logBuffer{}}
 	m.open()
 	id, err := m.node.Init(context.Background(), pass(password))
 	must(h.t, err)
@@ -60,7 +61,7 @@ func (m *member) open() {
 		config = m.all
 	}
 	n, err := node.New(node.Config{Store: m.store, Settings: config, Protocols: m.toys, LinkURL: m.h.url, Software: "test",
-		Log: slog.New(slog.DiscardHandler), Clock: m.h.clock.Now, MinBackoff: time.Millisecond})
+		Log: slog.New(slog.NewTextHandler(m.log, &slog.HandlerOptions{Level: slog.LevelDebug})), Clock: m.h.clock.Now, MinBackoff: time.Millisecond})
 	must(t, err)
 	m.node = n
 	t.Cleanup(func() {

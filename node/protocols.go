@@ -7,6 +7,8 @@ import (
 	"github.com/countersign-mpc/countersign/manifest"
 	"github.com/countersign-mpc/countersign/signing"
 	"github.com/countersign-mpc/countersign/signing/cmp"
+	"github.com/countersign-mpc/countersign/signing/eddsa"
+	"github.com/countersign-mpc/countersign/signing/frost"
 	"github.com/countersign-mpc/countersign/wire"
 )
 
@@ -37,29 +39,34 @@ type Protocols interface {
 	Sign(SignRun) (signing.SignSession, error)
 }
 
-// Threshold is CMP for keys of secp256k1 and their ECDSA signatures.
+// Threshold is CMP for the keys of secp256k1 and their ECDSA signatures, FROST for their BIP340 and Taproot signatures and
+// for those of Ed25519, and the keygen of package eddsa for keys of Ed25519.
 type Threshold struct{}
 
 var _ Protocols = Threshold{}
 
 // Keygen implements Protocols.
 func (Threshold) Keygen(r KeygenRun) (signing.KeygenSession, error) {
-	if r.Cryptography != wire.ECDSASecp256k1 {
-		return nil, fmt.Errorf("no protocol makes keys of %q", r.Cryptography)
+	switch r.Cryptography {
+	case wire.ECDSASecp256k1:
+		return cmp.NewKeygen(cmp.KeygenConfig{Binding: r.Binding, Self: r.Self, Parties: r.Parties, Threshold: r.Threshold})
+	case wire.EdDSAEd25519:
+		return eddsa.NewKeygen(eddsa.KeygenConfig{Binding: r.Binding, Self: r.Self, Parties: r.Parties, Threshold: r.Threshold})
 	}
-	return cmp.NewKeygen(cmp.KeygenConfig{Binding: r.Binding, Self: r.Self, Parties: r.Parties, Threshold: r.Threshold})
+	return nil, fmt.Errorf("no protocol makes keys of %q", r.Cryptography)
 }
 
 // Sign implements Protocols.
 func (Threshold) Sign(r SignRun) (signing.SignSession, error) {
-	if r.Scheme != derive.SchemeECDSA {
-		return nil, fmt.Errorf("no protocol signs by %q", r.Scheme)
+	if r.Scheme == derive.SchemeECDSA {
+		c, err := r.ecdsa()
+		if err != nil {
+			return nil, err
+		}
+		return cmp.NewSign(c)
 	}
-	c, err := r.ecdsa()
-	if err != nil {
-		return nil, err
-	}
-	return cmp.NewSign(c)
+	return frost.NewSign(frost.SignConfig{Binding: r.Binding, Share: r.Share, Signers: r.Signers, Scheme: r.Scheme, Derived: r.Derived,
+		TapScriptRoot: r.TapScriptRoot, Message: r.Message, Recipient: r.Recipient})
 }
 
 // ecdsa puts the run into the sizes that ECDSA has.
