@@ -274,7 +274,7 @@ func careless(t *testing.T) *policy.Live {
 			}
 			text = strings.ReplaceAll(text, "\tinput.now.unix < approval.expires_unix\n", "")
 			text = strings.ReplaceAll(text, " - rejecters(tier)", "")
-			text = strings.ReplaceAll(text, "\ttier.rejection_final != false\n", "\ttier.rejection_final == \"never\"\n")
+			text = strings.ReplaceAll(text, "\ttier.rejection_final != false\n", "\ttier.threshold < 0\n")
 		}
 		modules[name] = &fstest.MapFile{Data: []byte(text)}
 		return nil

@@ -191,12 +191,13 @@ func (c *Case) examine(e *policy.Engine, p *wire.Parsed) {
 	case p.Check.RequestDetail.SignType == wire.SignTypeMessage:
 		c.Input.Evidence = c.describe(evidence.CheckMessage(p.Check.RequestDetail.Message))
 	case p.Check.RequestDetail.SignType == wire.SignTypeTransaction && c.Input.Tx != nil:
-		c.Input.Evidence = e.Reconcile(c.Input.Tx, c.describe(evidence.Check(c.claim(e, p))))
+		c.Input.Evidence = c.describe(evidence.Check(c.claim(e, p)))
 	default:
 		c.Input.Evidence = policy.Evidence{
 			Status: policy.EvidenceUnverifiable, Code: string(evidence.CodeRaw), Reason: "raw data: nobody can say what is signed",
 		}
 	}
+	e.Complete(&c.Input)
 }
 
 // describe writes a finding in the policy's terms.

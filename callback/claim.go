@@ -53,10 +53,11 @@ func (c *Case) utxoClaim(chain policy.Chain, p *wire.Parsed) evidence.UTXOClaim 
 			out.Vouts = append(out.Vouts, evidence.VoutClaim{Address: v.Address, Amount: integer(string(exact.Outputs[i].AmountBase))})
 		}
 	}
-	for _, r := range info.RuneDetails {
+	for i, r := range info.RuneDetails {
 		out.Runes = append(out.Runes, evidence.RuneClaim{
 			FromAddress: r.FromAddress, ToAddress: r.ToAddress, Name: r.RuneName, ID: r.RuneID, SpacedName: r.RuneSpacedName,
 			Amount: r.RuneAmount, Symbol: r.RuneSymbol, Divisibility: r.RuneDivisibility,
+			AmountBase: integer(string(c.Input.Runes[i].AmountBase)),
 		})
 	}
 	for _, b := range info.BRC20Details {

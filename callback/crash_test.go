@@ -2,7 +2,9 @@ package callback_test
 
 import (
 	"bufio"
+	"bytes"
 	"context"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,6 +18,7 @@ import (
 	"testing"
 
 	"github.com/countersign-mpc/countersign/bolt/ledgerstore"
+	"github.com/countersign-mpc/countersign/callback"
 	"github.com/countersign-mpc/countersign/ledger"
 	"github.com/countersign-mpc/countersign/wire"
 )
@@ -116,21 +119,8 @@ func child(t *testing.T, where, db string) (api, admin string, end func()) {
 // TestCrash kills the server at each point between decision and reply. After the next start the same request gets its
 // decision, there is one decision about it, and the log is whole.
 func TestCrash(t *testing.T) {
-	key := privateKey(t, "mpc_node")
 	check := payment{callbackID: "cb-1", requestID: "r", amount: 500}.check(t)
-	body, signature, err := wire.SealCheck(key, check)
-	ok(t, err)
-	ask := func(url string) (answer, error) {
-		r := must[*http.Request](t)(http.NewRequest(http.MethodPost, url+"/v1/check", strings.NewReader(string(body))))
-		r.Header.Set("Signature", signature)
-		response, err := http.DefaultClient.Do(r)
-		if err != nil {
-			return answer{}, err
-		}
-		defer response.Body.Close()
-		text, err := readAll(response)
-		return answer{response.StatusCode, text, response.Header}, err
-	}
+	ask := func(url string) (answer, error) { return sendTo(t, url+"/v1/check", check) }
 	for where, replays := range map[string]string{crashDeciding: "1", crashRecorded: "2", crashReplying: "2"} {
 		t.Run(where, func(t *testing.T) {
 			db := filepath.Join(t.TempDir(), "callback.db")
@@ -160,18 +150,67 @@ func TestCrash(t *testing.T) {
 				t.Errorf("want %s of the two answers to be of before the crash or of the first", replays)
 			}
 			end()
-			verifyLog(t, db)
+			verifyLog(t, db, 1)
 		})
 	}
 }
 
-func verifyLog(t *testing.T, db string) {
+// TestCrashOfResults kills the server while it takes a signature result. It is kept once, with its acknowledgement.
+func TestCrashOfResults(t *testing.T) {
+	signature := signMessage("hello")
+	result := report("cb-1", "hello", hex.EncodeToString(signature))
+	for _, where := range []string{crashDeciding, crashRecorded, crashReplying} {
+		t.Run(where, func(t *testing.T) {
+			db := filepath.Join(t.TempDir(), "callback.db")
+			url, _, end := child(t, crashNowhere, db)
+			must[answer](t)(sendTo(t, url+"/v1/check", message("cb-1", "hello")))
+			end()
+			url, _, end = child(t, where, db)
+			a, err := sendTo(t, url+"/v1/rawdata_signature", result)
+			end()
+			if err == nil {
+				t.Fatalf("the server was to be killed, and answered %s", a.body)
+			}
+			url, admin, end := child(t, crashNowhere, db)
+			defer end()
+			first := must[answer](t)(sendTo(t, url+"/v1/rawdata_signature", result))
+			want(t, must[*wire.Decision](t)(wire.OpenReply(first.status, []byte(first.body), &privateKey(t, "callback_server").PublicKey, result.Asked())), wire.Approve)
+			if second := must[answer](t)(sendTo(t, url+"/rawdata_signature", result)); second.body != first.body {
+				t.Errorf("two replies:\n%s\n%s", first.body, second.body)
+			}
+			w := &world{t: t, admin: admin}
+			if got := w.result("cb-1"); got.Status != callback.ResultVerified || !bytes.Equal(got.Signature, signature) {
+				t.Errorf("kept is %+v", got)
+			}
+			end()
+			verifyLog(t, db, 2)
+		})
+	}
+}
+
+// sendTo has node a send a request to a server.
+func sendTo(t *testing.T, url string, c *wire.Check) (answer, error) {
+	t.Helper()
+	body, signature, err := wire.SealCheck(privateKey(t, "mpc_node"), c)
+	ok(t, err)
+	r := must[*http.Request](t)(http.NewRequest(http.MethodPost, url, bytes.NewReader(body)))
+	r.Header.Set("Signature", signature)
+	response, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return answer{}, err
+	}
+	defer response.Body.Close()
+	text, err := readAll(response)
+	return answer{response.StatusCode, text, response.Header}, err
+}
+
+func verifyLog(t *testing.T, db string, entries int64) {
 	t.Helper()
 	store := must[*ledgerstore.Store](t)(ledgerstore.Open(ledgerstore.Config{Path: db}))
 	defer store.Close()
 	l := must[*ledger.Ledger](t)(ledger.New(t.Context(), ledger.Config{Store: store, Clock: newClock(), Origin: "test/callback"}))
 	report, err := l.Verify(t.Context())
-	if err := errors.Join(err, report.Err()); err != nil || report.Size != 1 {
+	if err := errors.Join(err, report.Err()); err != nil || report.Size != entries {
 		text, _ := json.Marshal(report)
 		t.Errorf("the log: %v: %s", err, text)
 	}

@@ -250,8 +250,8 @@ func (w *world) writeData(data map[string]any) {
 	ok(w.t, os.WriteFile(w.dataPath, must[[]byte](w.t)(json.Marshal(data)), 0o600))
 }
 
-// resultKeyFile is one key for all servers of a test run, so that one can be started again.
-var resultKeyFile = callback.GenerateResultKey()
+// resultKeyFile is one key for all servers of the tests, so that one can be started again in another process.
+var resultKeyFile = []byte("countersign/callback-result-key/v1\n" + base64.StdEncoding.EncodeToString(make([]byte, 32)) + "\n")
 
 // usdt is the token of the vectors; key is their root public key.
 const (
@@ -265,7 +265,6 @@ func testData(change func(map[string]any)) map[string]any {
 	party := func(i string) string {
 		return "sinoMzA1OTMwMTMwNjA3MmE4NjQ4Y2UzZDAyMDEwNjA4MmE4NjQ4Y2UzZDAzMDEwNzAzNDIwMDA00" + i + "="
 	}
-	anyone := map[string]any{"any_requester": true}
 	approver := func(key *ecdsa.PrivateKey) map[string]any {
 		der, err := x509.MarshalPKIXPublicKey(&key.PublicKey)
 		if err != nil {
@@ -302,13 +301,17 @@ func testData(change func(map[string]any)) map[string]any {
 		},
 		"addresses": map[string]any{
 			"ETH": map[string]any{"allow": map[string]any{recipient: "payroll"}},
-			"BTC": map[string]any{"allow_any": true},
+			"BTC": map[string]any{"allow_any": true, "own": map[string]any{"mwTnMZzAvUzVCQKGkdcAHYW1sMnJCumbJL": "the vectors' wallet"}},
 		},
+		"utxo": map[string]any{"BTC": map[string]any{"max_fee": "0.0001", "max_fee_rate": 20}},
 		"evidence": map[string]any{"unverifiable": map[string]any{
 			"ETH": map[string]any{"codes": []string{"no-raw-tx"}, "any_requester": true},
 			"BTC": map[string]any{"codes": []string{"no-raw-tx"}, "any_requester": true},
 		}},
-		"messages":  map[string]any{rootKey: anyone},
+		"messages": map[string]any{rootKey: map[string]any{"any_requester": true, "text": []string{"(?s).*"}, "bytes": true, "typed_data": []string{"mail"}}},
+		"typed_data": map[string]any{"mail": map[string]any{
+			"domain": map[string]any{"name": "Ether Mail"}, "primary_types": []string{"Mail"},
+		}},
 		"raw":       map[string]any{},
 		"pre_sign":  map[string]any{},
 		"approvers": map[string]any{"alice": approver(team().alice), "bob": approver(team().bob), "carol": approver(team().carol)},

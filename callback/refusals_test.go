@@ -218,7 +218,7 @@ func TestConfigIsChecked(t *testing.T) {
 		})
 	}
 	_, err := callback.New(callback.Config{BodyLimit: -1, ActionStyle: "loud"})
-	for _, says := range []string{"ledger", "policy", "admin token", "body limit", "action-style"} {
+	for _, says := range []string{"ledger", "policy", "result key", "admin token", "body limit", "action-style"} {
 		if err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("the error does not name the %s: %v", says, err)
 		}

@@ -148,7 +148,7 @@ func (c *config) keys() (*callback.Keys, error) {
 		public, publicErr := hex.DecodeString(k.PublicKey)
 		chainCode, codeErr := hex.DecodeString(k.ChainCode)
 		if publicErr != nil || codeErr != nil {
-			problems = append(problems, fmt.Errorf("key number %d: public-key and chain-code are hex, as GET /api/v1/mpc/keys/{id} shows them", i+1))
+			problems = append(problems, fmt.Errorf("key number %d: public-key and chain-code are hex, as GET /api/v1/keys/{id} of the coordinator shows them", i+1))
 			continue
 		}
 		list = append(list, callback.Key{PublicKey: public, ChainCode: chainCode})
