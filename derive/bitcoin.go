@@ -42,6 +42,12 @@ func (n Network) prefixes() (prefixes, error) {
 	}
 }
 
+// Known tells whether this is one of the networks.
+func (n Network) Known() bool {
+	_, err := n.prefixes()
+	return err == nil
+}
+
 // Opcodes of the scripts that have addresses.
 const (
 	op0           = 0x00

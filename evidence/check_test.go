@@ -215,7 +215,7 @@ func TestCheckOfIncompleteClaims(t *testing.T) {
 		mutate func(*evidence.Claim)
 		code   evidence.Code
 	}{
-		"another family":   {func(c *evidence.Claim) { c.Family = "utxo" }, evidence.CodeChain},
+		"another family":   {func(c *evidence.Claim) { c.Family = "solana" }, evidence.CodeChain},
 		"no family":        {func(c *evidence.Claim) { c.Family = "" }, evidence.CodeChain},
 		"no chain id":      {func(c *evidence.Claim) { c.ChainID = nil }, evidence.CodeChain},
 		"unknown asset":    {func(c *evidence.Claim) { c.Asset = evidence.Asset{} }, evidence.CodeAsset},

@@ -164,7 +164,7 @@ func (b *bitcoinTx) inputAmount() (int64, bool) {
 // else the one at that index. ids are vinList's, in the order of the inputs; count is the number of inputs.
 func selectInput(id string, ids []string, count int) (int, error) {
 	if len(ids) > 0 && len(ids) != count {
-		return 0, fmt.Errorf("vinList has %d elements, but the transaction has %d inputs", len(ids), count)
+		return 0, &countError{len(ids), count}
 	}
 	if id == "" {
 		if count != 1 {
@@ -187,4 +187,11 @@ func selectInput(id string, ids []string, count int) (int, error) {
 		return index, nil
 	}
 	return 0, fmt.Errorf("curInputId %q is neither an id in vinList nor an index from 0 to %d", excerpt(id), count-1)
+}
+
+// countError is a vinList that cannot be the transaction's.
+type countError struct{ listed, inputs int }
+
+func (e *countError) Error() string {
+	return fmt.Sprintf("vinList has %d elements, but the transaction has %d inputs", e.listed, e.inputs)
 }
