@@ -6,8 +6,6 @@ import (
 	"strconv"
 
 	"github.com/countersign-mpc/countersign/coordinator"
-	"github.com/countersign-mpc/countersign/derive"
-	"github.com/countersign-mpc/countersign/wire"
 )
 
 const defaultPage, maxPage = 100, 1000 // keys of one list
@@ -29,7 +27,7 @@ type keyView struct {
 	ChainCode    string         `json:"chain_code,omitempty"`
 	Path         string         `json:"path,omitempty"`
 	DerivedKey   string         `json:"derived_key,omitempty"`
-	EVMAddress   string         `json:"evm_address,omitempty"`
+	addressesView
 }
 
 type partyView struct {
@@ -60,23 +58,6 @@ func viewKey(k coordinator.Key) keyView {
 	return out
 }
 
-// derived adds the key and the address at a path; the root's where the path is empty.
-func (v *keyView) derived(k coordinator.Key, path string) error {
-	levels, err := derive.ParsePath(path)
-	if err != nil {
-		return invalid("path", err.Error())
-	}
-	child, err := derive.Child(k.Cryptography, k.PublicKey, k.ChainCode, levels)
-	if err != nil {
-		return invalid("path", err.Error())
-	}
-	v.Path, v.DerivedKey = levels.String(), hex.EncodeToString(child.PublicKey)
-	if k.Cryptography == wire.ECDSASecp256k1 {
-		v.EVMAddress, err = derive.EVMAddress(child.PublicKey)
-	}
-	return err
-}
-
 func (a *api) key(r *http.Request, c caller) (reply, error) {
 	id, err := parameter(r, "id")
 	if err != nil {
@@ -88,8 +69,8 @@ func (a *api) key(r *http.Request, c caller) (reply, error) {
 	}
 	view := viewKey(key)
 	if key.State == coordinator.KeyActive {
-		err = view.derived(key, r.URL.Query().Get("path"))
-	} else if r.URL.Query().Has("path") {
+		err = view.derived(key, r.URL.Query())
+	} else if len(r.URL.Query()) > 0 {
 		err = &coordinator.Error{Code: coordinator.CodeKeyNotActive, Message: "key " + key.ID + " is " + string(key.State) +
 			": its address is shown once all its parties have confirmed their shares"}
 	}
