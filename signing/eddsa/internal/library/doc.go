@@ -3,7 +3,8 @@
 // package that imports the library, and it uses nothing else of it but the hash functions.
 //
 // What the library is given must have been verified before, by Proof: in its last round it computes in goroutines, where
-// a panic (a de-commitment of another length, a point off the curve) ends the process. What panics in a call is an error.
+// a panic (a de-commitment of another length) ends the process, and a number of many bytes takes it minutes. What panics in
+// a call is an error.
 //
 // The library's session id is a hash of the curve and of the parties' numbers, the same in every run. Here a party's number
 // is its index plus a multiple of the group order L that holds the session: modulo L, where the library computes, it is the
