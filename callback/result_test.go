@@ -54,6 +54,10 @@ func with(c *wire.Check, pairs ...string) *wire.Check {
 	return c
 }
 
+func setInfo(c *wire.Check, info map[string]any) {
+	c.RequestDetail.TxInfo = mustGet(json.Marshal(info))
+}
+
 func at(c *wire.Check, path string) *wire.Check {
 	c.RequestDetail.Path = path
 	return c
