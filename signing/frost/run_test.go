@@ -4,6 +4,7 @@ import (
 	"crypto/ed25519"
 	"crypto/sha256"
 	"errors"
+	"strings"
 	"testing"
 
 	btcec "github.com/btcsuite/btcd/btcec/v2"
@@ -169,7 +170,7 @@ func mustAbort(t *testing.T, ended map[signing.PartyID]error, want map[signing.P
 		if abort.Culprit != culprit {
 			t.Errorf("%s blames %d, want %d: %v", id, abort.Culprit, culprit, abort)
 		}
-		if !contains(abort.Error(), reason) {
+		if !strings.Contains(abort.Error(), reason) {
 			t.Errorf("%s: %v, want %q", id, abort, reason)
 		}
 	}

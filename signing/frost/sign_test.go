@@ -3,7 +3,6 @@ package frost_test
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -14,10 +13,7 @@ import (
 	"github.com/countersign-mpc/countersign/signing"
 	"github.com/countersign-mpc/countersign/signing/frost"
 	"github.com/countersign-mpc/countersign/signing/signingtest"
-	"pgregory.net/rapid"
 )
-
-func contains(s, part string) bool { return strings.Contains(s, part) }
 
 // runs are one signature of each scheme with the shares that real keygens made.
 func runs(t testing.TB) map[string]run {
@@ -85,38 +81,6 @@ func TestSignForRecipient(t *testing.T) {
 	}
 }
 
-// TestSignProperties signs with random keys, signer sets, paths, script roots, messages, recipients and orders.
-func TestSignProperties(t *testing.T) {
-	schemes := []derive.Scheme{derive.SchemeBIP340, derive.SchemeTaproot, derive.SchemeEd25519}
-	rapid.Check(t, func(t *rapid.T) {
-		n := rapid.IntRange(2, 5).Draw(t, "n")
-		threshold := rapid.IntRange(2, n).Draw(t, "t")
-		ids := rapid.Permutation([]signing.PartyID{1, 2, 3, 4, 5, 6, 7, 8, 9}).Draw(t, "ids")
-		r := run{scheme: rapid.SampledFrom(schemes).Draw(t, "scheme"), path: "m"}
-		algorithm := signing.AlgorithmECDSA
-		if r.scheme == derive.SchemeEd25519 {
-			algorithm = signing.AlgorithmEd25519
-			r.message = rapid.SliceOfN(rapid.Byte(), 0, 300).Draw(t, "message")
-		} else {
-			r.message = rapid.SliceOfN(rapid.Byte(), 32, 32).Draw(t, "digest")
-		}
-		if r.scheme == derive.SchemeTaproot && rapid.Bool().Draw(t, "script path") {
-			r.root = rapid.SliceOfN(rapid.Byte(), 32, 32).Draw(t, "root")
-		}
-		for _, level := range rapid.SliceOfN(rapid.Uint32Range(0, derive.HardenedStart-1), 0, 3).Draw(t, "path") {
-			r.path += fmt.Sprintf("/%d", level)
-		}
-		all := signingtest.Deal(t, rapid.Uint64().Draw(t, "key"), algorithm, threshold, ids[:n])
-		r.shares = rapid.Permutation(all).Draw(t, "signers")[:threshold]
-		if rapid.Bool().Draw(t, "for one") {
-			r.recipient = r.shares[rapid.IntRange(0, threshold-1).Draw(t, "recipient")].Index()
-		}
-		network := r.start(t)
-		network.Shuffle = rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "order"), 0))
-		r.mustSign(t, network)
-	})
-}
-
 // TestTooFew leaves one signer out: the others never finish.
 func TestTooFew(t *testing.T) {
 	for name, r := range runs(t) {
@@ -143,7 +107,7 @@ func TestTooFew(t *testing.T) {
 			}
 		}
 		r.shares = r.shares[:len(r.shares)-1]
-		if _, err := frost.NewSign(r.config(t, r.shares[0])); err == nil || !contains(err.Error(), "needs exactly") {
+		if _, err := frost.NewSign(r.config(t, r.shares[0])); err == nil || !strings.Contains(err.Error(), "needs exactly") {
 			t.Errorf("%s: fewer signers than t: %v", name, err)
 		}
 	}
@@ -242,7 +206,7 @@ func TestConfigRefusals(t *testing.T) {
 		for what, c := range cases {
 			config := r.config(t, r.shares[0])
 			c.spoil(&config)
-			if s, err := frost.NewSign(config); err == nil || s != nil || !contains(err.Error(), c.want) {
+			if s, err := frost.NewSign(config); err == nil || s != nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("%s, %s: %v, want %q", name, what, err, c.want)
 			}
 		}

@@ -127,10 +127,10 @@ func (v *Values[S, E]) Share(x uint32, nonce *Nonce[S], secret S) (S, error) {
 	commitment := Commitment[S, E]{Hiding: v.Group.Base(hiding), Binding: v.Group.Base(binding)}
 	bound := binding.Mul(own.Factor)
 	k := hiding.Add(bound)
-	defer wipe(bound, k)
 	d := secret.Mul(own.Lambda.Mul(v.Challenge))
-	defer wipe(d)
-	share := signed(k, v.NegateNonces).Add(signed(d, v.NegateShares))
+	signedK, signedD := signed(k, v.NegateNonces), signed(d, v.NegateShares)
+	defer wipe(bound, k, d, signedK, signedD)
+	share := signedK.Add(signedD)
 	if err := v.Verify(x, commitment, share); err != nil {
 		share.Wipe()
 		return none, fmt.Errorf("make signature share: the machine has miscalculated: %w", err)
