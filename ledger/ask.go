@@ -24,6 +24,9 @@ type Ask struct {
 	IntentHash Hash
 	Digests    [][]byte
 	Requester  string // key id of who asked: hex of SHA-256 of its SPKI DER; "" if nobody's signature was verified
+
+	// Execution is what an Approve counts in windows and binds; nil: nothing. It is not recorded: the input tells it.
+	Execution *Execution
 }
 
 // Limits on what is recorded, in bytes or numbers. A callback server's own limits are tighter.
@@ -34,7 +37,7 @@ const (
 	MaxBytes   = 8 << 20 // input, reply, attachment, all digests together: each
 )
 
-// State is what an evaluation may know beside the request. Windows are to join it when they exist.
+// State is what an evaluation may know beside the request.
 type State struct {
 	// Now is the ledger's time: never before a time it has recorded.
 	Now time.Time
@@ -43,6 +46,8 @@ type State struct {
 	// Approvals are those of the ask's intent, digests and requester, newest first: pending, approved and rejected ones.
 	// Void and expired ones are left out; one whose rejection is final stays when its time is over.
 	Approvals []Approval
+	// Windows are those of the ask's execution, in the order of its charges.
+	Windows []WindowState
 }
 
 // Reason is one rule's say in a verdict.
@@ -66,6 +71,8 @@ type Verdict struct {
 	// Attachment is kept beside the record, as it is, until retention removes both; nil for none. Its hash stands in the
 	// log. The caller seals what is not to be read in the store.
 	Attachment []byte
+	// Concluded, with Approve on an ask about an earlier check of the same node and callback_id, is how that ended.
+	Concluded Conclusion
 }
 
 // Outcome is what is decided and to be replied.

@@ -110,7 +110,7 @@ func (a *Ask) validate() error {
 	if total > MaxBytes {
 		return fmt.Errorf("%w ask: the digests have more than %d bytes", ErrInvalid, MaxBytes)
 	}
-	return nil
+	return a.Execution.validate()
 }
 
 // name is under what the ask is known: a hash, so that ids can be kept for ever and of one length.
@@ -202,6 +202,8 @@ type decision struct {
 	changed   []*Approval // to be written
 	record    Record
 	approval  *Approval // waited for or used
+	pending   []pending // what an Approve counts
+	concluded Conclusion
 	// attachment is to be written beside the record; nil for none
 	attachment []byte
 }
@@ -215,7 +217,11 @@ func (d *decision) run(ctx context.Context, evaluate EvaluateFunc, reply ReplyFu
 	if d.approvals, err = approvalsOf(d.tx, execution(d.ask.IntentHash, d.ask.Digests, d.ask.Requester)); err != nil {
 		return err
 	}
-	v, err := callEvaluate(ctx, evaluate, d.state())
+	state := d.state()
+	if state.Windows, err = d.charges(); err != nil {
+		return err
+	}
+	v, err := callEvaluate(ctx, evaluate, state)
 	if err != nil {
 		return fmt.Errorf("evaluate: %w", err)
 	}
@@ -231,7 +237,11 @@ func (d *decision) run(ctx context.Context, evaluate EvaluateFunc, reply ReplyFu
 		sum := Hash(sha256.Sum256(v.Attachment))
 		d.attachment, d.record.Attachment = v.Attachment, &sum
 	}
+	d.concluded = v.Concluded
 	d.settle(v)
+	if err := d.bound(); err != nil {
+		return err
+	}
 	if d.record.Reply, err = callReply(reply, d.outcome()); err != nil {
 		return fmt.Errorf("make the reply: %w", err)
 	}
@@ -274,6 +284,11 @@ func (d *decision) outcome() Outcome {
 func validVerdict(v Verdict) error {
 	if actionCode(v.Action) == 0 {
 		return fmt.Errorf("%w verdict: the action is none", ErrInvalid)
+	}
+	switch v.Concluded {
+	case "", ConcludedSigned, ConcludedNotSigned, ConcludedUnknown:
+	default:
+		return fmt.Errorf("%w verdict: %q is no way in which a check is concluded", ErrInvalid, v.Concluded)
 	}
 	if len(v.Input) > MaxBytes || len(v.Attachment) > MaxBytes {
 		return fmt.Errorf("%w verdict: the input has %d bytes and the attachment %d, of at most %d each", ErrInvalid, len(v.Input), len(v.Attachment), MaxBytes)
@@ -331,7 +346,10 @@ func (d *decision) write() error {
 			return err
 		}
 	}
-	return nil
+	if err := d.reserve(); err != nil {
+		return err
+	}
+	return d.conclude(d.concluded)
 }
 
 // indexKey is the key under which an entry is found by a callback_id or request_id.

@@ -10,6 +10,9 @@
 // An approval, here, is always that of people or machines outside (approvers), with their signatures; the server's own
 // answer is called a decision.
 //
+// What an approved request moves is counted in velocity windows in the same transaction (Execution, Window): the evaluation
+// sees what every window would show after it, and no two decisions can use the same room.
+//
 // The ledger keeps its records through a [Store]; package bolt/ledgerstore is one, and package ledger/ledgertest holds
 // the tests that every store must pass. It does not decide (package policy does), does not read requests or sign replies
 // (package callback does), and does not know what an input means.

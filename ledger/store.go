@@ -40,12 +40,18 @@ const (
 	bucketExecution  = "execution"  // execution, approval id -> nothing
 	bucketAttachment = "attachment" // log index -> what is kept beside the entry
 	bucketMeta       = "meta"       // "time", "key", "public", "version"
+	// Velocity windows.
+	bucketWindow      = "window"      // series, level, time -> sums
+	bucketReservation = "reservation" // series, anchor -> what executions at the anchor count
+	bucketCharged     = "charged"     // name of an approved check -> where it is counted
+	bucketBinding     = "binding"     // name -> what it is bound to
 )
 
 // Buckets lists all buckets that a Store must have.
 func Buckets() []string {
 	return []string{
 		bucketAsk, bucketRecord, bucketCallback, bucketRequest, bucketApproval, bucketExecution, bucketAttachment, bucketMeta,
+		bucketWindow, bucketReservation, bucketCharged, bucketBinding,
 		auditlog.BucketLeaf, auditlog.BucketCheckpoint, auditlog.BucketHead,
 	}
 }

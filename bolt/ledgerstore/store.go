@@ -20,12 +20,13 @@ type Config struct {
 }
 
 // format is the version record of the file (docs/FORMATS.md, bolt/ledgerstore). A file of the version before did not have
-// the bucket that was added; it gets it when it is opened.
+// the buckets that were added; it gets them when it is opened.
 const (
 	format  = "countersign ledger in bbolt, version 2"
 	earlier = "countersign ledger in bbolt, version 1"
-	added   = "attachment"
 )
+
+func added() []string { return []string{"attachment", "window", "reservation", "charged", "binding"} }
 
 // Store is a ledger.Store in a bbolt file. Safe for concurrent use.
 type Store struct {
@@ -44,7 +45,7 @@ var _ ledger.Store = (*Store)(nil)
 func Open(cfg Config) (*Store, error) {
 	file, err := boltfile.Open(boltfile.Config{
 		Path: cfg.Path, OpenTimeout: cfg.OpenTimeout, Format: format, Buckets: ledger.Buckets(), Place: place,
-		Earlier: earlier, Added: []string{added},
+		Earlier: earlier, Added: added(),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open the ledger's file: %w", damage(err))

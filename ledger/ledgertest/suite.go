@@ -41,6 +41,10 @@ func Run(t *testing.T, open func(t *testing.T) ledger.Store) {
 		{"proofs", testProofs},
 		{"verify", testVerify},
 		{"retention", testRetention},
+		{"window at once", testWindowAtOnce},
+		{"window outcomes", testWindowOutcomes},
+		{"bindings", testBindings},
+		{"bad executions", testBadExecutions},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) { test.fn(t, open(t)) })

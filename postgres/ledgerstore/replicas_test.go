@@ -54,12 +54,12 @@ func decideUntilKilled(config string) error {
 	for range 4 {
 		wg.Go(func() {
 			for name := range names {
-				res, err := l.Decide(context.Background(), ledgertest.Ask(name, name), ledgertest.Give(ledgertest.Verdict(wire.Approve, nil)), ledgertest.Reply)
+				res, err := l.Decide(context.Background(), ledgertest.Spending(name, name, 1), ledgertest.Within(room), ledgertest.Reply)
 				out.Lock()
 				if err != nil {
 					fmt.Println("error", err)
 				} else {
-					fmt.Println(name, hex.EncodeToString(res.Reply))
+					fmt.Println(name, res.Action, hex.EncodeToString(res.Reply))
 				}
 				out.Unlock()
 			}
@@ -74,10 +74,23 @@ func decideUntilKilled(config string) error {
 	return store.Close()
 }
 
+// room is how many asks a window has room for.
+const room = 25
+
 // replies are those that have left, of all replicas together.
 type replies struct {
 	mu   sync.Mutex // guards left
 	left map[string]string
+}
+
+// approved counts the asks that were approved.
+func (r *replies) approved() (n int) {
+	for _, reply := range r.left {
+		if strings.HasPrefix(reply, string(wire.Approve)+" ") {
+			n++
+		}
+	}
+	return n
 }
 
 func (r *replies) take(t *testing.T, line string) {
@@ -95,7 +108,8 @@ func (r *replies) take(t *testing.T, line string) {
 }
 
 // TestReplicas lets three servers answer the same asks on one database and kills each of them with SIGKILL after a random
-// number of replies, over and over. All give the same reply to the same ask, and whatever left is recorded.
+// number of replies, over and over. All give the same reply to the same ask, whatever left is recorded, and no more are
+// approved than a window has room for.
 func TestReplicas(t *testing.T) {
 	cfg := migrated(t)
 	config, err := json.Marshal(cfg)
@@ -112,7 +126,7 @@ func TestReplicas(t *testing.T) {
 			return
 		}
 	}
-	if len(r.left) < 40 {
+	if len(r.left) <= room {
 		t.Errorf("only %d replies left: the test shows little", len(r.left))
 	}
 	l := ledgertest.MustOpen(t, mustOpen(t, cfg), nil)
@@ -122,9 +136,34 @@ func TestReplicas(t *testing.T) {
 	}
 	for name, reply := range r.left {
 		res, err := l.Decide(context.Background(), ledgertest.Ask(name, name), ledgertest.Give(ledgertest.Verdict(wire.Reject, nil)), ledgertest.Reply)
-		if err != nil || !res.Replayed || hex.EncodeToString(res.Reply) != reply {
-			t.Fatalf("%s: %x, %v; the reply that left was %s", name, res.Reply, err, reply)
+		if got := fmt.Sprint(res.Action, " ", hex.EncodeToString(res.Reply)); err != nil || !res.Replayed || got != reply {
+			t.Fatalf("%s: %s, %v; the reply that left was %s", name, got, err, reply)
 		}
+	}
+	// An Approve may be recorded whose reply did not leave, so it takes one more of each to know that all of the room is used.
+	for i := 0; ; i++ {
+		name := fmt.Sprint("last-", i)
+		res, err := l.Decide(context.Background(), ledgertest.Spending(name, name, 1), ledgertest.Within(room), ledgertest.Reply)
+		must(t, err)
+		if res.Action == wire.Reject {
+			break
+		}
+	}
+	total := 0
+	for cursor := ""; ; {
+		page, err := l.Decisions(context.Background(), ledger.Filter{}, 0, cursor)
+		must(t, err)
+		for _, d := range page.Decisions {
+			if d.Action == wire.Approve {
+				total++
+			}
+		}
+		if cursor = page.Next; cursor == "" {
+			break
+		}
+	}
+	if total != room || r.approved() > room {
+		t.Errorf("%d are approved, and %d such replies left, with room for %d", total, r.approved(), room)
 	}
 }
 

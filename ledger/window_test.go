@@ -1,0 +1,284 @@
+package ledger_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"math/big"
+	"slices"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/countersign-mpc/countersign/ledger"
+	"github.com/countersign-mpc/countersign/ledger/ledgertest"
+	"github.com/countersign-mpc/countersign/wire"
+)
+
+// windowModel is a second and simpler account of windows: lists that are searched from end to end.
+type windowModel struct {
+	now    time.Time
+	series map[string]map[string]*modelReservation // series, anchor
+	asks   []*modelAsk
+	ended  []*modelAsk
+}
+
+type modelReservation struct {
+	parts              []modelPart
+	approved, released int
+	signed             bool
+}
+
+type modelPart struct {
+	at     time.Time
+	amount int64
+	signed bool
+}
+
+// modelAsk is an approved check.
+type modelAsk struct {
+	node, id string
+	anchors  []string
+	amounts  map[string]int64  // by series
+	at       map[string]string // anchor by series
+	unsigned bool              // it was reported as not signed
+}
+
+func (r *modelReservation) amount() (n int64) {
+	for _, p := range r.parts {
+		n += p.amount
+	}
+	return n
+}
+
+func (m *windowModel) reservation(series, anchor string) *modelReservation {
+	if m.series[series] == nil {
+		m.series[series] = map[string]*modelReservation{}
+	}
+	if m.series[series][anchor] == nil {
+		m.series[series][anchor] = &modelReservation{}
+	}
+	return m.series[series][anchor]
+}
+
+// best is the first anchor at which most is reserved.
+func (m *windowModel) best(series string, anchors []string) string {
+	best := anchors[0]
+	for _, a := range anchors {
+		if m.reservation(series, a).amount() > m.reservation(series, best).amount() {
+			best = a
+		}
+	}
+	return best
+}
+
+func (m *windowModel) sums(series string, p ledger.Period) (used, reserved int64) {
+	for _, r := range m.series[series] {
+		for _, part := range r.parts {
+			in := true
+			switch {
+			case p.Rolling > 0:
+				in = part.at.After(m.now.Add(-p.Rolling))
+			case p.Calendar == ledger.CalendarDay:
+				in = part.at.In(p.Zone).Format(time.DateOnly) == m.now.In(p.Zone).Format(time.DateOnly)
+			case p.Calendar == ledger.CalendarHour:
+				in = part.at.Truncate(time.Hour).Equal(m.now.Truncate(time.Hour))
+			}
+			if in && part.signed {
+				used += part.amount
+			} else if in {
+				reserved += part.amount
+			}
+		}
+	}
+	return used, reserved
+}
+
+func (m *windowModel) approve(a *modelAsk) {
+	for series, amount := range a.amounts {
+		anchor := m.best(series, a.anchors)
+		r := m.reservation(series, anchor)
+		if more := amount - r.amount(); more > 0 {
+			r.parts = append(r.parts, modelPart{at: m.now, amount: more})
+		}
+		r.approved++
+		a.at[series] = anchor
+	}
+	m.asks = append(m.asks, a)
+}
+
+func (m *windowModel) conclude(i int, how ledger.Conclusion) {
+	a := m.asks[i]
+	m.asks = slices.Delete(m.asks, i, i+1)
+	m.ended = append(m.ended, a)
+	a.unsigned = how == ledger.ConcludedNotSigned
+	for series, anchor := range a.at {
+		r := m.reservation(series, anchor)
+		switch how {
+		case ledger.ConcludedSigned:
+			r.signed = true
+		case ledger.ConcludedNotSigned:
+			r.released++
+		default:
+			continue
+		}
+		switch {
+		case r.signed:
+			for i := range r.parts {
+				r.parts[i].signed = true
+			}
+		case r.released == r.approved:
+			delete(m.series[series], anchor)
+		}
+	}
+}
+
+// most is the largest sum of amounts of executions that can all happen: no two of them share an anchor.
+func (m *windowModel) most(series string) int64 {
+	all := append(slices.Clone(m.asks), m.ended...)
+	var rest func(from int, taken map[string]bool) int64
+	rest = func(from int, taken map[string]bool) int64 {
+		if from == len(all) {
+			return 0
+		}
+		a := all[from]
+		best := rest(from+1, taken)
+		if a.unsigned || a.amounts[series] == 0 || slices.ContainsFunc(a.anchors, func(x string) bool { return taken[x] }) {
+			return best
+		}
+		for _, x := range a.anchors {
+			taken[x] = true
+		}
+		best = max(best, a.amounts[series]+rest(from+1, taken))
+		for _, x := range a.anchors {
+			delete(taken, x)
+		}
+		return best
+	}
+	return rest(0, map[string]bool{})
+}
+
+var kathmandu = time.FixedZone("+0545", 5*3600+45*60)
+
+// modelWindows are those through which each series is looked at.
+var modelWindows = []ledger.Window{
+	{ID: "ever"},
+	{ID: "rolling-90s", Period: ledger.Period{Rolling: 90 * time.Second}},
+	{ID: "rolling-1h", Period: ledger.Period{Rolling: time.Hour}},
+	{ID: "rolling-30h", Period: ledger.Period{Rolling: 30 * time.Hour}},
+	{ID: "hour", Period: ledger.Period{Calendar: ledger.CalendarHour}},
+	{ID: "day", Period: ledger.Period{Calendar: ledger.CalendarDay, Zone: kathmandu}},
+}
+
+func anchorHash(name string) ledger.Hash { return sha256.Sum256([]byte(name)) }
+
+func (a *modelAsk) execution() *ledger.Execution {
+	x := &ledger.Execution{}
+	for _, name := range a.anchors {
+		x.Anchors = append(x.Anchors, anchorHash(name))
+	}
+	for _, series := range []string{"s1", "s2"} {
+		if amount, ok := a.amounts[series]; ok {
+			x.Charges = append(x.Charges, ledger.Charge{Series: series, Amount: big.NewInt(amount), Windows: modelWindows})
+		}
+	}
+	return x
+}
+
+// TestWindowsModel drives a ledger and the model with the same random asks, refusals, outcomes and passing of time. At any
+// time every window shows what the model shows, and what is counted since ever covers whatever can still happen.
+func TestWindowsModel(t *testing.T) {
+	ctx := context.Background()
+	rapid.Check(t, func(rt *rapid.T) {
+		clock := ledgertest.NewClock()
+		l := ledgertest.MustOpen(t, ledgertest.NewMemory(), clock)
+		m := &windowModel{now: clock.Now(), series: map[string]map[string]*modelReservation{}}
+		asks := 0
+		ask := func(rt *rapid.T) {
+			if len(m.asks)+len(m.ended) >= 12 {
+				rt.Skip("enough for the model's search")
+			}
+			asks++
+			a := &modelAsk{
+				node: rapid.SampledFrom([]string{"node-a", "node-b"}).Draw(rt, "node"), id: fmt.Sprint("cb-", asks),
+				anchors: rapid.SliceOfNDistinct(rapid.SampledFrom([]string{"A", "B", "C", "D"}), 1, 3, rapid.ID).Draw(rt, "anchors"),
+				amounts: rapid.MapOfN(rapid.SampledFrom([]string{"s1", "s2"}), rapid.Int64Range(0, 50), 1, 2).Draw(rt, "amounts"),
+				at:      map[string]string{},
+			}
+			action := rapid.SampledFrom([]wire.Action{wire.Approve, wire.Approve, wire.Approve, wire.Reject, wire.Wait}).Draw(rt, "action")
+			request := ledgertest.Ask(a.id, "body of "+a.id)
+			request.Node, request.Execution = a.node, a.execution()
+			evaluate := func(_ context.Context, s ledger.State) (ledger.Verdict, error) {
+				m.check(rt, a, s.Windows)
+				return ledgertest.Verdict(action, nil), nil
+			}
+			res, err := l.Decide(ctx, request, evaluate, ledgertest.Reply)
+			if err != nil || res.Action != action {
+				rt.Fatalf("%s, %v; want %s", res.Action, err, action)
+			}
+			if action == wire.Approve {
+				m.approve(a)
+			}
+			again, err := l.Decide(ctx, request, evaluate, ledgertest.Reply) // counts nothing
+			if err != nil || !again.Replayed {
+				rt.Fatalf("asked again: %v", err)
+			}
+		}
+		outcome := func(rt *rapid.T) {
+			if len(m.asks) == 0 {
+				rt.Skip("nothing was approved")
+			}
+			i := rapid.IntRange(0, len(m.asks)-1).Draw(rt, "ask")
+			how := rapid.SampledFrom([]ledger.Conclusion{ledger.ConcludedSigned, ledger.ConcludedNotSigned, ledger.ConcludedNotSigned, ledger.ConcludedUnknown}).Draw(rt, "outcome")
+			report := ledgertest.Ask(m.asks[i].id, "outcome")
+			report.Node, report.Path = m.asks[i].node, wire.PathOutcome
+			v := ledgertest.Verdict(wire.Approve, nil)
+			v.Concluded = how
+			ledgertest.MustDecide(t, l, report, v)
+			ledgertest.MustDecide(t, l, report, v) // the same report again changes nothing
+			m.conclude(i, how)
+		}
+		rt.Repeat(map[string]func(*rapid.T){
+			"ask": ask, "ask more": ask, "outcome": outcome,
+			"wait": func(rt *rapid.T) {
+				d := time.Duration(rapid.SampledFrom([]int{1, 59, 60, 61, 600, 3599, 3600, 7000, 40000, 86400}).Draw(rt, "seconds")) * time.Second
+				clock.Advance(d)
+				m.now = m.now.Add(d)
+			},
+			"": func(rt *rapid.T) {
+				for _, series := range []string{"s1", "s2"} {
+					used, reserved := m.sums(series, ledger.Period{})
+					if used+reserved < m.most(series) {
+						rt.Fatalf("%d are counted in %s, and %d can happen", used+reserved, series, m.most(series))
+					}
+				}
+			},
+		})
+		if report, err := l.Verify(ctx); err != nil || !report.OK() {
+			rt.Fatalf("%v %v", err, report.Problems)
+		}
+	})
+}
+
+// check compares the windows of an ask with the model's.
+func (m *windowModel) check(rt *rapid.T, a *modelAsk, got []ledger.WindowState) {
+	i := 0
+	for _, c := range a.execution().Charges {
+		more := max(0, c.Amount.Int64()-m.reservation(c.Series, m.best(c.Series, a.anchors)).amount())
+		for _, w := range c.Windows {
+			used, reserved := m.sums(c.Series, w.Period)
+			want := fmt.Sprint(c.Series, w.ID, used, reserved, used+reserved+more)
+			if i >= len(got) {
+				rt.Fatalf("there are %d windows", len(got))
+			}
+			if g := got[i]; fmt.Sprint(g.Series, g.ID, g.Used, g.Reserved, g.After) != want {
+				rt.Fatalf("window is %+v (used %s, reserved %s, after %s), want %s", g, g.Used, g.Reserved, g.After, want)
+			}
+			i++
+		}
+	}
+	if i != len(got) {
+		rt.Fatalf("there are %d windows, want %d", len(got), i)
+	}
+}
