@@ -3,12 +3,10 @@ package main
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"os"
@@ -36,74 +34,55 @@ type client struct {
 
 func (o *options) request() *cobra.Command {
 	c := &client{}
+	given := &givenFields{}
 	cmd := &cobra.Command{
-		Use: "request FILE", Short: "Sign a request for a key or a signature as its requester, and submit it",
-		Long: `Read a request, the JSON body of POST /api/v1/sessions, from FILE ("-" is standard input), sign it with the requester's key
-and submit it. Nodes with [authorization] take no request without such a signature; they need the public half of the key.
+		Use: "request [FILE]", Short: "Sign a request for a key or a signature as its requester, and submit it",
+		Long: `Take a request from FILE, the JSON body of POST /api/v1/sessions ("-" is standard input), from the flags, or from both; sign it
+with the requester's key and submit it. Nodes with [authorization] take no request without such a signature; they need the
+public half of the key.
 
-Parties are named by node id or by the name under which they are bound. request_id is generated if it is not there. The answer
-is printed; with --wait the request is printed again when it is over, or when the time is.`,
-		Example: `  echo '{"session_type":"keygen","threshold_t":3,"threshold_n":3,
-    "participants":[{"party_id":"a"},{"party_id":"b"},{"party_id":"c"}]}' | coordinator request - --requester-key requester.pem --wait 2m
-  coordinator request payment.json --requester-key requester.pem --wait 1m`,
-		Args: cobra.ExactArgs(1),
+  type                  key             signs
+  keygen                                makes a key: --cryptography, --threshold, --participants
+  sign                  ecdsa-secp256k1 ECDSA: a transaction (tx_info.rawTx), a message (--sign-type 2) or 32 bytes of hex
+  sign                  eddsa-ed25519   Ed25519: the whole message in hex, up to 256 KiB
+  bip340-schnorr-sign   ecdsa-secp256k1 BIP340 under the derived key's x-only form: 32 bytes of hex, or a PSBT's input
+  taproot-sign          ecdsa-secp256k1 BIP340 under the BIP341 output key, with --tap-script-root where there is a script tree
+
+sign_type is 1 (a transaction; the default with a tx_info), 2 (EIP-191 or EIP-712) or 3 (raw data). Parties are named by node id
+or by the name under which they are bound; a signing names exactly as many as the key needs, or nobody. request_id is
+generated if it is not there. The answer is printed; with --wait the request is printed again when it is over, or when the time is.`,
+		Example: `  coordinator request --type keygen --threshold 3 --participants a,b,c --requester-key requester.pem --wait 2m
+  coordinator request --type keygen --cryptography eddsa-ed25519 --threshold 2 --participants a,b,c --requester-key requester.pem
+  coordinator request payment.json --requester-key requester.pem --wait 1m
+  coordinator request --key-id KEY --path m/44/60/0/0/0 --tx-info transfer.json --requester-key requester.pem --wait 1m
+  coordinator request --key-id KEY --path m/44/60/0/0/0 --sign-type 2 --message-file permit.json --requester-key requester.pem
+  coordinator request --key-id KEY --path m/44/501/0 --message 01020304 --tx-info solana.json --requester-key requester.pem
+  coordinator request --type taproot-sign --key-id KEY --path m/86/0/0 --tx-info psbt.json --requester-key requester.pem
+  coordinator request --type taproot-sign --key-id KEY --path m/86/0/1 --tap-script-root HEX --sign-type 3 --message HEX --participants a,b
+  coordinator request --type bip340-schnorr-sign --key-id KEY --path m/86/0/2 --tx-info runes.json --requester-key requester.pem`,
+		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			body, err := readRequest(args[0], cmd.InOrStdin())
-			if err != nil {
+			body := make(map[string]json.RawMessage)
+			if len(args) == 1 {
+				var err error
+				if body, err = readRequest(args[0], cmd.InOrStdin()); err != nil {
+					return err
+				}
+			} else if !given.any(cmd) {
+				return errors.New("name a file with the request, or describe it by flags: coordinator request --help shows one of each kind")
+			}
+			if err := given.into(cmd, body); err != nil {
 				return err
 			}
 			return o.submit(cmd.Context(), c, body)
 		},
 	}
+	given.flags(cmd)
 	cmd.Flags().StringVar(&c.server, "server", "", "address of the coordinator (default: listen in the configuration)")
 	cmd.Flags().StringVar(&c.apiKeyPath, "api-key-file", "", "file with the API key (default: the first one in the configuration)")
 	cmd.Flags().StringVar(&c.requesterKeyPath, "requester-key", "", "the requester's private key, PEM; without it the request is not signed")
 	cmd.Flags().DurationVar(&c.wait, "wait", 0, "wait this long for the request to be over")
 	return cmd
-}
-
-// requestBody is what of a request its requester signs. Fields that it does not know are sent as they are.
-type requestBody struct {
-	SessionType   string          `json:"session_type"`
-	RequestID     string          `json:"request_id"`
-	KeyID         string          `json:"key_id"`
-	ThresholdT    int             `json:"threshold_t"`
-	ThresholdN    int             `json:"threshold_n"`
-	Cryptography  string          `json:"cryptography"`
-	RequestType   string          `json:"request_type"`
-	SignType      string          `json:"sign_type"`
-	Path          string          `json:"path"`
-	Message       string          `json:"message"`
-	MessageHash   string          `json:"message_hash"`
-	TxInfo        json.RawMessage `json:"tx_info"`
-	TapScriptRoot string          `json:"tapScriptRoot"`
-	Participants  []struct {
-		PartyID string `json:"party_id"`
-	} `json:"participants"`
-}
-
-func readRequest(path string, stdin io.Reader) (map[string]json.RawMessage, error) {
-	in := stdin
-	if path != "-" {
-		f, err := os.Open(path)
-		if err != nil {
-			return nil, fmt.Errorf("read request: %w", err)
-		}
-		defer f.Close()
-		in = f
-	}
-	data, err := io.ReadAll(io.LimitReader(in, maxRequestFile+1))
-	if err != nil {
-		return nil, fmt.Errorf("read request: %w", err)
-	}
-	if len(data) > maxRequestFile {
-		return nil, fmt.Errorf("read request: it has more than %d bytes", maxRequestFile)
-	}
-	var body map[string]json.RawMessage
-	if err := json.Unmarshal(data, &body); err != nil {
-		return nil, fmt.Errorf("read request: it is not a JSON object: %v", err)
-	}
-	return body, nil
 }
 
 // submit completes, signs and sends a request.
@@ -191,59 +170,6 @@ func (c *client) complete(configPath string) (apiKey string, err error) {
 	return strings.TrimSpace(string(key)), nil
 }
 
-// prepare writes down what the server would otherwise fill in, since the requester signs it.
-func prepare(body map[string]json.RawMessage) error {
-	var b requestBody
-	if err := decodeBody(body, &b); err != nil {
-		return err
-	}
-	set := func(key, value string) {
-		if value != "" {
-			body[key], _ = json.Marshal(value) // a string always encodes
-		}
-	}
-	if b.RequestID == "" {
-		id := make([]byte, 16)
-		rand.Read(id)
-		set("request_id", hex.EncodeToString(id))
-	}
-	if b.SessionType == wire.TypeKeygen {
-		if b.Cryptography == "" {
-			set("cryptography", wire.ECDSASecp256k1)
-		}
-		return nil
-	}
-	if b.RequestType == "" {
-		set("request_type", wire.TypeSign)
-	}
-	if b.Message == "" && b.MessageHash != "" {
-		set("message", b.MessageHash)
-		delete(body, "message_hash")
-	}
-	if len(b.TxInfo) > 0 {
-		compact, err := wire.CompactTxInfo(b.TxInfo)
-		if err != nil {
-			return fmt.Errorf("tx_info: %w", err)
-		}
-		body["tx_info"] = compact
-	}
-	if b.SignType == "" {
-		set("sign_type", map[bool]string{true: wire.SignTypeTransaction, false: wire.SignTypeRaw}[len(b.TxInfo) > 0])
-	}
-	return nil
-}
-
-func decodeBody(body map[string]json.RawMessage, into *requestBody) error {
-	data, err := json.Marshal(body)
-	if err != nil {
-		return fmt.Errorf("read request: %w", err)
-	}
-	if err := json.Unmarshal(data, into); err != nil {
-		return fmt.Errorf("read request: %v", err)
-	}
-	return nil
-}
-
 // authorize signs the request and puts the signature into it.
 func (c *client) authorize(ctx context.Context, api caller, body map[string]json.RawMessage) error {
 	key, err := wire.LoadPrivateKey(c.requesterKeyPath)
@@ -261,6 +187,9 @@ func (c *client) authorize(ctx context.Context, api caller, body map[string]json
 		if terms.Parties, err = api.nodeIDs(ctx, b); err != nil {
 			return err
 		}
+	}
+	if err := terms.Validate(); err != nil {
+		return fmt.Errorf("the request cannot be signed as it is: %w", err)
 	}
 	auth, err := manifest.Authorize(key, terms, time.Now().Add(authorizedFor))
 	if err != nil {
