@@ -56,9 +56,11 @@ func (t target) agrees(terms manifest.Terms, info wire.TxInfo) error {
 		return fmt.Errorf("tx_info.publickKey is %q, and the key at path %q is %x: leave it out, or name the key that signs", excerpt(info.PublicKey),
 			excerpt(terms.Path), t.derived.PublicKey)
 	}
-	root, err := hex.DecodeString(info.TapScriptRoot)
-	if len(terms.TxInfo) > 0 && (err != nil || !bytes.Equal(root, t.scriptRoot)) {
-		return fmt.Errorf("tx_info.tapScriptRoot is %q and the request's tapScriptRoot is %q: both must name the same root (it is for taproot-sign only)",
+	if len(terms.TxInfo) == 0 || t.scheme != derive.SchemeTaproot {
+		return nil
+	}
+	if root, err := hex.DecodeString(info.TapScriptRoot); err != nil || !bytes.Equal(root, t.scriptRoot) {
+		return fmt.Errorf("tx_info.tapScriptRoot is %q and the request's tapScriptRoot is %q: both must name the same root",
 			excerpt(info.TapScriptRoot), excerpt(terms.TapScriptRoot))
 	}
 	return nil
