@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"golang.org/x/crypto/sha3"
+
+	"github.com/countersign-mpc/countersign/derive"
 )
 
 // canonicalAddress returns the one form of an address under which lists hold it: "0x" and lower-case hex for EVM; for
@@ -50,37 +52,16 @@ func checksummed(lower string) string {
 	return string(out)
 }
 
-const (
-	bech32Charset = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
-	base58Charset = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
-)
-
-// canonicalUTXO checks the form of an address and that a bech32 one belongs to the network. It does not check the
-// checksum: an address that no list holds is never taken for one that a list does.
+// canonicalUTXO reads an address of a Bitcoin network, checksum included, and writes it in its one form: bech32 in lower
+// case, base58 as it is.
 func canonicalUTXO(address, network string) (string, error) {
-	lower := strings.ToLower(address)
-	prefix := bech32Prefix(network) + "1"
-	if rest, ok := strings.CutPrefix(lower, prefix); ok {
-		if address != lower && address != strings.ToUpper(address) {
-			return "", errors.New("mixes upper and lower case, which bech32 forbids (BIP 173)")
-		}
-		if len(address) > 90 || len(rest) < 14 || strings.Trim(rest, bech32Charset) != "" {
-			return "", errors.New("is not a bech32 address (BIP 173)")
-		}
-		return lower, nil
+	script, err := derive.BitcoinScript(derive.Network(network), address)
+	if err != nil {
+		return "", fmt.Errorf("cannot be read: %v", err)
 	}
-	if len(address) < 25 || len(address) > 35 || strings.Trim(address, base58Charset) != "" {
-		return "", fmt.Errorf("is neither a base58 address nor one that starts with %s, as those of %s do", prefix, network)
+	canonical, err := derive.BitcoinAddress(derive.Network(network), script)
+	if err != nil {
+		return "", fmt.Errorf("cannot be read: %v", err)
 	}
-	return address, nil
-}
-
-func bech32Prefix(network string) string {
-	switch network {
-	case "mainnet":
-		return "bc"
-	case "regtest":
-		return "bcrt"
-	}
-	return "tb" // testnet and signet
+	return canonical, nil
 }

@@ -65,7 +65,9 @@ func (e *Engine) reconcileUTXO(in *Input) {
 		return
 	}
 	signed := e.data.signedUTXO(in.Tx, b, verified)
-	in.Evidence.compareUTXO(in.Tx, in.UTXO, signed)
+	if signed.ToBase == "" || signed.ToBase != in.Tx.AmountBase {
+		in.Evidence.differ("amount", string(in.Tx.AmountBase), string(signed.ToBase))
+	}
 	e.compareRunes(in, b)
 	e.compareBRC20(in, b)
 	in.UTXO = signed
@@ -98,42 +100,10 @@ func (d *Data) signedUTXO(tx *Tx, b *decodedBitcoin, verified bool) *UTXO {
 	}
 	d.weigh(tx, u)
 	if fee, ok := new(big.Int).SetString(string(u.FeeBase), 10); ok && b.VSize > 0 {
-		fee.Mul(fee, big.NewInt(1000)).Add(fee, big.NewInt(b.VSize-1)).Quo(fee, big.NewInt(b.VSize))
-		u.FeeRate = json.Number(fee.String())
+		u.FeeRate = json.Number(ceilDiv(fee.Mul(fee, big.NewInt(1000)), big.NewInt(b.VSize)).String())
 	}
 	return u
 }
-
-// compareUTXO holds the recipient and the claimed coins against the signed ones. A claim may leave coins out, such as the
-// change; what it names has to be there.
-func (ev *Evidence) compareUTXO(tx *Tx, claimed, signed *UTXO) {
-	if signed.ToBase == "" || signed.ToBase != tx.AmountBase {
-		ev.differ("amount", string(tx.AmountBase), string(signed.ToBase))
-	}
-	if claimed == nil {
-		return
-	}
-	for _, list := range []struct {
-		field           string
-		claimed, signed []Coin
-	}{
-		{"extraData.vinList", claimed.Inputs, signed.Inputs},
-		{"extraData.voutList", claimed.Outputs, signed.Outputs},
-	} {
-		left := map[string]int{}
-		for _, c := range list.signed {
-			left[c.String()]++
-		}
-		for i, c := range list.claimed {
-			if left[c.String()]--; left[c.String()] < 0 {
-				ev.differ(fmt.Sprintf("%s[%d]", list.field, i), c.String(), "no such coin")
-			}
-		}
-	}
-}
-
-// String is the coin's amount and address.
-func (c Coin) String() string { return string(c.AmountBase) + " " + c.Address }
 
 // runeTotals are amounts by "rune id, address".
 type runeTotals map[[2]string]*total

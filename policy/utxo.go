@@ -18,7 +18,8 @@ type UTXO struct {
 	// FeeRate is in satoshi per 1000 virtual bytes, rounded up, so that it is a whole number: of the transaction where
 	// that is known, else as claimed; absent if neither is known.
 	FeeRate json.Number `json:"fee_rate,omitempty"`
-	// ToBase is the sum of the outputs to the recipient; absent if an amount is not known.
+	// ToBase is the sum of the outputs to the recipient; to an own address, the one that holds the amount, if one does.
+	// Absent if an amount is not known.
 	ToBase json.Number `json:"to_base,omitempty"`
 	// PaidBase is the sum of all outputs but those to own addresses; absent if an amount is not known.
 	PaidBase json.Number `json:"paid_base,omitempty"`
@@ -56,7 +57,7 @@ func (n *normaliser) utxo(tx *Tx, info *wire.TxInfo) *UTXO {
 		u.Outputs = append(u.Outputs, n.coin(fmt.Sprintf("extraData.voutList[%d]", i), v.Address, v.Amount, native))
 	}
 	if info.Fee != "" {
-		rate, err := baseUnits(info.Fee, UnitCoin, 3)
+		rate, err := claimedRate(info.Fee)
 		if err != nil {
 			n.problem(RuleTxInvalid, "fee", "%q %v: on this chain it is a rate per byte", clip(info.Fee), err)
 		}
@@ -66,13 +67,40 @@ func (n *normaliser) utxo(tx *Tx, info *wire.TxInfo) *UTXO {
 	return u
 }
 
+// coin reads an element of a list. What it leaves out is not known, which no rule takes for anything.
 func (n *normaliser) coin(field, address, amount string, native Asset) Coin {
-	return Coin{Address: n.address(field+".address", address), AmountBase: n.amount(field+".amount", amount, native)}
+	var c Coin
+	if address != "" {
+		c.Address = n.address(field+".address", address)
+	}
+	if amount != "" {
+		c.AmountBase = n.amount(field+".amount", amount, native)
+	}
+	return c
+}
+
+// claimedRate reads satoshi per byte, with up to eight decimals, as satoshi per 1000 bytes, rounded up.
+func claimedRate(text string) (json.Number, error) {
+	rate, err := baseUnits(text, UnitCoin, 8)
+	if err != nil {
+		return "", err
+	}
+	v, ok := new(big.Int).SetString(string(rate), 10)
+	if !ok {
+		return "", errAmountForm
+	}
+	return json.Number(ceilDiv(v, big.NewInt(100_000)).String()), nil
+}
+
+// ceilDiv is a / b, rounded up, of two integers that are not negative.
+func ceilDiv(a, b *big.Int) *big.Int {
+	up := new(big.Int).Sub(b, big.NewInt(1))
+	return up.Add(up, a).Quo(up, b)
 }
 
 // weigh marks the coins of own addresses and sums up. Coins that are marked already stay so.
 func (d *Data) weigh(tx *Tx, u *UTXO) {
-	var in, out, paid, to total
+	var in, out, paid total
 	for i := range u.Inputs {
 		u.Inputs[i].Own = u.Inputs[i].Own || d.owns(tx.Chain, u.Inputs[i].Address)
 		in.add(u.Inputs[i].AmountBase)
@@ -83,14 +111,27 @@ func (d *Data) weigh(tx *Tx, u *UTXO) {
 		if !u.Outputs[i].Own {
 			paid.add(u.Outputs[i].AmountBase)
 		}
-		if tx.To != "" && u.Outputs[i].Address == tx.To {
-			to.add(u.Outputs[i].AmountBase)
-		}
 	}
-	u.PaidBase, u.ToBase = paid.number(), to.number()
+	u.PaidBase, u.ToBase = paid.number(), toRecipient(tx, u.Outputs)
 	fee := total{unknown: in.unknown || out.unknown || len(u.Inputs) == 0}
 	fee.sum.Sub(&in.sum, &out.sum)
 	u.FeeBase = fee.number() // absent where the outputs hold more than the inputs
+}
+
+// toRecipient sums up what the recipient gets. To an own address, which may get the change as well, it is the amount if
+// one output holds that.
+func toRecipient(tx *Tx, outputs []Coin) json.Number {
+	var to total
+	for _, c := range outputs {
+		if tx.To == "" || c.Address != tx.To {
+			continue
+		}
+		if c.Own && tx.AmountBase != "" && c.AmountBase == tx.AmountBase {
+			return tx.AmountBase
+		}
+		to.add(c.AmountBase)
+	}
+	return to.number()
 }
 
 func (d *Data) owns(chain, address string) bool { return address != "" && d.own[chain][address] }

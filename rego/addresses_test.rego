@@ -50,3 +50,10 @@ test_no_recipient_is_not_allowed if {
 }
 
 test_keygen_is_not_judged if says(f.keygen, listed) == {"allow": set(), "reject": set()}
+
+test_own_recipient_is_allowed if {
+	own := {"allow_any": false, "allow": {}, "deny": {}, "own": {f.usdt_to: "cold wallet"}}
+	says(f.transfer(1), own) == {"allow": {"address.listed"}, "reject": set()}
+	says(f.patch(f.transfer(1), "/tx/to", dead), own) == {"allow": set(), "reject": {"address.listed"}}
+	"address.denied" in says(f.transfer(1), object.union(own, {"deny": {f.usdt_to: "lost"}})).reject
+}

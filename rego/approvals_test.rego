@@ -106,3 +106,66 @@ test_unknown_amount_is_not_allowed if {
 		says(f.transfer(amount), [f.tier]).allow == set()
 	}
 }
+
+token_tier := object.union(f.tier, {
+	"above": "10",
+	"above_base": 10,
+	"threshold": 1,
+	"expiry_seconds": 60,
+	"wait_seconds": 2,
+	"rejection_final": true,
+})
+
+tokens(total) := json.patch(f.transfer(6000000000), [
+	{"op": "add", "path": "/brc20/-", "value": {"ticker": "ordi", "method": "transfer", "total_base": total}},
+	{"op": "add", "path": "/runes/-", "value": {"id": "1:1", "total_base": total}},
+])
+
+waits(request, native, brc20, rune) := got if {
+	got := approvals.wait with input as request
+		with data.limits as f.limits_with(native)
+		with data.groups as {"treasury": f.groups.treasury, "desk": f.groups.treasury}
+		with data.brc20 as {"ETH": {"ordi": {"methods": {"transfer": {"approvals": brc20}}}}}
+		with data.runes as {"ETH": {"1:1": {"spaced_name": "A•B", "approvals": rune}}}
+}
+
+test_tokens_ask_as_amounts_do if {
+	every tiers in [[[], [token_tier], []], [[], [], [token_tier]]] {
+		some say in waits(tokens(11), tiers[0], tiers[1], tiers[2])
+		say.requirement.threshold == 1
+		count(waits(tokens(10), tiers[0], tiers[1], tiers[2])) == 0
+		count(waits(tokens(null), tiers[0], tiers[1], tiers[2])) == 0
+		count(waits(tokens("11"), tiers[0], tiers[1], tiers[2])) == 0
+	}
+}
+
+# One group is asked once, for what satisfies every limit.
+test_limits_that_ask_one_group_ask_it_together if {
+	says := waits(tokens(11), [f.tier], [token_tier], [object.union(token_tier, {"not_requester": true})])
+	count(says) == 1
+	some say in says
+	say.seconds == 2
+	startswith(say.message, "above 10 A•B and 10 ordi and 5000 USDT_ETH it takes 2 approvals of group treasury")
+	say.requirement == {
+		"rule": "approval.required",
+		"group": "treasury",
+		"group_revision": "r1",
+		"threshold": 2,
+		"expiry_seconds": 60,
+		"not_requester": true,
+		"rejection_final": true,
+	}
+}
+
+test_limits_that_ask_two_groups_ask_both if {
+	says := waits(tokens(11), [f.tier], [object.union(token_tier, {"group": "desk"})], [])
+	{say.requirement.group | some say in says} == {"treasury", "desk"}
+}
+
+# A tier that does not say that the requester may approve forbids it.
+test_tier_that_does_not_say_is_strict if {
+	loose := object.remove(f.tier, ["not_requester", "rejection_final"])
+	some say in waits(tokens(1), [loose], [], [])
+	say.requirement.not_requester == true
+	say.requirement.rejection_final == true
+}

@@ -16,6 +16,9 @@ token(entry) := data.brc20[input.tx.chain][entry.ticker]
 
 method(entry) := token(entry).methods[entry.method]
 
+# A function of its own, since a built-in that is given an undefined value makes even its negation undefined.
+known(entry) if is_number(entry.total_base)
+
 malformed contains message if {
 	entries
 	some problem in input.tx.problems
@@ -25,7 +28,7 @@ malformed contains message if {
 
 malformed contains message if {
 	some entry in entries
-	not is_number(entry.total_base)
+	not known(entry)
 	message := sprintf("the quantity of %q is not known", [entry.ticker])
 }
 
@@ -123,7 +126,7 @@ reject contains {"id": "brc20.step", "message": message} if {
 allow contains {"id": "brc20.limit.max"} if {
 	count(entries) > 0
 	every entry in entries {
-		is_number(entry.total_base)
+		known(entry)
 		entry.total_base <= method(entry).max_base
 	}
 }

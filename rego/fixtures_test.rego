@@ -64,6 +64,69 @@ transfer(amount) := object.union(empty, {
 	"evidence": {"status": "verified"},
 })
 
+recipient := "tb1qw508d6qejxtdg4y5r3zarvary0c5xw7kxpjzsx"
+
+wallet := "mwTnMZzAvUzVCQKGkdcAHYW1sMnJCumbJL"
+
+stranger := "tb1qrp33g0q5c5txsp9arysrx4k6zdkfs4nce4xj0gdcccefvpysxf3q0sl5k7"
+
+# payment moves so many satoshi to the recipient, with change to the wallet and a fee of 1000.
+payment(amount) := object.union(empty, {
+	"tx_info": {},
+	"tx": {
+		"chain": "BTC",
+		"family": "utxo",
+		"asset": "BTC_BTC",
+		"from": wallet,
+		"to": recipient,
+		"amount": "as sent",
+		"amount_base": amount,
+		"tap_script_root": "",
+		"problems": [],
+		"source": "evidence",
+	},
+	"utxo": {
+		"inputs": [{"address": wallet, "amount_base": 1000000, "own": true, "data": false}],
+		"outputs": [
+			{"address": recipient, "amount_base": amount, "own": false, "data": false},
+			{"address": wallet, "amount_base": 999000 - amount, "own": true, "data": false},
+		],
+		"fee_base": 1000,
+		"fee_rate": 7092,
+		"to_base": amount,
+		"paid_base": amount,
+		"spend": "key",
+		"source": "evidence",
+	},
+	"evidence": {"status": "verified"},
+})
+
+# on_trust is a request of which nothing but the claim is known.
+on_trust(request) := json.patch(request, [
+	{"op": "replace", "path": "/evidence/status", "value": "unverifiable"},
+	{"op": "replace", "path": "/evidence/code", "value": "no-raw-tx"},
+	{"op": "replace", "path": "/utxo/source", "value": "claim"},
+	{"op": "replace", "path": "/utxo/spend", "value": ""},
+])
+
+btc_addresses := {"BTC": {
+	"allow_any": false,
+	"allow": {recipient: "supplier"},
+	"deny": {},
+	"own": {wallet: "hot wallet"},
+}}
+
+utxo_rules := {"BTC": {
+	"max_fee": "0.00001",
+	"max_fee_base": 1000,
+	"max_fee_rate": 10,
+	"max_fee_rate_kvb": 10000,
+	"batch": false,
+	"data_outputs": false,
+}}
+
+btc_limits := {"BTC": {"BTC_BTC": [{"max": "0.005", "max_base": 500000, "approvals": []}]}}
+
 # message is a verified message of sign_type 2.
 message(content) := object.union(empty, {
 	"request": {"sign_type": "2"},
@@ -86,7 +149,10 @@ keygen := object.union(empty, {"request": {
 # patch replaces the value at a path.
 patch(document, path, value) := json.patch(document, [{"op": "add", "path": path, "value": value}])
 
-chains := {"ETH": {"family": "evm", "chain_id": 1, "amount_unit": "base", "assets": {"USDT_ETH": {"decimals": 6}}}}
+chains := {
+	"ETH": {"family": "evm", "chain_id": 1, "amount_unit": "base", "assets": {"USDT_ETH": {"decimals": 6}}},
+	"BTC": {"family": "utxo", "network": "testnet", "amount_unit": "base", "assets": {"BTC_BTC": {"decimals": 8}}},
+}
 
 tier := {
 	"above": "5000",

@@ -61,3 +61,46 @@ test_presignature_for_another_path_is_rejected if {
 }
 
 test_transaction_is_not_judged if says(f.transfer(1), {}) == {"allow": set(), "reject": set()}
+
+raw_at(paths) := {f.key: object.union(ops, {"any_path": false, "paths": paths})}
+
+raw_allowed(request, grants) if {
+	"raw.key" in f.ids(keys.allow) with input as request with data.raw as grants
+	count(keys.reject) == 0 with input as request with data.raw as grants
+}
+
+raw_rejected(request, grants) if {
+	"raw.key" in f.ids(keys.reject) with input as request with data.raw as grants
+	count(keys.allow) == 0 with input as request with data.raw as grants
+}
+
+test_raw_data_is_allowed_at_listed_paths if {
+	raw_allowed(raw, raw_at(["m/44/60/0/0/0"]))
+	raw_allowed(raw, raw_at(["m/0", "m/44/60/0/0/0"]))
+	raw_rejected(raw, raw_at(["m/44/60/0/0/1"]))
+	raw_rejected(raw, raw_at([]))
+	raw_rejected(f.patch(raw, "/request/path", ""), raw_at(["m"]))
+}
+
+ed25519_key := "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"
+
+# Every way to sign raw data takes the same permission.
+test_raw_data_of_every_kind_takes_the_permission if {
+	every change in [
+		{"request_type": "sign", "cryptography": "ecdsa-secp256k1"},
+		{"request_type": "bip340-schnorr-sign", "cryptography": "ecdsa-secp256k1"},
+		{"request_type": "taproot-sign", "cryptography": "ecdsa-secp256k1"},
+		{"request_type": "pre-sign-online", "cryptography": "ecdsa-secp256k1"},
+		{"request_type": "sign", "cryptography": "eddsa-ed25519", "public_key": ed25519_key},
+	] {
+		every sign_type in ["1", "3"] {
+			request := object.union(f.empty, {"request": object.union(change, {"sign_type": sign_type})})
+			key := request.request.public_key
+			raw_rejected(request, {})
+			raw_rejected(request, {"02": object.union(ops, {"any_path": true, "paths": []})})
+			raw_rejected(f.patch(request, "/requester", {"key_id": "eve"}), {key: object.union(ops, {"any_path": true, "paths": []})})
+			raw_allowed(request, {key: object.union(ops, {"any_path": true, "paths": []})})
+			raw_allowed(request, {key: object.union(ops, {"any_path": false, "paths": ["m/44/60/0/0/0"]})})
+		}
+	}
+}

@@ -5,11 +5,11 @@ import data.countersign.fixtures as f
 
 decide(request) := got if {
 	got := countersign.decision with input as request
-		with data.request_types as ["sign", "keygen", "pre-sign"]
+		with data.request_types as ["sign", "keygen", "pre-sign", "taproot-sign"]
 		with data.unknown_fields as []
 		with data.chains as f.chains
-		with data.limits as f.limits
-		with data.addresses as f.addresses
+		with data.limits as object.union(f.limits, f.btc_limits)
+		with data.addresses as object.union(f.addresses, f.btc_addresses)
 		with data.groups as f.groups
 		with data.keygen as {
 			"parties": {"sinoA": "a", "sinoB": "b", "sinoC": "c"},
@@ -19,6 +19,12 @@ decide(request) := got if {
 		with data.raw as {f.key: {"any_requester": true, "requesters": [], "any_path": true, "paths": []}}
 		with data.pre_sign as {f.key: {"any_requester": true, "requesters": [], "paths": ["m/44/60/0/0/0"]}}
 		with data.evidence as {"unverifiable": {}}
+		with data.utxo as f.utxo_rules
+		with data.taproot as {}
+		with data.brc20 as {}
+		with data.runes as {}
+		with data.typed_data as {}
+		with data.permits as {}
 }
 
 test_transfer_within_limits_is_approved if f.approved(decide(f.transfer(1500000000)))
@@ -68,4 +74,28 @@ test_empty_data_approves_nothing if {
 test_own_requirement_is_collected if {
 	own := {"mine": {"require": {"mine.checked"}}}
 	"mine.checked" in countersign.require with input as f.transfer(1) with data.countersign.rules as own
+}
+
+test_payment_is_approved if {
+	f.approved(decide(f.payment(22000)))
+	f.approved(decide(f.patch(f.payment(22000), "/request/request_type", "taproot-sign")))
+}
+
+test_each_missing_part_of_a_payment_is_not_approved if {
+	every part in ["fee_base", "fee_rate", "to_base", "paid_base", "source"] {
+		not f.approved(decide(json.remove(f.payment(22000), [sprintf("utxo/%s", [part])])))
+		not f.approved(decide(f.patch(f.payment(22000), sprintf("/utxo/%s", [part]), null)))
+	}
+	every part in ["inputs", "outputs"] {
+		not f.approved(decide(json.remove(f.payment(22000), [sprintf("utxo/%s", [part])])))
+		not f.approved(decide(f.patch(f.payment(22000), sprintf("/utxo/%s", [part]), [])))
+	}
+	not f.approved(decide(f.patch(f.payment(22000), "/utxo", null)))
+}
+
+test_tokens_that_data_does_not_know_are_not_approved if {
+	not f.approved(decide(f.patch(f.payment(22000), "/runes", [{"id": "1:1"}])))
+	not f.approved(decide(f.patch(f.payment(22000), "/brc20", [{"ticker": "ordi"}])))
+	not f.approved(decide(f.patch(f.payment(22000), "/runes", [null])))
+	not f.approved(decide(f.patch(f.payment(22000), "/brc20", {})))
 }

@@ -1,0 +1,87 @@
+package countersign.taproot_test
+
+import data.countersign.fixtures as f
+import data.countersign.rules.taproot
+
+root := "5b75adecf53548f3ec6ad7d78383bf84cc57b55a3127c72b9a2481752dd88b21"
+
+says(request, keys) := got if {
+	got := {"allow": f.ids(taproot.allow), "reject": f.ids(taproot.reject), "require": taproot.require} with input as request
+		with data.taproot as keys
+		with data.chains as f.chains
+}
+
+nothing := {"allow": set(), "reject": set(), "require": set()}
+
+allowed(id) := {"allow": {id}, "reject": set(), "require": {id}}
+
+rejected(id) := {"allow": set(), "reject": {id}, "require": {id}}
+
+listed := {f.key: {"any_script_root": false, "script_roots": {root: "recovery"}, "script_paths": false}}
+
+any_root := {f.key: {"any_script_root": true, "script_roots": {}, "script_paths": false}}
+
+scripts := {f.key: {"any_script_root": false, "script_roots": {}, "script_paths": true}}
+
+of_type(type, tap_script_root) := request if {
+	request := f.patch(f.patch(f.payment(1), "/request/request_type", type), "/tx/tap_script_root", tap_script_root)
+}
+
+test_key_path_without_a_tree_needs_nothing if says(of_type("taproot-sign", ""), {}) == nothing
+
+test_listed_root_is_allowed if {
+	says(of_type("taproot-sign", root), listed) == allowed("taproot.script_root")
+	says(of_type("taproot-sign", root), any_root) == allowed("taproot.script_root")
+}
+
+test_other_root_is_rejected if {
+	every keys in [{}, scripts, {"02": any_root[f.key]}] {
+		says(of_type("taproot-sign", root), keys) == rejected("taproot.script_root")
+	}
+	other := sprintf("%s00", [substring(root, 0, 62)])
+	says(of_type("taproot-sign", other), listed) == rejected("taproot.script_root")
+}
+
+# The tweak is the same whatever is signed under it.
+test_root_is_judged_for_raw_data_too if {
+	request := f.patch(of_type("taproot-sign", root), "/request/sign_type", "3")
+	says(request, {}) == rejected("taproot.script_root")
+	says(request, listed) == allowed("taproot.script_root")
+}
+
+script_spend(type) := f.patch(of_type(type, ""), "/utxo/spend", "script")
+
+rune := [{"id": "2818544:3897", "to": f.recipient}]
+
+test_script_for_nothing_is_rejected if {
+	every type in ["bip340-schnorr-sign", "sign"] {
+		says(script_spend(type), {}) == rejected("taproot.script_path")
+		says(script_spend(type), any_root) == rejected("taproot.script_path")
+		says(script_spend(type), scripts) == allowed("taproot.script_path")
+	}
+}
+
+test_script_for_tokens_that_evidence_vouches_for_is_allowed if {
+	every list in ["/runes", "/brc20"] {
+		says(f.patch(script_spend("bip340-schnorr-sign"), list, rune), {}) == allowed("taproot.script_path")
+	}
+}
+
+test_script_for_tokens_on_trust_is_rejected if {
+	request := f.on_trust(f.patch(of_type("bip340-schnorr-sign", ""), "/runes", rune))
+	says(request, {}) == rejected("taproot.script_path")
+	says(request, scripts) == allowed("taproot.script_path")
+	slipped := f.patch(f.patch(script_spend("bip340-schnorr-sign"), "/runes", rune), "/utxo/source", "claim")
+	says(slipped, {}) == rejected("taproot.script_path")
+}
+
+# An untweaked key is one in a script, unless evidence says otherwise.
+test_untweaked_key_without_evidence_signs_for_a_script if {
+	says(f.on_trust(of_type("bip340-schnorr-sign", "")), {}) == rejected("taproot.script_path")
+	says(of_type("bip340-schnorr-sign", ""), {}) == nothing
+	claimed := f.patch(of_type("bip340-schnorr-sign", ""), "/utxo/source", "claim")
+	says(claimed, {}) == rejected("taproot.script_path")
+	says(f.patch(of_type("bip340-schnorr-sign", ""), "/utxo", null), {}) == rejected("taproot.script_path")
+}
+
+test_transactions_of_accounts_are_not_judged if says(f.transfer(1), {}).reject == set()
