@@ -210,13 +210,16 @@ func newWorld(t testing.TB, o options) *world {
 }
 
 // standard is the policy that most tests share: it takes a while to build.
-var standard = sync.OnceValues(func() (*policy.Live, error) {
+var standard = sync.OnceValues(func() (*policy.Live, error) { return liveOver(nil) })
+
+// liveOver is the shipped policy over the tests' data.
+func liveOver(change func(map[string]any)) (*policy.Live, error) {
 	dir, err := os.MkdirTemp("", "callback-test-*")
 	if err != nil {
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
-	data, err := json.Marshal(testData(nil))
+	data, err := json.Marshal(testData(change))
 	if err != nil {
 		return nil, err
 	}
@@ -227,7 +230,7 @@ var standard = sync.OnceValues(func() (*policy.Live, error) {
 	return policy.NewLive(context.Background(), policy.LiveConfig{
 		Read: func() (*policy.Source, error) { return policy.Load(rego.FS(), path) }, Engine: policy.Config{Timeout: 30 * time.Second},
 	})
-})
+}
 
 func (w *world) policy(o options) {
 	w.t.Helper()

@@ -40,8 +40,8 @@ func TestVectors(t *testing.T) {
 		"sign-evm-erc20":          {wire.Approve, ""},
 		"sign-memo-html-escapes":  {wire.Approve, ""},
 		"sign-utxo":               {wire.Approve, ""},
-		"taproot-sign-brc20":      {wire.Reject, "brc20.ticker: "},
-		"bip340-sign-rune":        {wire.Reject, "runes.unknown: "},
+		"taproot-sign-brc20":      {wire.Reject, "brc20.invalid: "},
+		"bip340-sign-rune":        {wire.Reject, "runes.invalid: "},
 		"sign-eip712":             {wire.Approve, ""},
 		"rawdata-signature-ecies": {wire.Reject, "report.check: "},
 	}
