@@ -253,11 +253,11 @@ func (s *step) eachKey(account, after string, f func(*Key) (stop bool)) error {
 	return nil
 }
 
-// activeKeys gives the active keys of an account, two at most: whether there is just one is what matters.
-func (s *step) activeKeys(account string) ([]*Key, error) {
+// activeKeys gives the active keys of an account that serve, two at most: whether there is just one is what matters.
+func (s *step) activeKeys(account string, serves func(*Key) bool) ([]*Key, error) {
 	var out []*Key
 	err := s.eachKey(account, "", func(key *Key) bool {
-		if key.State == KeyActive {
+		if key.State == KeyActive && serves(key) {
 			out = append(out, key)
 		}
 		return len(out) == 2

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math"
 	"strings"
+
+	"github.com/countersign-mpc/countersign/manifest"
 )
 
 // UntilFinal makes Wait wait until the request is over.
@@ -69,6 +71,22 @@ func (s *step) status(req *Request) (Status, error) {
 	}
 	out.Key = *key
 	return out, nil
+}
+
+// Terms reads what a request of an account asks for, by its sino id or by the requester's own id.
+func (c *Coordinator) Terms(ctx context.Context, account, id string) (terms manifest.Terms, err error) {
+	err = c.view(ctx, func(s *step) error {
+		status, err := s.statusOf(account, id)
+		if err != nil {
+			return err
+		}
+		rec, err := must[termsRecord](s, TableTerms, status.Request.SinoID)
+		if err == nil {
+			terms = rec.Terms
+		}
+		return err
+	})
+	return terms, err
 }
 
 // Session reads a session of an account, with its request.

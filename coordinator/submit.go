@@ -204,23 +204,23 @@ func (r *Request) sameAs(hash []byte, seats []Seat, named bool) bool {
 	return r.Named == named && (!named || slices.EqualFunc(r.Seats, seats, func(a, b Seat) bool { return a.NodeID == b.NodeID }))
 }
 
-// keyFor finds the key that signs: the one that is named, or the account's only active one.
+// keyFor finds the key that signs: the one that is named, or the account's only active one that can sign this.
 func (s *step) keyFor(account string, terms *manifest.Terms, known *Request) (*Key, error) {
 	if terms.KeyID == "" && known != nil {
 		terms.KeyID = known.KeyID
 	}
 	if terms.KeyID == "" {
-		active, err := s.activeKeys(account)
+		active, err := s.activeKeys(account, func(key *Key) bool { return serves(key.Cryptography, *terms) })
 		if err != nil {
 			return nil, err
 		}
 		switch len(active) {
 		case 0:
-			return nil, refuse(CodeKeyNotActive, "this account has no active key: make one first (POST /api/v1/mpc/keygen)").field("key_id", "missing")
+			return nil, refuse(CodeKeyNotActive, "this account has no active key that signs this: make one first (POST /api/v1/mpc/keygen)").field("key_id", "missing")
 		case 1:
 			terms.KeyID = active[0].ID
 		default:
-			return nil, refuse(CodeInvalid, "this account has %d active keys: name one by key_id", len(active)).field("key_id", "missing")
+			return nil, refuse(CodeInvalid, "this account has several active keys: name one by key_id").field("key_id", "missing")
 		}
 	}
 	if len(terms.KeyID) > manifest.MaxTextSize {

@@ -69,6 +69,12 @@ func checkTapScriptRoot(t manifest.Terms) error {
 	return nil
 }
 
+// serves tells whether keys of a curve can sign what is asked for.
+func serves(cryptography string, t manifest.Terms) bool {
+	_, err := derive.SchemeOf(t.Type, cryptography)
+	return err == nil && (t.SignType != wire.SignTypeMessage || cryptography == wire.ECDSASecp256k1)
+}
+
 // checkMessage holds what is to be signed against the curve of the key.
 func checkMessage(t manifest.Terms, cryptography string) error {
 	if _, err := derive.SchemeOf(t.Type, cryptography); err != nil {

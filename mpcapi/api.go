@@ -106,6 +106,7 @@ func (a *api) routes() http.Handler {
 		return reply{}, &httpError{http.StatusMethodNotAllowed, "method_not_allowed", "this path does not take that method"}
 	}))
 	r.Get("/health", a.handle(a.health))
+	r.Route("/v1/waas/mpc", a.walletService)
 	r.Route("/api/v1", func(r chi.Router) {
 		r.Post("/nodes", a.authenticated(a.bindNode))
 		r.Get("/nodes", a.authenticated(a.listNodes))
@@ -144,12 +145,21 @@ func (a *api) handle(op operation) http.HandlerFunc {
 // authenticated is handle for an account.
 func (a *api) authenticated(op operation) http.HandlerFunc {
 	return a.handle(func(r *http.Request, _ caller) (reply, error) {
-		account, ok := a.account(r.Header.Values("X-API-Key"))
-		if !ok {
-			return reply{}, &httpError{http.StatusUnauthorized, "unauthorized", "the header X-API-Key is missing or holds no key of this coordinator"}
+		c, err := a.caller(r)
+		if err != nil {
+			return reply{}, err
 		}
-		return op(r, caller{account})
+		return op(r, c)
 	})
+}
+
+// caller tells by its API key who calls.
+func (a *api) caller(r *http.Request) (caller, error) {
+	account, ok := a.account(r.Header.Values("X-API-Key"))
+	if !ok {
+		return caller{}, &httpError{http.StatusUnauthorized, "unauthorized", "the header X-API-Key is missing or holds no key of this coordinator"}
+	}
+	return caller{account}, nil
 }
 
 // account finds who holds a key. It compares with every key, in time that does not depend on which.
