@@ -102,8 +102,8 @@ func TestCopiedParty(t *testing.T) {
 
 // TestOtherNumberOfCoefficients is the de-commitment that kills the library, committed to and opened with all else right.
 func TestOtherNumberOfCoefficients(t *testing.T) {
+	p := newPeers(t, t.Name())
 	for _, n := range []int{0, 1, 3, 100} {
-		p := newPeers(t, t.Name())
 		open := *p.open[2]
 		open.Coefficients = nil
 		for i := range n {

@@ -58,7 +58,7 @@ func mustShares(t testing.TB, network *signingtest.Network, ended map[signing.Pa
 }
 
 func TestKeygen(t *testing.T) {
-	for n := 2; n <= 5; n++ {
+	for n := 2; n <= mostParties; n++ {
 		for threshold := 2; threshold <= n; threshold++ {
 			t.Run(fmt.Sprintf("%d of %d", threshold, n), func(t *testing.T) {
 				network := start(t, signingtest.Parties(n), threshold, nil)

@@ -1,0 +1,5 @@
+//go:build race
+
+package eddsa_test
+
+const mostParties = 3
