@@ -2,12 +2,9 @@ package coordtest
 
 import (
 	"crypto/sha256"
-	"crypto/sha512"
 	"encoding/hex"
 	"math/big"
 	"testing"
-
-	"filippo.io/edwards25519"
 
 	"github.com/countersign-mpc/countersign/derive"
 	"github.com/countersign-mpc/countersign/manifest"
@@ -17,7 +14,7 @@ import (
 // NewEd25519Wallet makes the Ed25519 key of a seed.
 func NewEd25519Wallet(seed string) *Wallet {
 	root := edwardsScalar([]byte(seed))
-	return &Wallet{Cryptography: wire.EdDSAEd25519, edwards: root, PublicKey: new(edwards25519.Point).ScalarBaseMult(root).Bytes(),
+	return &Wallet{Cryptography: wire.EdDSAEd25519, root: root, PublicKey: edwardsBase.times(root).bytes(),
 		ChainCode: Digest(seed + " chain code")}
 }
 
@@ -43,11 +40,8 @@ func (w *Wallet) Sign(t testing.TB, terms manifest.Terms, message []byte) manife
 		}
 		out.Result = schnorr(tapTweaked(w.secret(child), root), message)
 	case derive.SchemeEd25519:
-		tweak, err := edwards25519.NewScalar().SetCanonicalBytes(child.Tweak[:])
-		if err != nil {
-			t.Fatal(err)
-		}
-		out.Result = eddsa(tweak.Add(tweak, w.edwards), message)
+		key := littleEndian(child.Tweak[:])
+		out.Result = eddsa(key.Add(key, w.root).Mod(key, edwardsOrder), message)
 	}
 	return out
 }
@@ -99,26 +93,4 @@ func tagged(tag string, parts ...[]byte) *big.Int {
 	}
 	n := new(big.Int).SetBytes(h.Sum(nil))
 	return n.Mod(n, order)
-}
-
-// eddsa signs by RFC 8032, section 5.1.6, from the scalar on, with a nonce that is derived in another way.
-func eddsa(key *edwards25519.Scalar, message []byte) []byte {
-	public := new(edwards25519.Point).ScalarBaseMult(key).Bytes()
-	nonce := edwardsScalar(key.Bytes(), message)
-	out := new(edwards25519.Point).ScalarBaseMult(nonce).Bytes()
-	s := edwards25519.NewScalar().MultiplyAdd(edwardsScalar(out, public, message), key, nonce)
-	return append(out, s.Bytes()...)
-}
-
-// edwardsScalar is SHA-512 of the parts, modulo the group order.
-func edwardsScalar(parts ...[]byte) *edwards25519.Scalar {
-	h := sha512.New()
-	for _, p := range parts {
-		h.Write(p)
-	}
-	s, err := edwards25519.NewScalar().SetUniformBytes(h.Sum(nil))
-	if err != nil {
-		panic("coordtest: a scalar of SHA-512: " + err.Error()) // 64 bytes are always taken
-	}
-	return s
 }

@@ -5,8 +5,6 @@ import (
 	"math/big"
 	"testing"
 
-	"filippo.io/edwards25519"
-
 	"github.com/countersign-mpc/countersign/derive"
 	"github.com/countersign-mpc/countersign/manifest"
 	"github.com/countersign-mpc/countersign/wire"
@@ -19,8 +17,7 @@ type Wallet struct {
 	PublicKey    []byte // 33 bytes, compressed, or 32 bytes
 	ChainCode    []byte // 32 bytes
 
-	root    *big.Int             // secp256k1
-	edwards *edwards25519.Scalar // Ed25519
+	root *big.Int
 }
 
 // NewWallet makes the secp256k1 key of a seed.
