@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/countersign-mpc/countersign/wire"
 	"github.com/decred/dcrd/dcrec/secp256k1/v4"
 )
 
@@ -29,13 +28,20 @@ type Derived struct {
 	Tweak [32]byte
 }
 
+// The kinds of keys, by their names in requests (wire has the same; signing, which imports this package, must not reach
+// what wire imports).
+const (
+	CryptographySecp256k1 = "ecdsa-secp256k1"
+	CryptographyEd25519   = "eddsa-ed25519"
+)
+
 // Child derives the child of a root public key along a path: Secp256k1Child or Ed25519Child, by the key's cryptography
-// (wire.ECDSASecp256k1 or wire.EdDSAEd25519; any other is an error).
+// (CryptographySecp256k1 or CryptographyEd25519; any other is an error).
 func Child(cryptography string, root, chainCode []byte, p Path) (Derived, error) {
 	switch cryptography {
-	case wire.ECDSASecp256k1:
+	case CryptographySecp256k1:
 		return Secp256k1Child(root, chainCode, p)
-	case wire.EdDSAEd25519:
+	case CryptographyEd25519:
 		return Ed25519Child(root, chainCode, p)
 	default:
 		return Derived{}, fmt.Errorf("derive %s: %w", p, unknownCryptography(cryptography))
@@ -43,7 +49,7 @@ func Child(cryptography string, root, chainCode []byte, p Path) (Derived, error)
 }
 
 func unknownCryptography(name string) error {
-	return fmt.Errorf("cryptography %s is unknown: it is %s or %s", quote(name), wire.ECDSASecp256k1, wire.EdDSAEd25519)
+	return fmt.Errorf("cryptography %s is unknown: it is %s or %s", quote(name), CryptographySecp256k1, CryptographyEd25519)
 }
 
 // Secp256k1Child derives the child of a root public key (33 bytes, compressed) and its chain code (32 bytes) along a

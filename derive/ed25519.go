@@ -10,11 +10,10 @@ import (
 	"fmt"
 
 	"filippo.io/edwards25519"
-	"github.com/countersign-mpc/countersign/wire"
 )
 
-// ed25519ChildPurpose labels the hash of Ed25519Child.
-const ed25519ChildPurpose = "ed25519-child"
+// ed25519ChildLabel labels the hash of Ed25519Child; with the fields after it it has the form of wire.SigningBytes.
+const ed25519ChildLabel = "countersign/ed25519-child/v1\x00"
 
 // Ed25519Child derives the child of a root public key (32 bytes, RFC 8032) and its chain code (32 bytes) along a path. It
 // is BIP32's public derivation carried over to Ed25519, this project's own (docs/FORMATS.md "derive"): at each level
@@ -51,7 +50,9 @@ func Ed25519Child(root, chainCode []byte, p Path) (Derived, error) {
 // ed25519Step gives the scalar and the chain code of one level.
 func ed25519Step(parent Derived, index uint32) (*edwards25519.Scalar, [32]byte) {
 	mac := hmac.New(sha512.New, parent.ChainCode[:])
-	mac.Write(wire.SigningBytes(ed25519ChildPurpose, parent.PublicKey, binary.BigEndian.AppendUint32(nil, index)))
+	mac.Write([]byte(ed25519ChildLabel))
+	mac.Write(append([]byte{0, 0, 0, ed25519.PublicKeySize}, parent.PublicKey...))
+	mac.Write(binary.BigEndian.AppendUint32([]byte{0, 0, 0, 4}, index))
 	sum := mac.Sum(nil)
 	var wide [64]byte // IL as a little-endian number
 	copy(wide[:], sum[:32])

@@ -3,8 +3,13 @@ package derive
 import (
 	"bytes"
 	"fmt"
+)
 
-	"github.com/countersign-mpc/countersign/wire"
+// The types of requests that sign, by their names in wire.
+const (
+	typeSign    = "sign"
+	typeBIP340  = "bip340-schnorr-sign"
+	typeTaproot = "taproot-sign"
 )
 
 // Scheme is a signature scheme together with the key that it verifies under.
@@ -22,30 +27,30 @@ const (
 	SchemeEd25519 Scheme = "ed25519"
 )
 
-// SchemeOf gives the scheme that a request asks for: of wire's request types sign, bip340-schnorr-sign and taproot-sign
-// with a key of wire's cryptography. Types that sign nothing, and a type that its key cannot serve, are errors.
+// SchemeOf gives the scheme that a request asks for: of type sign, bip340-schnorr-sign or taproot-sign, with a key of that
+// cryptography. Types that sign nothing, and a type that its key cannot serve, are errors.
 func SchemeOf(requestType, cryptography string) (Scheme, error) {
-	if cryptography != wire.ECDSASecp256k1 && cryptography != wire.EdDSAEd25519 {
+	if cryptography != CryptographySecp256k1 && cryptography != CryptographyEd25519 {
 		return "", unknownCryptography(cryptography)
 	}
-	ed25519 := cryptography == wire.EdDSAEd25519
+	ed25519 := cryptography == CryptographyEd25519
 	switch requestType {
-	case wire.TypeSign:
+	case typeSign:
 		if ed25519 {
 			return SchemeEd25519, nil
 		}
 		return SchemeECDSA, nil
-	case wire.TypeBIP340SchnorrSign, wire.TypeTaprootSign:
+	case typeBIP340, typeTaproot:
 		if ed25519 {
-			return "", fmt.Errorf("%s needs a key of %s, this one is of %s", requestType, wire.ECDSASecp256k1, cryptography)
+			return "", fmt.Errorf("%s needs a key of %s, this one is of %s", requestType, CryptographySecp256k1, cryptography)
 		}
-		if requestType == wire.TypeTaprootSign {
+		if requestType == typeTaproot {
 			return SchemeTaproot, nil
 		}
 		return SchemeBIP340, nil
 	default:
 		return "", fmt.Errorf("request type %s signs nothing: use %s, %s or %s",
-			quote(requestType), wire.TypeSign, wire.TypeBIP340SchnorrSign, wire.TypeTaprootSign)
+			quote(requestType), typeSign, typeBIP340, typeTaproot)
 	}
 }
 
@@ -54,7 +59,7 @@ func SchemeOf(requestType, cryptography string) (Scheme, error) {
 // alone, 32 bytes or empty (see TaprootOutputKey); with another scheme it must be empty.
 func (s Scheme) VerifyingKey(derivedPublicKey, tapScriptRoot []byte) ([]byte, error) {
 	if len(tapScriptRoot) != 0 && s != SchemeTaproot {
-		return nil, fmt.Errorf("verifying key: tapScriptRoot is for %s, not for %s", wire.TypeTaprootSign, quote(string(s)))
+		return nil, fmt.Errorf("verifying key: tapScriptRoot is for %s, not for %s", typeTaproot, quote(string(s)))
 	}
 	if s == SchemeEd25519 {
 		if _, err := parseEd25519(derivedPublicKey); err != nil {

@@ -5,16 +5,20 @@ import (
 	"testing"
 
 	"github.com/countersign-mpc/countersign/derive"
+	"github.com/countersign-mpc/countersign/wire"
 )
 
 func TestSchemeOf(t *testing.T) {
-	const secp, ed = "ecdsa-secp256k1", "eddsa-ed25519"
+	const secp, ed = wire.ECDSASecp256k1, wire.EdDSAEd25519
+	if secp != derive.CryptographySecp256k1 || ed != derive.CryptographyEd25519 {
+		t.Fatal("wire names the kinds of keys in another way")
+	}
 	for _, c := range []struct {
 		requestType, cryptography string
 		want                      derive.Scheme // empty for an error
 	}{
-		{"sign", secp, derive.SchemeECDSA}, {"sign", ed, derive.SchemeEd25519},
-		{"bip340-schnorr-sign", secp, derive.SchemeBIP340}, {"taproot-sign", secp, derive.SchemeTaproot},
+		{wire.TypeSign, secp, derive.SchemeECDSA}, {wire.TypeSign, ed, derive.SchemeEd25519},
+		{wire.TypeBIP340SchnorrSign, secp, derive.SchemeBIP340}, {wire.TypeTaprootSign, secp, derive.SchemeTaproot},
 		{"bip340-schnorr-sign", ed, ""}, {"taproot-sign", ed, ""}, {"keygen", secp, ""}, {"", secp, ""}, {"sign", "", ""},
 		{"sign", "ecdsa-p256", ""}, {"Sign", secp, ""},
 	} {
