@@ -33,6 +33,7 @@ type rogue struct {
 	twist    func(signing.Message) signing.Message      // what it tells party 2 in place of a message
 	other    func(manifest.Manifest) manifest.Manifest  // what it believes a session to be about
 	offers   map[string]*linkv1.Offer                   // by session
+	last     node.SignRun                               // with which it signs, or signed last
 	runs     map[string]*rogueRun                       // by session
 	shares   map[string]*signing.Share                  // by key
 	words    map[string]manifest.Confirmation           // by key: its own pending word
@@ -227,8 +228,9 @@ func (r *rogue) protocol(run *rogueRun) signing.Session {
 	must(t, err)
 	scheme, err := derive.SchemeOf(m.Type, m.Cryptography)
 	must(t, err)
-	s, err := toySign(node.SignRun{Binding: run.channel.Binding(), Share: share, Signers: ids, Scheme: scheme, Derived: derived,
-		TapScriptRoot: unhex(t, m.TapScriptRoot), Message: run.message, Recipient: run.recipient})
+	r.last = node.SignRun{Binding: run.channel.Binding(), Share: share, Signers: ids, Scheme: scheme, Derived: derived,
+		TapScriptRoot: unhex(t, m.TapScriptRoot), Message: run.message, Recipient: run.recipient}
+	s, err := toySign(r.last)
 	must(t, err)
 	return s
 }
