@@ -30,6 +30,7 @@ type subject struct {
 	input   policy.Input
 	parsed  *wire.Parsed // the request, made again of the input as far as it is hashed
 	payload evidence.Payload
+	digests [][]byte // of the whole payment, the payload's among them
 }
 
 var errNotAsShown = errors.New("what the server shows is not what the approval would be given for: nothing was signed; tell the security team")
@@ -52,12 +53,11 @@ func readSubject(view *callback.ApprovalView) (*subject, error) {
 	if s.payload, err = callback.SigningPayload(s.parsed); err != nil {
 		return nil, refused(fmt.Errorf("%w (%v)", errNotAsShown, err))
 	}
-	digests, err := callback.PaymentDigests(s.parsed)
-	if err != nil {
+	if s.digests, err = callback.PaymentDigests(s.parsed); err != nil {
 		return nil, refused(fmt.Errorf("%w (%v)", errNotAsShown, err))
 	}
-	same := slices.EqualFunc(view.Digests, digests, func(a ledger.Hex, b []byte) bool { return bytes.Equal(a, b) })
-	if intent != view.IntentHash || !same || !slices.ContainsFunc(digests, func(d []byte) bool { return bytes.Equal(d, s.payload.Digest) }) {
+	same := slices.EqualFunc(view.Digests, s.digests, func(a ledger.Hex, b []byte) bool { return bytes.Equal(a, b) })
+	if intent != view.IntentHash || !same || !slices.ContainsFunc(s.digests, func(d []byte) bool { return bytes.Equal(d, s.payload.Digest) }) {
 		return nil, refused(fmt.Errorf("%w (the intent hash or a digest differs)", errNotAsShown))
 	}
 	if s.requester() != view.Requester {
@@ -91,16 +91,28 @@ func (s *subject) print(w io.Writer) {
 	p.line("approval", fmt.Sprintf("%s (%s)", v.ID, v.State))
 	p.line("asked by", s.requester())
 	p.line("request", fmt.Sprintf("%s, sign_type %s, key %s, path %s", r.RequestType, d.SignType, d.PublicKey, d.Path))
-	if t := s.parsed.TxInfo; t != nil && d.SignType == wire.SignTypeTransaction {
+	t := s.parsed.TxInfo
+	switch {
+	case t == nil || d.SignType != wire.SignTypeTransaction:
+		p.line("message", d.Message)
+		p.typedData(d)
+	case s.payload.Kind == evidence.KindBitcoin:
+		p.claim(t)
+		p.bitcoin(s)
+	default:
 		p.claim(t)
 		p.signed(t.RawTx)
-	} else {
-		p.line("message", d.Message)
 	}
+	how := " (as asked: nothing ties it to the claim)"
 	if s.payload.Computed {
-		p.line("digest", hex.EncodeToString(s.payload.Digest)+" (computed here)")
-	} else {
-		p.line("digest", hex.EncodeToString(s.payload.Digest)+" (as asked: nothing ties it to the claim)")
+		how = " (computed here)"
+	}
+	for i, digest := range s.digests {
+		which := ""
+		if len(s.digests) > 1 {
+			which = fmt.Sprintf(", %d of %d of the payment", i+1, len(s.digests))
+		}
+		p.line("digest", hex.EncodeToString(digest)+how+which)
 	}
 	p.line("intent", v.IntentHash.String()+" (computed here)")
 	p.line("server says", fmt.Sprintf("evidence %s %s", s.input.Evidence.Status, s.input.Evidence.Reason))
@@ -147,6 +159,12 @@ func (p printer) claim(t *wire.TxInfo) {
 		for _, out := range t.ExtraData.VoutList {
 			p.line("claim: output", out.Amount+" to "+out.Address)
 		}
+	}
+	for _, r := range t.RuneDetails {
+		p.line("claim: rune", fmt.Sprintf("%s %s (%s, %s, divisibility %s) from %s to %s", r.RuneAmount, r.RuneSpacedName, r.RuneID, r.RuneSymbol, r.RuneDivisibility, r.FromAddress, r.ToAddress))
+	}
+	for _, b := range t.BRC20Details {
+		p.line("claim: BRC-20", fmt.Sprintf("%s %s %s, step %s, from %s to %s %s", b.Method, b.Quantity, b.Ticker, b.Step, b.From, b.To, b.InscriptionID))
 	}
 }
 
