@@ -25,7 +25,7 @@ func (w *world) submit(ctx context.Context, id string, terms manifest.Terms) err
 }
 
 func (w *world) payment(id string, whole int64) cluster.Payment {
-	p := cluster.Payment{RequestID: id, KeyID: w.keyID, From: w.from, To: cluster.Recipient, Amount: cluster.USDTUnits(whole), Nonce: w.nonce}
+	p := cluster.Payment{RequestID: id, KeyID: w.keyID, From: w.from, To: cluster.Supplier, Amount: cluster.USDTUnits(whole), Nonce: w.nonce}
 	w.nonce++
 	w.payments[id] = p
 	return p
@@ -98,7 +98,7 @@ func (w *world) ask(ctx context.Context, a []string) error {
 		}
 		auth = &made
 	}
-	r, err := w.c.API().SubmitAs(ctx, terms, auth, signers...)
+	r, err := w.c.API().SubmitOrder(ctx, cluster.Order{Terms: terms, Authorization: auth, Signers: signers})
 	if err == nil {
 		w.sino[a[0]] = r.SinoID
 	}

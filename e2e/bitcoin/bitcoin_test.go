@@ -155,3 +155,19 @@ func TestMalformedInputIsRefused(t *testing.T) {
 		t.Error("r above the group's order was taken")
 	}
 }
+
+// The public half of BIP 32's test vector 2, chain m/0, and the empty path.
+func TestChild(t *testing.T) {
+	root := must[[]byte](t)(hex.DecodeString("03cbcaa9c98c877a26977d00825c956a238e8dddfbd322cce4f74b0b5bd6ace4a7"))
+	chain := must[[]byte](t)(hex.DecodeString("60499f801b896d83179a4374aeb7822aaeaceaa0db1f85ee3e904c4defbd9689"))
+	child := must[*btcec.PublicKey](t)(bitcoin.Child(root, chain, "m/0"))
+	if got := hex.EncodeToString(child.SerializeCompressed()); got != "02fc9e5af0ac8d9b3cecfe2a888e2117ba3d089d8585886c9c826b6b22a98d12ea" {
+		t.Errorf("m/0 is %s", got)
+	}
+	if got := must[*btcec.PublicKey](t)(bitcoin.Child(root, chain, "m")); !bytes.Equal(got.SerializeCompressed(), root) {
+		t.Error("m is not the root")
+	}
+	if _, err := bitcoin.Child(root, chain, "m/0'"); err == nil {
+		t.Error("a hardened path was taken")
+	}
+}

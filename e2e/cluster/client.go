@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -95,7 +96,15 @@ func (a *API) Submit(ctx context.Context, terms manifest.Terms) (Request, error)
 	if err != nil {
 		return Request{}, err
 	}
-	return a.SubmitAs(ctx, terms, &auth)
+	return a.SubmitOrder(ctx, Order{Terms: terms, Authorization: &auth})
+}
+
+// Order is a request with what is said beside its terms.
+type Order struct {
+	Terms         manifest.Terms
+	Authorization *manifest.Authorization // nil: nobody has signed it
+	Signers       []wire.NodeID           // of a signature: who is to sign; none: whoever is online
+	ExpiresIn     time.Duration           // 0: the coordinator's default
 }
 
 // Authorize signs terms as the cluster's requester.
@@ -103,11 +112,14 @@ func (a *API) Authorize(terms manifest.Terms) (manifest.Authorization, error) {
 	return manifest.Authorize(a.c.Requester, terms, time.Now().Add(time.Hour))
 }
 
-// SubmitAs is Submit with an authorization of the caller's, or none. signers, of a signature, are the parties that are to
-// sign; none: whoever is online.
-func (a *API) SubmitAs(ctx context.Context, terms manifest.Terms, auth *manifest.Authorization, signers ...wire.NodeID) (Request, error) {
+// SubmitOrder is Submit with more to say.
+func (a *API) SubmitOrder(ctx context.Context, o Order) (Request, error) {
+	terms, signers := o.Terms, o.Signers
 	body := map[string]any{"request_id": terms.RequestID}
-	if auth != nil {
+	if o.ExpiresIn > 0 {
+		body["expires_in_seconds"] = int(o.ExpiresIn.Seconds())
+	}
+	if auth := o.Authorization; auth != nil {
 		body["authorization"] = map[string]any{"key_id": auth.KeyID, "expiry": auth.Expiry, "nonce": auth.Nonce, "signature": hex.EncodeToString(auth.Signature)}
 	}
 	path := "/api/v1/mpc/sign"
@@ -119,6 +131,9 @@ func (a *API) SubmitAs(ctx context.Context, terms manifest.Terms, auth *manifest
 		body["key_id"], body["request_type"], body["sign_type"], body["path"] = terms.KeyID, terms.Type, terms.SignType, terms.Path
 		if terms.Message != "" {
 			body["message"] = terms.Message
+		}
+		if terms.TapScriptRoot != "" {
+			body["tapScriptRoot"] = terms.TapScriptRoot
 		}
 		if len(terms.TxInfo) > 0 {
 			body["tx_info"] = json.RawMessage(terms.TxInfo)
@@ -144,21 +159,26 @@ func (a *API) SubmitAs(ctx context.Context, terms manifest.Terms, auth *manifest
 
 // Request is a request as the coordinator shows it.
 type Request struct {
-	SinoID     string    `json:"sino_id"`
-	State      string    `json:"state"`
-	Error      string    `json:"error"`
-	KeyID      string    `json:"key_id"`
-	PublicKey  string    `json:"public_key"`
-	DerivedKey string    `json:"derived_key"`
-	Digest     string    `json:"digest"`
-	Signature  string    `json:"signature"`
-	RecoveryID int       `json:"recovery_id"`
-	Sessions   []Session `json:"sessions"` // oldest first
-	Parties    []struct {
-		PartyID string `json:"party_id"`
-		Name    string `json:"name"`
-		Answer  string `json:"answer"`
-		Reason  string `json:"reason"`
+	SinoID       string    `json:"sino_id"`
+	State        string    `json:"state"`
+	Error        string    `json:"error"`
+	KeyID        string    `json:"key_id"`
+	PublicKey    string    `json:"public_key"`
+	ChainCode    string    `json:"chain_code"`
+	DerivedKey   string    `json:"derived_key"`
+	Digest       string    `json:"digest"`
+	Scheme       string    `json:"scheme"`
+	VerifyingKey string    `json:"verifying_key"`
+	Signature    string    `json:"signature"` // or ciphertext
+	Encrypted    bool      `json:"encrypted"`
+	RecoveryID   int       `json:"recovery_id"`
+	Sessions     []Session `json:"sessions"` // oldest first
+	Parties      []struct {
+		PartyID  string `json:"party_id"`
+		Name     string `json:"name"`
+		Released bool   `json:"released"` // it gave its share to the recipient, and knows no signature
+		Answer   string `json:"answer"`
+		Reason   string `json:"reason"`
 	} `json:"parties"`
 }
 
@@ -211,15 +231,17 @@ type Decision struct {
 	Action     string `json:"action"`
 	Rule       string `json:"rule"`         // the first that decided
 	Wait       int    `json:"wait_seconds"` // of a Wait
+	Path       string `json:"path"`
 }
 
-// Decisions lists the callback's decisions about a request, newest first.
+// Decisions lists the callback's decisions about a request, newest first; reports of results, which are in the same log, are
+// none.
 func (a *API) Decisions(ctx context.Context, sinoID string) ([]Decision, error) {
 	var page struct {
 		Decisions []Decision `json:"decisions"`
 	}
 	err := a.admin(ctx, http.MethodGet, "/admin/v1/decisions?sino_id="+url.QueryEscape(sinoID), nil, &page)
-	return page.Decisions, err
+	return slices.DeleteFunc(page.Decisions, func(d Decision) bool { return d.Path != "/check" }), err
 }
 
 // Approvals lists the ids of open approvals.
@@ -269,11 +291,20 @@ func (a *API) Metric(ctx context.Context, address, name string) (float64, error)
 	return sum, nil
 }
 
+// Child is a key at a path as the coordinator shows it.
+type Child struct {
+	DerivedKey string `json:"derived_key"`
+	EVMAddress string `json:"evm_address"`
+}
+
+// Child reads a key at a path.
+func (a *API) Child(ctx context.Context, keyID, path string) (Child, error) {
+	var child Child
+	return child, a.rest(ctx, http.MethodGet, "/api/v1/keys/"+url.PathEscape(keyID)+"?path="+url.QueryEscape(path), nil, &child)
+}
+
 // Address reads the EVM address of a key at a path.
 func (a *API) Address(ctx context.Context, keyID, path string) (string, error) {
-	var key struct {
-		Address string `json:"evm_address"`
-	}
-	err := a.rest(ctx, http.MethodGet, "/api/v1/keys/"+url.PathEscape(keyID)+"?path="+url.QueryEscape(path), nil, &key)
-	return key.Address, err
+	child, err := a.Child(ctx, keyID, path)
+	return child.EVMAddress, err
 }

@@ -27,6 +27,9 @@ var NodeNames = []string{"a", "b", "c"}
 // Guarded are the nodes that ask the callback server.
 var Guarded = []string{"a", "b"}
 
+// Encryptor is the node that has its results encrypted, once Encrypt has told it to.
+const Encryptor = "a"
+
 // Approvers are the members of the approver group "treasury".
 var Approvers = []string{"alice", "bob", "carol"}
 
@@ -41,6 +44,9 @@ type Cluster struct {
 	Requester crypto.Signer            // signs requests
 	Nodes     map[string]*NodeIdentity // by name, once initialised
 	Outsiders map[string]Outsider      // bound at the coordinator, no process of the cluster: "d" and "e"
+	Keys      []Key                    // that the callback knows more about: see Learn
+	Encrypts  bool                     // node Encryptor has encrypt-signature on
+	Decrypts  bool                     // the callback has the key for it
 	processes map[string]*process      // running, by name
 	approvers map[string]*ecdsa.PrivateKey
 	apiKey    string
@@ -75,7 +81,7 @@ func New(dir, bin string) (*Cluster, error) {
 	if entries, err := os.ReadDir(dir); err == nil && len(entries) > 0 {
 		return nil, fmt.Errorf("%s is not empty: run make demo-stop, or remove it", dir)
 	}
-	c := &Cluster{Dir: dir, Bin: bin, Nodes: make(map[string]*NodeIdentity), Outsiders: make(map[string]Outsider),
+	c := &Cluster{Dir: dir, Bin: bin, Decrypts: true, Nodes: make(map[string]*NodeIdentity), Outsiders: make(map[string]Outsider),
 		processes: make(map[string]*process), approvers: make(map[string]*ecdsa.PrivateKey)}
 	if err := c.choosePorts(); err != nil {
 		return nil, err
@@ -130,7 +136,7 @@ func (c *Cluster) makeKeys() error {
 	if err := os.MkdirAll(c.path("keys"), 0o700); err != nil {
 		return err
 	}
-	for _, name := range append([]string{"callback_reply_a", "callback_reply_b", "callback_reply_probe", "probe", "requester"}, Approvers...) {
+	for _, name := range append([]string{"callback_reply_a", "callback_reply_b", "callback_reply_probe", "probe", "requester", "results"}, Approvers...) {
 		key, err := c.makeKey(name)
 		if err != nil {
 			return err
@@ -238,6 +244,19 @@ func (c *Cluster) Introduce(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// Encrypt turns encrypt-signature of node Encryptor on or off, for keys that are made from then on, and restarts it.
+func (c *Cluster) Encrypt(ctx context.Context, on bool) error {
+	c.Encrypts = on
+	if err := c.write(filepath.Join("node-"+Encryptor, "config.toml"), c.nodeConfig(Encryptor)); err != nil {
+		return err
+	}
+	c.Stop(Encryptor)
+	if err := c.Start(ctx, Encryptor); err != nil {
+		return err
+	}
+	return c.Unseal(ctx, Encryptor)
 }
 
 // Unseal opens a node and waits until it is linked to the coordinator.

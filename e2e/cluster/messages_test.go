@@ -23,7 +23,7 @@ func TestMessageDigests(t *testing.T) {
 			t.Errorf("the digest of %.20q is %x", message, digest)
 		}
 	}
-	if _, err := cluster.MessageDigest(cluster.Permit("0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed", cluster.Recipient, "1", 0)); err != nil {
+	if _, err := cluster.MessageDigest(cluster.Permit(cluster.Supplier, cluster.Spender, "1", 0)); err != nil {
 		t.Error(err)
 	}
 }

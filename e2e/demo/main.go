@@ -1,5 +1,5 @@
-// Command demo sets up a whole Countersign on loopback from its real binaries, runs the main job and prints what happened:
-// keygen and signing by three nodes, each request decided by Rego policies, every signature checked by go-ethereum.
+// Command demo sets up a whole Countersign on loopback from its real binaries, has every kind of signature made and prints what
+// happened: each request is decided by Rego policies, every signature checked by go-ethereum, btcd or crypto/ed25519.
 package main
 
 import (
@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/countersign-mpc/countersign/e2e/cluster"
+	"github.com/countersign-mpc/countersign/wire"
 )
 
 func main() {
@@ -76,23 +77,29 @@ func failed(err error) int {
 
 // Step is one line of the report; bytes are hex.
 type Step struct {
-	Name         string `json:"name"`
-	RequestType  string `json:"request_type"`
-	SignType     string `json:"sign_type"`
-	Algorithm    string `json:"algorithm"`
-	Path         string `json:"path"`
-	Digest       string `json:"digest"`
-	Message      string `json:"message"`
-	PublicKey    string `json:"public_key"`
-	Address      string `json:"address"`
-	DerivedKey   string `json:"derived_key"` // of Path under PublicKey: what Signature verifies under
-	Signature    string `json:"signature"`   // r ‖ s
-	RecoveryID   int    `json:"recovery_id"`
-	Decision     string `json:"decision"`
-	Rule         string `json:"rule"`
-	Error        string `json:"error"`
-	Milliseconds int64  `json:"milliseconds"`
-	VerifiedBy   string `json:"verified_by"`
+	Name          string   `json:"name"`
+	RequestType   string   `json:"request_type"`
+	SignType      string   `json:"sign_type"`
+	Algorithm     string   `json:"algorithm"`
+	Path          string   `json:"path"`
+	Digest        string   `json:"digest"`
+	Message       string   `json:"message"`
+	PublicKey     string   `json:"public_key"`
+	Address       string   `json:"address"`
+	DerivedKey    string   `json:"derived_key"` // of Path under PublicKey
+	Scheme        string   `json:"scheme"`
+	TapScriptRoot string   `json:"tap_script_root"`
+	VerifyingKey  string   `json:"verifying_key"`  // what Signature verifies under
+	Signers       []string `json:"signers"`        // that were named; none: all
+	Signature     string   `json:"signature"`      // r ‖ s, or R ‖ s; of an encrypted result as the callback opened it
+	Encrypted     string   `json:"encrypted"`      // what the coordinator holds in place of Signature
+	TransactionID string   `json:"transaction_id"` // of a finished Bitcoin transaction
+	RecoveryID    int      `json:"recovery_id"`
+	Decision      string   `json:"decision"`
+	Rule          string   `json:"rule"`
+	Error         string   `json:"error"`
+	Milliseconds  int64    `json:"milliseconds"`
+	VerifiedBy    string   `json:"verified_by"`
 
 	passed bool
 }
@@ -102,9 +109,10 @@ type demo struct {
 	c     *cluster.Cluster
 	out   *os.File
 	steps []*Step
-	key   cluster.Request // the finished keygen
-	from  string          // address of the key at cluster.Path
 	nonce uint64
+
+	key, ed, secret, two, twoEd key    // 3-of-3 of both curves, one with encrypted results, 2-of-3 of both curves
+	from, secretFrom, twoFrom   string // EVM addresses of key, secret and two at cluster.Path
 
 	example string // a payment that the reader may submit
 }
@@ -113,22 +121,9 @@ const stepTimeout = 3 * time.Minute
 
 // run does all steps; a failed one ends the demo, since the later ones build on it.
 func (d *demo) run(ctx context.Context) bool {
-	fmt.Fprintf(d.out, "Countersign demo: one coordinator, one callback server, nodes a (guarded), b and c; everything in %s\n\n", d.c.Dir)
-	fmt.Fprintf(d.out, "%-4s %-34s %-8s %-42s %9s  %s\n", "step", "request", "decision", "rule", "time", "verified by")
-	for _, s := range []struct {
-		name string
-		do   func(context.Context, *Step) error
-	}{
-		{"start, init, unseal, info", d.setUp},
-		{"keygen 3-of-3", d.keygen},
-		{"keygen with an unknown party", d.keygenUnknownParty},
-		{"keygen that policy forbids", d.keygenForbidden},
-		{"USDT transfer within limits", d.transfer},
-		{"USDT transfer over the limit", d.overLimit},
-		{"large USDT transfer, two approvals", d.approved},
-		{"rawTx that tx_info does not match", d.mismatch},
-		{"callback down, then up again", d.callbackDown},
-	} {
+	fmt.Fprintf(d.out, "Countersign demo: one coordinator, one callback server, nodes a and b (guarded) and c; everything in %s\n\n", d.c.Dir)
+	fmt.Fprintf(d.out, "%-4s %-36s %-8s %-34s %9s  %s\n", "step", "request", "decision", "rule", "time", "verified by")
+	for _, s := range d.plan() {
 		step := &Step{Name: s.name}
 		d.steps = append(d.steps, step)
 		limited, cancel := context.WithTimeout(ctx, stepTimeout)
@@ -146,8 +141,64 @@ func (d *demo) run(ctx context.Context) bool {
 	return true
 }
 
+// id is the request id of a step.
+func (d *demo) id(s *Step) string {
+	words := strings.FieldsFunc(strings.ToLower(s.Name), func(r rune) bool { return (r < 'a' || r > 'z') && (r < '0' || r > '9') })
+	return "demo-" + strings.Join(words, "-")
+}
+
+type planned struct {
+	name string
+	do   func(context.Context, *Step) error
+}
+
+// plan is what the demo does, in order.
+func (d *demo) plan() []planned {
+	return []planned{
+		{"start, init, unseal, info", d.setUp},
+		{"keygen 3-of-3", d.keygenMain},
+		{"keygen with an unknown party", d.keygenUnknownParty},
+		{"keygen that policy forbids", d.keygenForbidden},
+		{"USDT transfer within limits", d.transfer},
+		{"USDT transfer over the limit", d.overLimit},
+		{"large USDT transfer, two approvals", d.approved},
+		{"rawTx that tx_info does not match", d.mismatch},
+		{"callback down, then up again", d.callbackDown},
+		{"keygen 3-of-3 Ed25519", d.ed25519Keygen},
+		{"Solana message", d.solana("m")},
+		{"Solana message, derived path", d.solana(solanaPath)},
+		{"P2TR key path", d.taproot(false)},
+		{"P2TR key path beside a script tree", d.taproot(true)},
+		{"rune transfer, script path", d.runeTransfer},
+		{"rune transfer over the limit", d.runeOverLimit},
+		{"BRC-20 inscription, script path", d.brc20},
+		{"BRC-20 inscription over the limit", d.brc20OverLimit},
+		{"P2WPKH payment, three inputs", d.threeInputs},
+		{"ERC-2612 permit (EIP-712)", d.permit},
+		{"permit for an unknown spender", d.permitForStranger},
+		{"permit over the limit", d.permitTooLarge},
+		{"Mail (EIP-712)", d.mail},
+		{"text (EIP-191)", d.text},
+		{"raw data that nobody allowed", d.rawForbidden(wire.SignTypeRaw)},
+		{"only a hash that nobody allowed", d.rawForbidden(wire.SignTypeTransaction)},
+		{"raw data that data.json allows", d.rawAllowed},
+		{"keygen with encrypt-signature", d.encryptedKeygen},
+		{"text, result encrypted", d.encryptedText},
+		{"raw data, encrypted, callback down", d.encryptedRaw},
+		{"keygen 2-of-3", d.keygenTwo},
+		{"keygen 2-of-3 Ed25519", d.keygenTwoEd25519},
+		{"2-of-3 by a and b, c is down", d.pairECDSA(0)},
+		{"2-of-3 Ed25519 by a and b, c is down", d.pairEd25519(0)},
+		{"2-of-3 by a and c, b is down", d.pairECDSA(1)},
+		{"2-of-3 Ed25519 by a and c, b is down", d.pairEd25519(1)},
+		{"2-of-3 by b and c, a is down", d.pairECDSA(2)},
+		{"2-of-3 Ed25519 by b and c, a is down", d.pairEd25519(2)},
+		{"2-of-3 by a alone", d.oneAlone},
+	}
+}
+
 func (d *demo) print(s *Step, err error) {
-	fmt.Fprintf(d.out, "%-4d %-34s %-8s %-42s %6.1f s   %s\n", len(d.steps), s.Name, s.Decision, s.Rule, float64(s.Milliseconds)/1000, s.VerifiedBy)
+	fmt.Fprintf(d.out, "%-4d %-36s %-8s %-34s %6.1f s   %s\n", len(d.steps), s.Name, s.Decision, s.Rule, float64(s.Milliseconds)/1000, s.VerifiedBy)
 	if s.Error != "" {
 		fmt.Fprintf(d.out, "       %s\n", shorten(s.Error))
 	}

@@ -70,31 +70,30 @@ func (d *demo) keygenTerms(s *Step, id string, third wire.NodeID) manifest.Terms
 		Parties: []wire.NodeID{d.c.Nodes["a"].NodeID, d.c.Nodes["b"].NodeID, third}}
 }
 
-func (d *demo) keygen(ctx context.Context, s *Step) error {
-	r, err := d.c.API().Submit(ctx, d.keygenTerms(s, "demo-keygen", d.c.Nodes["c"].NodeID))
+func (d *demo) keygenMain(ctx context.Context, s *Step) (err error) {
+	if d.key, err = d.keygen(ctx, s, "demo-keygen", wire.ECDSASecp256k1, 3); err != nil {
+		return err
+	}
+	d.from, err = d.c.API().Address(ctx, d.key.KeyID, cluster.Path)
+	s.Address = d.from
 	if err != nil {
 		return err
 	}
-	if d.key, err = d.c.API().Await(ctx, r.SinoID, "the keygen", func(r cluster.Request) bool { return r.State == "completed" }); err != nil {
-		return err
-	}
-	if err := d.decided(ctx, s, r.SinoID, "Approve"); err != nil {
-		return err
-	}
-	s.PublicKey = d.key.PublicKey
+	return d.bitcoinKeys(ctx)
+}
+
+// held checks that every node shows an active share of a key.
+func (d *demo) held(ctx context.Context, publicKey string) error {
 	for _, name := range cluster.NodeNames {
 		keys, err := d.c.Command(ctx, "", "mpc-node", "keys", "--config", d.c.NodeConfig(name))
 		if err != nil {
 			return err
 		}
-		if !strings.Contains(keys, d.key.PublicKey) || !strings.Contains(keys, "active") {
-			return fmt.Errorf("node %s does not hold an active share of %s: %s", name, d.key.PublicKey, keys)
+		if !strings.Contains(keys, publicKey) || !strings.Contains(keys, "active") {
+			return fmt.Errorf("node %s does not hold an active share of %s: %s", name, publicKey, keys)
 		}
 	}
-	s.VerifiedBy = "three nodes hold active shares of one public key"
-	d.from, err = d.c.API().Address(ctx, d.key.KeyID, cluster.Path)
-	s.Address = d.from
-	return err
+	return nil
 }
 
 // decided fills in the newest decision of the callback about a request and checks its action.
@@ -170,7 +169,7 @@ func (d *demo) rejected(ctx context.Context, s *Step, terms manifest.Terms, rule
 // payment is the next USDT transfer of the demo's address.
 func (d *demo) payment(id string, whole int64) cluster.Payment {
 	d.nonce++
-	return cluster.Payment{RequestID: id, KeyID: d.key.KeyID, From: d.from, To: cluster.Recipient, Amount: cluster.USDTUnits(whole), Nonce: d.nonce - 1}
+	return cluster.Payment{RequestID: id, KeyID: d.key.KeyID, From: d.from, To: cluster.Supplier, Amount: cluster.USDTUnits(whole), Nonce: d.nonce - 1}
 }
 
 func (d *demo) terms(s *Step, p cluster.Payment) (manifest.Terms, error) {
@@ -189,7 +188,7 @@ func (d *demo) signed(ctx context.Context, s *Step, p cluster.Payment, sinoID st
 	if r.Digest != s.Digest || r.PublicKey != s.PublicKey {
 		return fmt.Errorf("digest %s of key %s was signed, go-ethereum's is %s of key %s", r.Digest, r.PublicKey, s.Digest, s.PublicKey)
 	}
-	s.Signature, s.RecoveryID, s.DerivedKey = r.Signature, r.RecoveryID, r.DerivedKey
+	s.Signature, s.RecoveryID, s.DerivedKey, s.Scheme, s.VerifyingKey = r.Signature, r.RecoveryID, r.DerivedKey, r.Scheme, r.VerifyingKey
 	signature, err := hex.DecodeString(r.Signature)
 	if err != nil || len(signature) != 64 {
 		return fmt.Errorf("the signature is %q", r.Signature)
@@ -263,10 +262,24 @@ func (d *demo) approved(ctx context.Context, s *Step) error {
 	if err != nil {
 		return err
 	}
-	if len(decisions) != 1 || decisions[0].Action != "Wait" || decisions[0].Wait < 1 {
-		return fmt.Errorf("the callback's decisions are %+v, want one Wait with a wait_time", decisions)
+	for _, decision := range decisions { // one for each guarded node
+		if decision.Action != "Wait" || decision.Wait < 1 {
+			return fmt.Errorf("the callback's decisions are %+v, want Wait with a wait_time", decisions)
+		}
 	}
 	s.Error = fmt.Sprintf("first: Wait, wait_time %d s: %s", decisions[0].Wait, reasonOf(waiting, "a"))
+	if err := d.approve(ctx, "alice", "carol"); err != nil {
+		return err
+	}
+	if err := d.signed(ctx, s, p, r.SinoID); err != nil {
+		return err
+	}
+	s.VerifiedBy += ", after alice and carol approved"
+	return nil
+}
+
+// approve has approvers approve the one open approval with the command line.
+func (d *demo) approve(ctx context.Context, names ...string) error {
 	ids, err := d.c.API().Approvals(ctx)
 	if err != nil {
 		return err
@@ -274,16 +287,12 @@ func (d *demo) approved(ctx context.Context, s *Step) error {
 	if len(ids) != 1 {
 		return fmt.Errorf("%d approvals are open, want 1", len(ids))
 	}
-	for _, name := range []string{"alice", "carol"} {
+	for _, name := range names {
 		if _, err := d.c.Command(ctx, "", "callback", "approve", ids[0], "--key", d.c.ApproverKeyPath(name),
 			"--server", "http://"+d.c.Ports.CallbackAdmin, "--token-file", d.c.TokenPath()); err != nil {
 			return err
 		}
 	}
-	if err := d.signed(ctx, s, p, r.SinoID); err != nil {
-		return err
-	}
-	s.VerifiedBy += ", after alice and carol approved"
 	return nil
 }
 
