@@ -24,8 +24,11 @@ type Case struct {
 	Digests [][]byte
 	// Requester is the key id of who asked, as the node verified it; "" if nobody is known.
 	Requester string
+	// Execution is what an Approve counts in windows; nil for nothing.
+	Execution *ledger.Execution
 
 	signer signer
+	own    []byte // what this request has signed; one of Digests
 }
 
 // keyIDLength is that of a requester's key id: hex of SHA-256.
@@ -50,6 +53,9 @@ func NewCase(e *policy.Engine, p *wire.Parsed, keys *Keys) (*Case, error) {
 	payload, err := SigningPayload(p)
 	c.examine(e, p)
 	c.digest(p, payload, err)
+	if c.Execution, err = c.execution(e, p); err != nil {
+		return nil, err
+	}
 	return c, nil
 }
 
@@ -124,7 +130,7 @@ func (c *Case) approvable(p *wire.Parsed, own evidence.Payload) {
 	case !slices.ContainsFunc(digests, func(d []byte) bool { return bytes.Equal(d, own.Digest) }):
 		c.problem("/request_detail/tx_info/curInputId", "names an input that this key does not sign for")
 	default:
-		c.Digests = digests
+		c.Digests, c.own = digests, own.Digest
 	}
 }
 

@@ -25,7 +25,7 @@ func (s *Server) check(r *http.Request, a *asked) ([]byte, error) {
 	}
 	c.Input.Node = policy.Node{ID: string(a.node.id), Name: a.node.Name}
 	ask := a.ask()
-	ask.IntentHash, ask.Digests, ask.Requester = c.Intent, c.Digests, c.Requester
+	ask.IntentHash, ask.Digests, ask.Requester, ask.Execution = c.Intent, c.Digests, c.Requester, c.Execution
 	j := judgement{engine: engine, Case: c, body: a.Signed}
 	return s.decide(r.Context(), a, ask, func(ctx context.Context, state ledger.State) (ledger.Verdict, error) {
 		defer s.metrics.stage("evaluate")()

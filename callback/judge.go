@@ -25,6 +25,7 @@ type judgement struct {
 func (j *judgement) evaluate(ctx context.Context, state ledger.State) (ledger.Verdict, error) {
 	in := j.Input
 	in.Now = policy.NowAt(state.Now)
+	in.Windows = windows(state.Windows)
 	approvals := j.current(state.Approvals)
 	for _, a := range approvals {
 		in.Approvals = append(in.Approvals, policyApproval(a))
@@ -140,7 +141,7 @@ func Try(ctx context.Context, e *policy.Engine, p *wire.Parsed, set Setting) (*T
 		return nil, err
 	}
 	j := judgement{engine: e, Case: c, body: body}
-	v, err := j.evaluate(ctx, ledger.State{Now: set.Now})
+	v, err := j.evaluate(ctx, ledger.State{Now: set.Now, Windows: unused(c.Execution)})
 	if err != nil {
 		return nil, err
 	}

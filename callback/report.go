@@ -95,6 +95,12 @@ func (s *Server) recordReport(ask *ledger.Ask, rec *reportRecord, why ledger.Rea
 		return ledger.Verdict{}, fmt.Errorf("record a report: %w", err)
 	}
 	v := ledger.Verdict{Action: why.Severity, Reasons: []ledger.Reason{why}, Fired: []string{why.Rule}, Input: input}
+	switch {
+	case why.Rule == RuleReportOutcome && why.Severity == wire.Approve:
+		v.Concluded = ledger.Conclusion(rec.Message)
+	case rec.Status == ResultVerified:
+		v.Concluded = ledger.ConcludedSigned
+	}
 	if rec.plain != nil || rec.ciphertext != nil {
 		v.Attachment, err = s.sealResult(ask, rec)
 	}

@@ -20,6 +20,7 @@ type fileData struct {
 	Chains        map[string]fileChain              `json:"chains"`
 	Keygen        fileKeygen                        `json:"keygen"`
 	Limits        map[string]map[string][]fileLimit `json:"limits"`
+	Windows       map[string]fileWindow             `json:"windows"`
 	Addresses     map[string]fileAddresses          `json:"addresses"`
 	Evidence      fileEvidence                      `json:"evidence"`
 	Messages      map[string]fileMessages           `json:"messages"`
@@ -127,6 +128,7 @@ type Data struct {
 	tokens    map[tokenKey]tokenAt            // ERC-20 assets by chain id and contract
 	brc20     map[string]map[string]int       // decimals by chain and ticker
 	runes     map[string]map[string]runeAsset // by chain and rune id
+	windows   []windowRule                    // by id
 	canonical []byte                          // what Rego sees as data, as JSON with sorted keys
 }
 

@@ -53,6 +53,7 @@ func (f *fileData) compile() (*Data, error) {
 		"chains":         c.chainDocument(),
 		"keygen":         c.keygen(),
 		"limits":         c.limits(),
+		"windows":        c.windows(),
 		"addresses":      c.addresses(),
 		"evidence":       map[string]any{"unverifiable": c.unverifiable()},
 		"messages":       c.messages(),

@@ -25,10 +25,11 @@ proofs := {
 		"evidence.verified",
 		"address.listed",
 		"limit.per_transaction",
+		"window.max",
 		"approval.required",
 	},
-	"message": {"request.type", "evidence.verified", "message.key", "message.content", "message.permit"},
-	"raw": {"request.type", "raw.key"},
+	"message": {"request.type", "evidence.verified", "message.key", "message.content", "message.permit", "window.max"},
+	"raw": {"request.type", "raw.key", "window.max"},
 }
 
 require contains id if some id in proofs[lib.kind]

@@ -1,0 +1,135 @@
+package callback
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"math/big"
+
+	"github.com/countersign-mpc/countersign/ledger"
+	"github.com/countersign-mpc/countersign/policy"
+	"github.com/countersign-mpc/countersign/wire"
+)
+
+// execution is what an Approve of this case counts in windows (DESIGN.md, "Windows"), nil where nothing is signed.
+func (c *Case) execution(e *policy.Engine, p *wire.Parsed) (*ledger.Execution, error) {
+	x := &ledger.Execution{Charges: charges(e, &c.Input)}
+	if len(c.Digests) == 0 { // it cannot be told what is to be signed: that is rejected, and counts nothing
+		return nil, nil
+	}
+	decoded, err := c.decoded()
+	if err != nil {
+		return nil, err
+	}
+	signer := []string{p.Check.RequestDetail.PublicKey, cmp.Or(p.Check.RequestDetail.Path, "m")}
+	switch {
+	case decoded.Transaction != nil: // one transaction of an account with a nonce can happen
+		x.Anchors = []ledger.Hash{anchor("evm", append(signer, decoded.Transaction.ChainID, decoded.Transaction.Nonce)...)}
+	case decoded.Bitcoin != nil:
+		for _, in := range decoded.Bitcoin.Inputs {
+			x.Anchors = append(x.Anchors, anchor("utxo", decoded.Bitcoin.Network, in.TxID, fmt.Sprint(in.Vout)))
+		}
+	case p.Check.RequestDetail.SignType == wire.SignTypeTransaction && p.TxInfo != nil && p.TxInfo.RequestID != "":
+		return x, c.payment(x, p)
+	default:
+		x.Anchors = []ledger.Hash{anchor("digest", append(signer, hex.EncodeToString(c.own))...)}
+	}
+	return x, nil
+}
+
+// charges are the engine's, in the ledger's terms.
+func charges(e *policy.Engine, in *policy.Input) []ledger.Charge {
+	var out []ledger.Charge
+	for _, charge := range e.Charges(in) {
+		c := ledger.Charge{Series: charge.Series, Amount: charge.Amount}
+		for _, w := range charge.Windows {
+			c.Windows = append(c.Windows, ledger.Window{ID: w.ID, Period: ledger.Period{
+				Rolling: w.Period.Rolling, Calendar: ledger.CalendarUnit(w.Period.Calendar), Zone: w.Period.Zone,
+			}})
+		}
+		out = append(out, c)
+	}
+	return out
+}
+
+// decodedTransaction is as much of the evidence's account as tells what can happen once only.
+type decodedTransaction struct {
+	Transaction *struct {
+		ChainID string `json:"chain_id"`
+		Nonce   string `json:"nonce"`
+	} `json:"transaction"`
+	Bitcoin *struct {
+		Network string `json:"network"`
+		Inputs  []struct {
+			TxID string `json:"txid"`
+			Vout uint32 `json:"vout"`
+		} `json:"inputs"`
+	} `json:"bitcoin"`
+}
+
+func (c *Case) decoded() (decodedTransaction, error) {
+	var out decodedTransaction
+	if len(c.Input.Evidence.Decoded) == 0 {
+		return out, nil
+	}
+	if err := json.Unmarshal(c.Input.Evidence.Decoded, &out); err != nil {
+		return out, fmt.Errorf("read what was decoded: %w", err)
+	}
+	return out, nil
+}
+
+// payment counts a transaction that nobody has seen by its payment's name: all inputs of a payment count its amount once.
+// The name is bound to what is claimed, and each of its inputs to one digest.
+func (c *Case) payment(x *ledger.Execution, p *wire.Parsed) error {
+	content, err := paymentOf(p.Check.RequestDetail.TxInfo)
+	if err != nil {
+		return err
+	}
+	name := []string{p.Check.RequestDetail.PublicKey, p.TxInfo.RequestID}
+	x.Anchors = []ledger.Hash{anchor("payment", name...)}
+	x.Bindings = []ledger.Binding{
+		{What: "payment " + clip(p.TxInfo.RequestID, maxName), Name: anchor("payment-content", name...), Value: sha256.Sum256(content)},
+		{
+			What: "input " + clip(p.TxInfo.CurInputID, maxName) + " of payment " + clip(p.TxInfo.RequestID, maxName),
+			Name: anchor("payment-input", append(name, p.TxInfo.CurInputID, p.Check.RequestDetail.Path)...), Value: sha256.Sum256(c.own),
+		},
+	}
+	return nil
+}
+
+// anchor names something that can happen once only.
+func anchor(kind string, parts ...string) ledger.Hash {
+	fields := make([][]byte, 0, len(parts)+1)
+	fields = append(fields, []byte(kind))
+	for _, part := range parts {
+		fields = append(fields, []byte(part))
+	}
+	return sha256.Sum256(wire.SigningBytes("execution", fields...))
+}
+
+// windows writes the state of the windows in the policy's terms.
+func windows(states []ledger.WindowState) map[string]policy.Window {
+	out := make(map[string]policy.Window, len(states))
+	for _, s := range states {
+		out[s.ID] = policy.Window{
+			Used: json.Number(s.Used.String()), Reserved: json.Number(s.Reserved.String()), After: json.Number(s.After.String()),
+		}
+	}
+	return out
+}
+
+// unused is the state of an execution's windows where nothing was approved before.
+func unused(x *ledger.Execution) []ledger.WindowState {
+	var out []ledger.WindowState
+	if x == nil {
+		return nil
+	}
+	for _, c := range x.Charges {
+		for _, w := range c.Windows {
+			out = append(out, ledger.WindowState{ID: w.ID, Series: c.Series, Used: new(big.Int), Reserved: new(big.Int), After: c.Amount})
+		}
+	}
+	return out
+}

@@ -1,0 +1,46 @@
+# METADATA
+# title: How much may move, and how often, within a stretch of time
+package countersign.rules.windows
+
+import data.countersign.lib
+
+# counted are the windows of data.json that count this request. The server adds the state of each to the input.
+counted contains id if {
+	some id, window in data.windows
+	lib.kind in window.kinds
+	of_chain(window)
+	of_asset(window)
+}
+
+of_chain(window) if window.chain == ""
+
+of_chain(window) if window.chain == input.tx.chain
+
+of_asset(window) if window.asset == ""
+
+of_asset(window) if window.asset == input.tx.asset
+
+# METADATA
+# title: No window would come to more than its maximum
+# labels:
+#   id: window.max
+allow contains {"id": "window.max"} if {
+	every id in counted {
+		is_number(input.windows[id].after)
+		input.windows[id].after <= data.windows[id].max_base
+	}
+}
+
+# METADATA
+# title: A window would come to more than its maximum
+# labels:
+#   id: window.max
+reject contains {"id": "window.max", "message": message} if {
+	some id in counted
+	is_number(input.windows[id].after)
+	input.windows[id].after > data.windows[id].max_base
+	message := sprintf(
+		"window %s would come to %s, and its maximum is %s (%s)",
+		[id, format_int(input.windows[id].after, 10), format_int(data.windows[id].max_base, 10), data.windows[id].max],
+	)
+}

@@ -1,0 +1,52 @@
+package countersign.windows_test
+
+import data.countersign.fixtures as f
+import data.countersign.rules.windows
+
+rules := {
+	"day": {"kinds": ["transaction"], "chain": "ETH", "asset": "USDT_ETH", "max": "1000", "max_base": 1000000000},
+	"count": {"kinds": ["transaction", "message", "raw"], "chain": "", "asset": "", "max": "5", "max_base": 5},
+	"other": {"kinds": ["transaction"], "chain": "BTC", "asset": "", "max": "0", "max_base": 0},
+}
+
+state(after) := {"used": 0, "reserved": 0, "after": after}
+
+says(request, day, number) := got if {
+	request_with := object.union(request, {"windows": {"day": state(day), "count": state(number)}})
+	got := {"allow": f.ids(windows.allow), "reject": f.ids(windows.reject)} with input as request_with
+		with data.windows as rules
+}
+
+allowed := {"allow": {"window.max"}, "reject": set()}
+
+over := {"allow": set(), "reject": {"window.max"}}
+
+test_up_to_the_maximum_is_allowed if says(f.transfer(1), 1000000000, 5) == allowed
+
+test_beyond_the_maximum_is_rejected if {
+	says(f.transfer(1), 1000000001, 5) == over
+	says(f.transfer(1), 1000000000, 6) == over
+	says(f.transfer(1), 1000000000000000000000000000000000001, 1) == over
+}
+
+test_windows_of_other_chains_assets_and_kinds_do_not_count if {
+	says(f.patch(f.transfer(1), "/tx/asset", "USDC_ETH"), 1000000001, 5) == allowed
+	says(f.patch(f.transfer(1), "/request/sign_type", "3"), 1000000001, 5) == allowed
+	says(f.patch(f.transfer(1), "/request/sign_type", "3"), 0, 6) == over
+}
+
+test_a_window_without_a_state_is_not_allowed if {
+	windows.allow == set() with input as f.transfer(1) with data.windows as rules
+	says(f.transfer(1), null, 5).allow == set()
+	says(f.transfer(1), "1", 5).allow == set()
+}
+
+test_without_windows_all_is_allowed if {
+	f.ids(windows.allow) == {"window.max"} with input as f.transfer(1) with data.windows as {}
+}
+
+test_the_message_says_window_and_maximum if {
+	some say in windows.reject with input as object.union(f.transfer(1), {"windows": {"day": state(1000000001), "count": state(1)}})
+		with data.windows as rules
+	say.message == "window day would come to 1000000001, and its maximum is 1000000000 (1000)"
+}
