@@ -158,3 +158,58 @@ func FuzzPSBT(f *testing.F) {
 		}
 	})
 }
+
+// FuzzRawTx gives the decoder text in place of bytes: what is taken is the only text of its PSBT.
+func FuzzRawTx(f *testing.F) {
+	p := newPayment(f, []*coin{coinOf(f, evidence.SpendP2WPKH, "a")}, recipient(f))
+	r := p.request(f, "0")
+	for _, s := range []string{r.RawTx, r.RawTx + "\n", strings.TrimRight(r.RawTx, "="), "cHNidP8", "cHNidP8=", "02c0", "0x"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		r := r
+		if r.RawTx = s; s == "" {
+			return
+		}
+		payload, err := evidence.SigningDigest(r)
+		if err != nil || payload.Kind != evidence.KindBitcoin {
+			return
+		}
+		raw, err := base64.StdEncoding.DecodeString(s)
+		if err != nil || base64.StdEncoding.EncodeToString(raw) != s {
+			t.Fatalf("%q is not the text of its bytes", s)
+		}
+	})
+}
+
+// FuzzLeafScript spends scripts of any kind: a script that holds the key nowhere is never that key's.
+func FuzzLeafScript(f *testing.F) {
+	key := testKey("leaf")
+	x := public(key)[1:]
+	for _, script := range [][]byte{
+		plainLeaf(f, key), plainLeaf(f, testKey("other")), {txscript.OP_CODESEPARATOR}, {txscript.OP_PUSHDATA4, 1}, {},
+		pushes(f, x, txscript.OP_DROP, txscript.OP_TRUE), pushes(f, x, txscript.OP_CHECKSIG, txscript.OP_FALSE, txscript.OP_IF, "ord", txscript.OP_ENDIF),
+	} {
+		f.Add(script)
+	}
+	f.Fuzz(func(t *testing.T, script []byte) {
+		c := newCoin(t, evidence.SpendTaprootLeaf, key, script)
+		p := newPayment(t, []*coin{c}, recipient(t))
+		r := p.request(t, "0")
+		payload, err := evidence.SigningDigest(r)
+		if err != nil {
+			return
+		}
+		found := evidence.Check(evidence.Claim{
+			Family: evidence.FamilyUTXO, Message: hex.EncodeToString(payload.Digest), RawTx: r.RawTx,
+			UTXO: evidence.UTXOClaim{Network: derive.Regtest, RequestType: r.RequestType, InputID: "0", PublicKey: public(key)},
+		})
+		if found.Decoded == nil || found.Decoded.Bitcoin.LeafScript != hex.EncodeToString(script) {
+			t.Fatalf("script %x: %+v", script, found)
+		}
+		own := !slices.ContainsFunc(found.Differences, func(d evidence.Difference) bool { return d.Field == "publickKey" })
+		if own && !bytes.Contains(script, x) {
+			t.Fatalf("script %x is said to ask for the key", script)
+		}
+	})
+}

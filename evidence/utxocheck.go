@@ -276,15 +276,13 @@ func (v *bitcoinView) output(i int, to string) BitcoinOutput {
 		Address: v.outputs[i], Script: hex.EncodeToString(out.PkScript), Amount: fmt.Sprint(out.Value),
 		Own: string(out.PkScript) == string(v.prevouts[v.input].PkScript),
 	}
-	if opReturn(out.PkScript) {
+	if isOpReturn(out.PkScript) {
 		data := hex.EncodeToString(out.PkScript[1:])
 		f.OpReturn = &data
 	}
 	f.Change = f.OpReturn == nil && (to == "" || f.Address != to)
 	return f
 }
-
-func opReturn(script []byte) bool { return len(script) > 0 && script[0] == txscript.OP_RETURN }
 
 func (v *bitcoinView) ordinals(account *Bitcoin) ordinalsView {
 	o := ordinalsView{network: v.network, addresses: v.outputs, inputAddresses: v.inputs, signed: v.input, bitcoin: account}

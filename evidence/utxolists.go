@@ -87,12 +87,13 @@ func (v *bitcoinView) describeInput(i int) string {
 func (k *comparison) compareVouts(claim Claim, v *bitcoinView) {
 	free := make([]bool, len(v.tx.TxOut))
 	for i, out := range v.tx.TxOut {
-		free[i] = !(opReturn(out.PkScript) && out.Value == 0)
+		free[i] = !(isOpReturn(out.PkScript) && out.Value == 0)
 	}
 	if len(claim.UTXO.Vouts) == 0 {
 		for i, f := range k.decoded.Bitcoin.Outputs {
 			if free[i] && (f.Change || f.OpReturn != nil) && !f.Own {
 				k.obstruct(CodeIncomplete, fmt.Sprintf("output %d is neither the recipient's nor the signing key's, and no voutList claims it", i))
+				break
 			}
 		}
 		return
