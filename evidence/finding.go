@@ -56,8 +56,8 @@ type Finding struct {
 	Differences []Difference `json:"differences,omitempty"`
 }
 
-// Difference is one contradiction. Field is the name in tx_info where there is one, else chainId, message, value (the
-// transaction's own, beside a token transfer) or method. Signed is what the transaction says or, where no transaction
+// Difference is one contradiction. Field is the name in tx_info where there is one (extraData.vinList and the like inside
+// it), else chainId, message, value (the transaction's own, beside a token transfer) or method. Signed is what the transaction says or, where no transaction
 // could be read, what the claimed calldata says.
 type Difference struct {
 	Field   string `json:"field"`
