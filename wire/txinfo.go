@@ -21,7 +21,7 @@ type TxInfo struct {
 	InputData     string // inputdata
 	Remark        string // remark
 	Note          string // note
-	CurInputID    string // curInputId: see CurrentInput
+	CurInputID    string // curInputId: the input that is signed, by its id in vinList or its index; package evidence finds it
 	TapScriptRoot string // tapScriptRoot, hex
 	PublicKey     string // publickKey (sic): the derived public key
 	ExtraData     *ExtraData

@@ -1,11 +1,6 @@
 package wire
 
-import (
-	"errors"
-	"strconv"
-
-	"github.com/go-json-experiment/json/jsontext"
-)
+import "github.com/go-json-experiment/json/jsontext"
 
 // txInfo reads a tx_info into t. What is of the wrong kind there is a Problem and leaves its field empty; a key in the
 // wrong case is an error.
@@ -145,34 +140,4 @@ func (p *parser) element(value jsontext.Value, members ...member) error {
 		return p.wrong("must be a JSON object")
 	}
 	return p.object(members...)(value)
-}
-
-// CurrentInput returns the index in ExtraData.VinList of the input that CurInputID means: the one with that id, else the
-// one at that index (decimal, from 0). It is an error, and the input cannot be verified, where there is none or where
-// the id and the index both exist and mean different inputs.
-func (t *TxInfo) CurrentInput() (int, error) {
-	if t.CurInputID == "" || t.ExtraData == nil {
-		return 0, errors.New("curInputId: it needs extraData.vinList and must not be empty")
-	}
-	byID := -1
-	for i, in := range t.ExtraData.VinList {
-		if in.ID != t.CurInputID {
-			continue
-		}
-		if byID >= 0 {
-			return 0, errors.New("curInputId: several inputs of vinList have this id")
-		}
-		byID = i
-	}
-	index, err := strconv.Atoi(t.CurInputID)
-	isIndex := err == nil && index >= 0 && index < len(t.ExtraData.VinList) && strconv.Itoa(index) == t.CurInputID
-	switch {
-	case byID >= 0 && isIndex && index != byID:
-		return 0, errors.New("curInputId: it is the id of one input of vinList and the index of another")
-	case byID >= 0:
-		return byID, nil
-	case isIndex:
-		return index, nil
-	}
-	return 0, errors.New("curInputId: no input of vinList has this id or index")
 }

@@ -119,7 +119,7 @@ func TestVectorFields(t *testing.T) {
 			{Address: "mwTnMZzAvUzVCQKGkdcAHYW1sMnJCumbJL", Amount: "1400000"},
 		},
 	})
-	equal(t, "input", must[int](t)(utxo.CurrentInput()), 0)
+	equal(t, "input", utxo.CurInputID, "0")
 	equalJSON(t, "brc20", byName["taproot-sign-brc20"].TxInfo.BRC20Details, []wire.BRC20Detail{{
 		Method: "transfer", Ticker: "ordi", Quantity: "920769938",
 		InscriptionID: "affabbd94763045fb4bc4b2c7b3a1d0f1e2d3c4b5a69788796a5b4c3d2e1f0a1i0", Step: "3",
