@@ -15,8 +15,10 @@ const (
 	frostLast  = 2
 )
 
-// frosty are the kinds that FROST signs.
-func frosty() []kind { return kinds[1:] }
+// frosty are the kinds that FROST signs; Taproot without scripts has another tweak only.
+func frosty() []kind {
+	return []kind{kindOf("BIP340"), kindOf("Taproot with scripts"), kindOf("Ed25519")}
+}
 
 func TestACosignerOfEachKindThatSaysWhatItLikes(t *testing.T) {
 	t.Parallel()

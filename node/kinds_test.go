@@ -190,7 +190,7 @@ func TestKeysOfEachCurveByTheRealProtocols(t *testing.T) {
 	if len(report.PublicKey) != ed25519.PublicKeySize || len(report.ChainCode) != 32 {
 		t.Fatalf("the report is %v", report)
 	}
-	k := kinds[len(kinds)-1]
+	k := kindOf("Ed25519")
 	for _, signers := range [][]byte{{1, 2}, {2, 3}} {
 		a, message := k.ask(t, r.hall, r.keyID, only(r.all, signers...))
 		r.mustSignAs(t, k, a, message)
@@ -219,12 +219,12 @@ func TestTheInputOfAPaymentIsComputedHere(t *testing.T) {
 	t.Parallel()
 	r := newSigners(t)
 	for _, v := range payments(t) {
-		k := kinds[2]
+		k := kindOf("Taproot")
 		switch {
 		case contains(v.Name, "wpkh"):
-			k = kinds[0]
+			k = kindOf("ECDSA")
 		case contains(v.Name, "script-path"):
-			k = kinds[1]
+			k = kindOf("BIP340")
 		}
 		k.scriptRoot = v.Root
 		for i, digest := range v.Digests {

@@ -204,3 +204,13 @@ func TestSettingsFromFiles(t *testing.T) {
 		t.Fatalf("warnings are %q", warnings)
 	}
 }
+
+func TestEVMChains(t *testing.T) {
+	t.Parallel()
+	s := &node.FileSettings{EVMChains: []string{"ETH", "BSC"}}
+	for symbol, want := range map[string]bool{"ETH": true, "BSC": true, "eth": false, "BTC": false, "": false} {
+		if s.OnEVM(symbol) != want {
+			t.Errorf("OnEVM(%q) is %t", symbol, !want)
+		}
+	}
+}

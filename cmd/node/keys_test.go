@@ -1,0 +1,40 @@
+package main
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+)
+
+func TestPrintKeys(t *testing.T) {
+	t.Parallel()
+	body := []byte(`{"data":[{"key_id":"key-1","algorithm":"ecdsa-secp256k1","t":2,"n":3,"index":1,"epoch":1,"state":"active","public_key":"02ab",
+		"path":"m/84/0","derived_key":"03cd","evm_address":"0xEF","bitcoin_addresses":{"p2wpkh":"bc1q","p2tr":"bc1p"},"guarded":true,"results_for_party":2},
+		{"key_id":"key-2","algorithm":"eddsa-ed25519","t":3,"n":3,"index":1,"epoch":1,"state":"pending","public_key":"ff","guarded":false}],"status":"ok"}`)
+	var out bytes.Buffer
+	if err := printKeys(&out, body, false); err != nil {
+		t.Fatal(err)
+	}
+	want := `key-1  ecdsa-secp256k1  2 of 3  party 1  epoch 1  active  guarded true
+  public key    02ab
+  path          m/84/0
+  key there     03cd
+  EVM           0xEF
+  p2tr          bc1p
+  p2wpkh        bc1q
+  results for   party 2 alone (sign_type 2 and 3)
+key-2  eddsa-ed25519  3 of 3  party 1  epoch 1  pending  guarded false
+  public key    ff
+`
+	if out.String() != want {
+		t.Errorf("printed\n%s\nwant\n%s", out.String(), want)
+	}
+	out.Reset()
+	if err := printKeys(&out, body, true); err != nil || strings.Contains(out.String(), "solana") ||
+		!strings.Contains(out.String(), `"p2tr": "bc1p"`) {
+		t.Errorf("as JSON: %s (%v)", out.String(), err)
+	}
+	if err := printKeys(&out, []byte("<html>"), false); err == nil {
+		t.Error("what is no answer was printed")
+	}
+}
