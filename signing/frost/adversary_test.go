@@ -92,6 +92,7 @@ var attacks = []attack{
 	{"commitments to one only", 1, direct, 3, "sent to others than it is for"},
 	{"a byte less", 2, func(m *signing.Message) { m.Data = m.Data[:len(m.Data)-1] }, 3, "malformed"},
 	{"a byte more", 2, func(m *signing.Message) { m.Data = append(m.Data, 0) }, 3, "malformed"},
+	{"another protocol", 2, flip(atProtocol), 3, "malformed"},
 	{"another session", 2, flip(atSession), 0, "belongs to another session"},
 	{"another echo", 2, flip(atBody), 0, "party 3 was told other commitments"},
 	{"another share", 2, flip(atShare), 3, "signature share is wrong"},
@@ -284,6 +285,25 @@ func TestPartiesDisagree(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestPartiesDisagreeAboutLittle gives parties 1 and 2 shares of two epochs of one key, and schemes that lead to one
+// derived key.
+func TestPartiesDisagreeAboutLittle(t *testing.T) {
+	old, renewed := split(t, digest[:], 7), split(t, digest[:], 8)
+	r := run{shares: []*signing.Share{old[0], renewed[1]}, scheme: derive.SchemeBIP340, path: "m", message: digest[:]}
+	if !bytes.Equal(old[0].PublicKey(), renewed[1].PublicKey()) {
+		t.Fatal("not one key")
+	}
+	nobody := map[signing.PartyID]signing.PartyID{1: 0, 2: 0}
+	mustAbort(t, r.start(t).Run(), nobody, "belongs to another session")
+	r.shares = old[:2]
+	r.change = func(id signing.PartyID, c *frost.SignConfig) {
+		if id == 2 {
+			c.Scheme = derive.SchemeTaproot
+		}
+	}
+	mustAbort(t, r.start(t).Run(), nobody, "belongs to another session")
 }
 
 // TestReplay feeds a session what the same parties sent in an earlier one, for the same key and message.

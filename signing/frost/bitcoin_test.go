@@ -36,15 +36,15 @@ func unhex(t *testing.T, s string) []byte {
 	return b
 }
 
-// split makes shares, 2 of 3, of a private key of the vectors.
-func split(t *testing.T, private []byte) []*signing.Share {
+// split makes shares, 2 of 3, of a private key. Every slope gives other shares.
+func split(t *testing.T, private []byte, by uint32) []*signing.Share {
 	t.Helper()
 	curve := group.Secp256k1{}
 	secret, err := curve.Scalar(private)
 	if err != nil {
 		t.Fatal(err)
 	}
-	slope := curve.Integer(7777)
+	slope := curve.Integer(by)
 	c := signing.Contents{
 		Algorithm: signing.AlgorithmECDSA, Threshold: 2, PublicKey: curve.Base(secret).Bytes(),
 		PublicShares: map[signing.PartyID][]byte{}, Material: signing.Material{Protocol: signingtest.ToyProtocolID},
@@ -96,7 +96,7 @@ func TestBIP340Vectors(t *testing.T) {
 			continue
 		}
 		signed++
-		shares := split(t, private)
+		shares := split(t, private, 7)
 		got := run{shares: shares[1:], scheme: derive.SchemeBIP340, path: "m", message: message}.signature(t)
 		if !verifies(t, public, message, got) {
 			t.Errorf("vector %s: btcec does not verify the signature under the vector's key", row[0])
@@ -173,7 +173,7 @@ func TestBIP341Vectors(t *testing.T) {
 		_, tweaked := btcec.PrivKeyFromBytes(unhex(t, in.Intermediary.Tweaked))
 		output, message := schnorr.SerializePubKey(tweaked), unhex(t, in.Intermediary.SigHash)
 		r := run{
-			shares: split(t, unhex(t, in.Given.Private))[:2], scheme: derive.SchemeTaproot, path: "m",
+			shares: split(t, unhex(t, in.Given.Private), 7)[:2], scheme: derive.SchemeTaproot, path: "m",
 			root: unhex(t, in.Given.Root), message: message,
 		}
 		if got := r.shares[0].PublicKey()[1:]; hex.EncodeToString(got) != in.Intermediary.Internal {

@@ -3,7 +3,6 @@ package frost_test
 import (
 	"bytes"
 	"errors"
-	"math/rand/v2"
 	"testing"
 
 	"github.com/countersign-mpc/countersign/signing"
@@ -127,62 +126,5 @@ func TestMisdeliveredMessagesChangeNothing(t *testing.T) {
 			}
 		}
 		r.mustSign(t, network)
-	}
-}
-
-// TestNeverTwo gives sessions valid, repeated, foreign, broken and contradicting messages in every kind of order: none
-// makes two shares, none a share after an abort, and none a message when it should not.
-func TestNeverTwo(t *testing.T) {
-	for name, r := range three(t) {
-		random := rand.New(rand.NewPCG(1, 2))
-		finished, aborted := 0, 0
-		for range 40 {
-			world := r.start(t)
-			other := r.start(t).Sessions // party 3 once more, with another nonce
-			session := world.Sessions[2]
-			own := outgoing(t, session)
-			c1, c3, d3 := outgoing(t, world.Sessions[1]), outgoing(t, world.Sessions[3]), outgoing(t, other[3])
-			mustAccept(t, world.Sessions[1], own, c3)
-			mustAccept(t, world.Sessions[3], own, c1)
-			mustAccept(t, other[3], own, c1)
-			pool := []signing.Message{c1, c3, outgoing(t, world.Sessions[1]), outgoing(t, world.Sessions[3])}
-			if random.IntN(2) == 0 {
-				pool = append(pool, d3, outgoing(t, other[3]))
-			}
-			if random.IntN(2) == 0 {
-				broken := pool[random.IntN(len(pool))]
-				broken.Data = bytes.Clone(broken.Data)
-				broken.Data[random.IntN(len(broken.Data))] ^= 1 << random.IntN(8)
-				pool = append(pool, broken)
-			}
-			pool = append(pool, pool...)
-			random.Shuffle(len(pool), func(i, j int) { pool[i], pool[j] = pool[j], pool[i] })
-			shares := 0
-			for _, m := range pool {
-				err := session.Accept(m)
-				for _, out := range session.Outgoing() {
-					if err != nil || out.Round != 2 || !out.ReleasesShare {
-						t.Fatalf("%s: message of round %d after %v", name, out.Round, err)
-					}
-					shares++
-				}
-			}
-			if shares > 1 {
-				t.Fatalf("%s: %d shares of one session", name, shares)
-			}
-			if session.Done() {
-				finished++
-				signature, err := session.(signing.SignSession).Signature()
-				if err != nil || shares != 1 {
-					t.Fatalf("%s: done with %d shares: %v", name, shares, err)
-				}
-				r.mustVerify(t, signature.Bytes[:])
-			} else {
-				aborted++
-			}
-		}
-		if finished < 5 || aborted < 5 {
-			t.Errorf("%s: %d finished, %d did not: the test no longer tries both", name, finished, aborted)
-		}
 	}
 }

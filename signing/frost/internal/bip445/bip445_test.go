@@ -57,3 +57,34 @@ func TestAggregateNonceLength(t *testing.T) {
 		}
 	}
 }
+
+// TestSignersRefusals breaks signers whose shares do stand for their key.
+func TestSignersRefusals(t *testing.T) {
+	one, two := curve.Base(curve.Integer(5)).Bytes(), curve.Base(curve.Integer(7)).Bytes()
+	key := curve.Base(curve.Integer(3)).Bytes() // 3 + 2x, at 0, of which 5 and 7 are the values at 1 and 2
+	nonce := bytes.Repeat(one, 2)
+	for what, c := range map[string]struct {
+		spoil func(s *bip445.Signers)
+		want  string
+	}{
+		"nothing":      {func(s *bip445.Signers) {}, ""},
+		"t is 0":       {func(s *bip445.Signers) { s.T = 0 }, "threshold 0 of 2"},
+		"t above n":    {func(s *bip445.Signers) { s.T = 3 }, "threshold 3 of 2"},
+		"fewer than t": {func(s *bip445.Signers) { s.N, s.T = 3, 3 }, "2 signers: 3 to 3 can sign"},
+		"more than n":  {func(s *bip445.Signers) { s.N, s.T = 1, 1 }, "2 signers: 1 to 1 can sign"},
+		"an id beyond n": {func(s *bip445.Signers) {
+			s.IDs, s.PublicShares[1] = []uint32{0, 2}, curve.Base(curve.Integer(9)).Bytes()
+		}, "identifier 2: of 2"},
+		"an id twice":           {func(s *bip445.Signers) { s.IDs[1] = 0 }, "must differ"},
+		"shares of another":     {func(s *bip445.Signers) { s.PublicKey = one }, "do not stand for"},
+		"shares in wrong order": {func(s *bip445.Signers) { s.PublicShares[0], s.PublicShares[1] = two, one }, "do not stand for"},
+	} {
+		s := bip445.Session{AggregateNonce: nonce, Signers: bip445.Signers{
+			N: 2, T: 2, IDs: []uint32{0, 1}, PublicShares: [][]byte{one, two}, PublicKey: key,
+		}}
+		c.spoil(&s.Signers)
+		if _, err := s.Values(); (err == nil) != (c.want == "") || (err != nil && !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+}

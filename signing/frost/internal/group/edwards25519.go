@@ -40,7 +40,8 @@ func (Edwards25519) Reduce(hash [64]byte) *EdwardsScalar {
 }
 
 // Element implements Group. The library decodes points of any order and more than one encoding of some; both are
-// refused here (RFC 9591, 6.1, DeserializeElement).
+// refused here (RFC 9591, 6.1, DeserializeElement). No point of prime order has a second encoding: that check is there
+// for a clear error.
 func (g Edwards25519) Element(encoded []byte) (*EdwardsElement, error) {
 	e := &EdwardsElement{}
 	if _, err := e.p.SetBytes(encoded); err != nil {

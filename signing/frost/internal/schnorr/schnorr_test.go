@@ -70,6 +70,9 @@ func TestShareEquation(t *testing.T) {
 // TestNonceSignsOnce makes shares, or fails to, with a nonce that then must not make another.
 func TestNonceSignsOnce(t *testing.T) {
 	v := values()
+	why := map[string]string{
+		"no signer": "is no signer", "another's secret": "does not belong", "no secret": "does not belong", "wiped": "wiped",
+	}
 	for what, attempt := range map[string]func(n *schnorr.Nonce[scalar]) error{
 		"a share": func(n *schnorr.Nonce[scalar]) error {
 			_, err := v.Share(2, n, curve.Integer(11))
@@ -87,10 +90,10 @@ func TestNonceSignsOnce(t *testing.T) {
 			_, err := v.Share(2, n, curve.Integer(0))
 			return err
 		},
-		"wiped": func(n *schnorr.Nonce[scalar]) error { n.Wipe(); n.Wipe(); return errors.New("") },
+		"wiped": func(n *schnorr.Nonce[scalar]) error { n.Wipe(); n.Wipe(); return errors.New("wiped") },
 	} {
 		n := nonce(t)
-		if err := attempt(n); (err == nil) != (what == "a share") {
+		if err := attempt(n); (err == nil) != (what == "a share") || (err != nil && !strings.Contains(err.Error(), why[what])) {
 			t.Fatalf("%s: %v", what, err)
 		}
 		if _, err := v.Share(2, n, curve.Integer(11)); !errors.Is(err, schnorr.ErrNonceUsed) {
