@@ -155,6 +155,10 @@ func (e *Engine) compareRunes(in *Input, b *decodedBitcoin) {
 // compareBRC20 holds the operation that the signed script reveals against the one that brc20Details claims.
 func (e *Engine) compareBRC20(in *Input, b *decodedBitcoin) {
 	if b.Inscription == nil {
+		if len(in.BRC20) > 0 && in.Evidence.Status == EvidenceVerified {
+			in.Evidence.Status, in.Evidence.Code = EvidenceUnverifiable, "inscription"
+			in.Evidence.Reason = "the transaction reveals no inscription that brc20Details could be held against"
+		}
 		return
 	}
 	signed := *b.Inscription
