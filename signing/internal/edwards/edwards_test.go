@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"encoding/hex"
 	"math/big"
+	"strings"
 	"testing"
 
 	"filippo.io/edwards25519"
@@ -94,6 +95,33 @@ func TestPointsOutsideTheSubgroup(t *testing.T) {
 	}
 	if sum.Equal(edwards25519.NewIdentityPoint()) != 1 {
 		t.Fatal("the point is not of order 8: the test tests nothing")
+	}
+}
+
+// TestOneEncoding goes through all encodings that the curve's own package reads and would not write: y of p to 2^255-1, and
+// x = 0 with a sign.
+func TestOneEncoding(t *testing.T) {
+	read := 0
+	refuse := func(data []byte) {
+		if _, err := new(edwards25519.Point).SetBytes(data); err == nil {
+			read++
+		}
+		if _, err := edwards.ParsePoint(data); err == nil || !strings.Contains(err.Error(), "one encoding") {
+			t.Errorf("%x: %v", data, err)
+		}
+	}
+	for low := 0xed; low <= 0xff; low++ {
+		for _, top := range []byte{0x7f, 0xff} {
+			data := bytes.Repeat([]byte{0xff}, 32)
+			data[0], data[31] = byte(low), top
+			refuse(data)
+		}
+	}
+	signed := edwards25519.NewIdentityPoint().Bytes()
+	signed[31] |= 0x80
+	refuse(signed)
+	if read < 5 {
+		t.Errorf("only %d of them are read by the curve's package: the test tests little", read)
 	}
 }
 
