@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/big"
 	"regexp"
+	"slices"
 
 	"github.com/btcsuite/btcd/txscript"
 	"github.com/countersign-mpc/countersign/derive"
@@ -188,16 +189,13 @@ func (k *comparison) bitcoinRecipient(claim Claim, v *bitcoinView) {
 		return
 	}
 	var paid []int64
+	to := v.canonical(claim.To)
 	for i, address := range v.outputs {
-		if to := v.canonical(claim.To); to != "" && address == to {
+		if to != "" && address == to {
 			paid = append(paid, v.tx.TxOut[i].Value)
 		}
 	}
-	change := false
-	for _, address := range v.inputs {
-		change = change || (address != "" && address == v.canonical(claim.To))
-	}
-	k.compareAmount(claim, paid, change)
+	k.compareAmount(claim, paid, to != "" && slices.Contains(v.inputs, to))
 }
 
 func (k *comparison) compareAmount(claim Claim, paid []int64, change bool) {
@@ -264,8 +262,9 @@ func (v *bitcoinView) fields(claim Claim) *Bitcoin {
 		}
 		f.Inputs = append(f.Inputs, input)
 	}
+	to := v.canonical(claim.To)
 	for i := range v.tx.TxOut {
-		f.Outputs = append(f.Outputs, v.output(i, v.canonical(claim.To)))
+		f.Outputs = append(f.Outputs, v.output(i, to))
 	}
 	return f
 }

@@ -13,60 +13,82 @@ const maxListed = 16
 
 // compareVins holds extraData.vinList against the inputs: in any order, each element one input and none left over. The
 // element that curInputId names must be the signed input itself.
-func (k *comparison) compareVins(vins []VinClaim, v *bitcoinView) {
-	if len(vins) == 0 {
+func (k *comparison) compareVins(claimed []VinClaim, v *bitcoinView) {
+	if len(claimed) == 0 {
 		return
 	}
+	vins := v.exactVins(claimed)
 	if !v.isInput(vins[v.input], v.input) {
-		k.differ("curInputId", describeVin(vins[v.input]), v.describeInput(v.input))
+		k.differ("curInputId", describeVin(claimed[v.input]), v.describeInput(v.input))
 	}
-	free := make([]bool, len(v.tx.TxIn))
+	free := make([]int, len(v.tx.TxIn))
 	for i := range free {
-		free[i] = true
+		free[i] = i
 	}
-	listed := 0
-	for _, vin := range vins {
-		i := -1
-		for n := range free {
-			if free[n] && v.isInput(vin, n) {
-				i = n
-				break
-			}
+	d := limited{k: k, field: "extraData.vinList"}
+	for n, vin := range vins {
+		at := slices.IndexFunc(free, func(i int) bool { return v.isInput(vin, i) })
+		if at < 0 {
+			d.differ(describeVin(claimed[n]), "no such input")
+			continue
 		}
-		if i >= 0 {
-			free[i] = false
-		} else if listed++; listed <= maxListed {
-			k.differ("extraData.vinList", describeVin(vin), "no such input")
-		}
+		free = slices.Delete(free, at, at+1)
 	}
-	for i, unclaimed := range free {
-		if unclaimed {
-			if listed++; listed <= maxListed {
-				k.differ("extraData.vinList", "", v.describeInput(i))
-			}
-		}
+	for _, i := range free {
+		d.differ("", v.describeInput(i))
 	}
 }
 
+// limited notes the differences of one list, of which there may be thousands.
+type limited struct {
+	k     *comparison
+	field string
+	noted int
+}
+
+func (l *limited) differ(claimed, signed string) {
+	if l.noted++; l.noted <= maxListed {
+		l.k.differ(l.field, claimed, signed)
+	}
+}
+
+// exactVin is an element of vinList in the transaction's terms. What was not claimed is empty, amount then negative.
+type exactVin struct {
+	hash, index, address string
+	amount               int64
+	void                 bool // it says nothing, or what no input can be
+}
+
+func (v *bitcoinView) exactVins(vins []VinClaim) []exactVin {
+	out := make([]exactVin, len(vins))
+	for i, vin := range vins {
+		e := exactVin{hash: strings.ToLower(vin.TransactionHash), index: vin.VoutIndex, amount: -1}
+		e.void = vin.TransactionHash == "" && vin.Address == "" && vin.Amount == nil
+		if vin.Address != "" {
+			e.address = v.canonical(vin.Address)
+			e.void = e.void || e.address == ""
+		}
+		if vin.Amount != nil {
+			e.amount = vin.Amount.Int64()
+			e.void = e.void || !vin.Amount.IsInt64() || e.amount < 0
+		}
+		out[i] = e
+	}
+	return out
+}
+
 // isInput tells whether an element of vinList says nothing but what is so of an input, and something.
-func (v *bitcoinView) isInput(vin VinClaim, i int) bool {
+func (v *bitcoinView) isInput(vin exactVin, i int) bool {
 	outpoint, out := v.tx.TxIn[i].PreviousOutPoint, v.prevouts[i]
-	if vin.TransactionHash != "" && !strings.EqualFold(vin.TransactionHash, outpoint.Hash.String()) {
+	switch {
+	case vin.void,
+		vin.hash != "" && vin.hash != outpoint.Hash.String(),
+		vin.index != "" && vin.index != strconv.FormatUint(uint64(outpoint.Index), 10):
 		return false
+	case out == nil: // the obstacle CodeUnproven stands for what the PSBT does not show
+		return vin.hash != ""
 	}
-	if vin.VoutIndex != "" && vin.VoutIndex != strconv.FormatUint(uint64(outpoint.Index), 10) {
-		return false
-	}
-	if out == nil { // the obstacle CodeUnproven stands for what the PSBT does not show
-		return vin.TransactionHash != ""
-	}
-	if vin.Address != "" && (v.inputs[i] == "" || v.canonical(vin.Address) != v.inputs[i]) {
-		return false
-	}
-	if vin.Amount != nil && vin.Amount.Cmp(big.NewInt(out.Value)) != 0 {
-		return false
-	}
-	return vin.TransactionHash != "" || vin.Address != "" || vin.Amount != nil
+	return (vin.address == "" || vin.address == v.inputs[i]) && (vin.amount < 0 || vin.amount == out.Value)
 }
 
 func describeVin(vin VinClaim) string {
@@ -98,38 +120,47 @@ func (k *comparison) compareVouts(claim Claim, v *bitcoinView) {
 		}
 		return
 	}
-	listed := 0
+	outputs := make(map[exactVout][]int)
+	for i, out := range v.tx.TxOut {
+		if free[i] {
+			key := exactVout{v.outputs[i], out.Value}
+			outputs[key] = append(outputs[key], i)
+		}
+	}
+	d := limited{k: k, field: "extraData.voutList"}
 	for _, vout := range claim.UTXO.Vouts {
-		i := v.findOutput(vout, free)
-		if i >= 0 {
-			free[i] = false
-		} else if vout.Address != "" || vout.Amount == nil || vout.Amount.Sign() != 0 {
-			if listed++; listed <= maxListed {
-				k.differ("extraData.voutList", strings.TrimSpace(vout.Address+" "+formatInt(vout.Amount)), "no such output")
-			}
+		key, ok := v.exactVout(vout)
+		switch found := outputs[key]; {
+		case ok && len(found) > 0:
+			free[found[0]], outputs[key] = false, found[1:]
+		case ok && key == (exactVout{}): // an OP_RETURN without value may be listed or not
+		default:
+			d.differ(strings.TrimSpace(vout.Address+" "+formatInt(vout.Amount)), "no such output")
 		}
 	}
 	for i, unclaimed := range free {
 		if unclaimed {
-			if listed++; listed <= maxListed {
-				k.differ("extraData.voutList", "", v.describeOutput(i))
-			}
+			d.differ("", v.describeOutput(i))
 		}
 	}
 }
 
-// findOutput looks for an output among those that are free. An element without address means one that has none.
-func (v *bitcoinView) findOutput(vout VoutClaim, free []bool) int {
+// exactVout is an output by its address, empty where there is none, and its amount.
+type exactVout struct {
+	address string
+	amount  int64
+}
+
+// exactVout reads an element of voutList; one that no output can be is not ok.
+func (v *bitcoinView) exactVout(vout VoutClaim) (key exactVout, ok bool) {
+	if vout.Amount == nil || !vout.Amount.IsInt64() {
+		return exactVout{}, false
+	}
+	if vout.Address == "" {
+		return exactVout{amount: vout.Amount.Int64()}, true
+	}
 	address := v.canonical(vout.Address)
-	if vout.Amount == nil || (vout.Address != "" && address == "") {
-		return -1
-	}
-	for i, out := range v.tx.TxOut {
-		if free[i] && v.outputs[i] == address && vout.Amount.Cmp(big.NewInt(out.Value)) == 0 {
-			return i
-		}
-	}
-	return -1
+	return exactVout{address, vout.Amount.Int64()}, address != ""
 }
 
 func (v *bitcoinView) describeOutput(i int) string {
