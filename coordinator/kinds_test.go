@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/btcsuite/btcd/btcec/v2/schnorr"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/countersign-mpc/countersign/bolt/coordstore/coordtest"
 	"github.com/countersign-mpc/countersign/coordinator"
@@ -301,4 +302,21 @@ func TestKeygenOfAnotherCurve(t *testing.T) {
 			expect(t, "key", w.Status("key").Key.State, coordinator.KeyFailed)
 		})
 	}
+}
+
+// The largest request that is taken is kept, and fits into a frame of the link.
+func TestLargestRequest(t *testing.T) {
+	w := coordtest.NewWorld(t, 2, coordinator.Limits{})
+	terms := manifest.Terms{Type: wire.TypeSign, KeyID: w.KeyOf(w.Ed25519, 2).ID, RequestID: strings.Repeat("r", manifest.MaxTextSize), SignType: "1",
+		Message: "0x" + strings.Repeat("5a", 256<<10), TxInfo: []byte(`{"a":"` + strings.Repeat("x", manifest.MaxTxInfo-8) + `"}`)}
+	w.Drain()
+	w.Submit(coordinator.Order{Account: coordtest.Account, Terms: terms, Authorization: &manifest.Authorization{KeyID: "k", Nonce: "n", Signature: make([]byte, 128)}})
+	frame := w.Lives[0].Receive()[0]
+	if size := proto.Size(frame); len(frame.GetOffer().Terms.Message) != manifest.MaxMessage || size > 2<<20-1<<10 {
+		t.Errorf("the offer has %d bytes: a frame has 2 MiB at most", size)
+	}
+	text := terms
+	text.RequestID, text.KeyID, text.SignType, text.Message = "text", w.Key(2).ID, "2", strings.Repeat("<", manifest.MaxMessage) // six bytes each where it is stored
+	w.Submit(coordinator.Order{Account: coordtest.Account, Terms: text})
+	expect(t, "text", len(must(w.C.Terms(t.Context(), coordtest.Account, "text"))(t).Message), manifest.MaxMessage)
 }
