@@ -196,3 +196,76 @@ func TestSharedPSBTs(t *testing.T) {
 		t.Error("no digest was computed")
 	}
 }
+
+// leaves lists the scripts of a tree in the vectors, by their id: a leaf is an object, a branch a list.
+func leaves(t *testing.T, tree json.RawMessage, into map[int]*psbt.TaprootTapLeafScript) {
+	t.Helper()
+	if len(tree) == 0 || string(tree) == "null" {
+		return
+	}
+	if tree[0] == '[' {
+		var branch []json.RawMessage
+		if err := json.Unmarshal(tree, &branch); err != nil {
+			t.Fatal(err)
+		}
+		for _, b := range branch {
+			leaves(t, b, into)
+		}
+		return
+	}
+	var leaf struct {
+		ID          int
+		Script      string
+		LeafVersion byte
+	}
+	if err := json.Unmarshal(tree, &leaf); err != nil {
+		t.Fatal(err)
+	}
+	into[leaf.ID] = &psbt.TaprootTapLeafScript{Script: unhex(leaf.Script), LeafVersion: txscript.TapscriptLeafVersion(leaf.LeafVersion)}
+}
+
+// TestBIP341ControlBlocks spends each script of the BIP's trees: those of tapscript's version are proven by their control
+// block and by no other, those of other versions are refused.
+func TestBIP341ControlBlocks(t *testing.T) {
+	var file struct {
+		ScriptPubKey []struct {
+			Given struct {
+				InternalPubkey string
+				ScriptTree     json.RawMessage
+			}
+			Intermediary struct{ MerkleRoot string }
+			Expected     struct {
+				ScriptPubKey            string
+				ScriptPathControlBlocks []string
+			}
+		}
+	}
+	readJSON(t, "../testdata/bip341/wallet-test-vectors.json", &file)
+	signed, refused := 0, 0
+	for n, v := range file.ScriptPubKey {
+		scripts := make(map[int]*psbt.TaprootTapLeafScript)
+		leaves(t, v.Given.ScriptTree, scripts)
+		for id, leaf := range scripts {
+			p := newPayment(t, []*coin{{kind: evidence.SpendTaprootLeaf, key: testKey("x"), script: unhex(v.Expected.ScriptPubKey), amount: 100_000}}, recipient(t))
+			in := &p.packet.Inputs[0]
+			in.TaprootInternalKey, in.TaprootMerkleRoot = unhex(v.Given.InternalPubkey), unhex(v.Intermediary.MerkleRoot)
+			in.TaprootLeafScript = []*psbt.TaprootTapLeafScript{leaf}
+			for other, block := range v.Expected.ScriptPathControlBlocks {
+				leaf.ControlBlock = unhex(block)
+				_, err := digestOf(t, p.packet, wire.TypeBIP340SchnorrSign, 0, v.Intermediary.MerkleRoot)
+				good := other == id && leaf.LeafVersion == txscript.BaseLeafVersion
+				if (err == nil) != good {
+					t.Errorf("vector %d, script %d with control block %d: %v", n, id, other, err)
+				}
+				if good {
+					signed++
+				} else {
+					refused++
+				}
+			}
+		}
+	}
+	if signed < 8 || refused < 8 {
+		t.Errorf("%d digests, %d refused", signed, refused)
+	}
+}
