@@ -1,10 +1,13 @@
 package node
 
 import (
+	"crypto/ecdsa"
 	"strings"
 
 	linkv1 "github.com/countersign-mpc/countersign/api/link/v1"
 	"github.com/countersign-mpc/countersign/internal/secret"
+	"github.com/countersign-mpc/countersign/manifest"
+	"github.com/countersign-mpc/countersign/signing"
 )
 
 // Frame gives a frame to an unsealed node as its link does.
@@ -35,3 +38,28 @@ func DecodeRecord(bucket string, data []byte) error {
 	}
 	return decode(bucket, "x", data, record)
 }
+
+// SignTerms does with the terms of a signing what a node does before it asks its callback. It gives the digest that the
+// manifest has, what the protocol would sign, and the key under which that must verify.
+func SignTerms(share *signing.Share, t manifest.Terms) (digest, message, key []byte, err error) {
+	to, err := targetOf(share, t)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	info, err := txInfoOf(t)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	if err := to.agrees(t, info); err != nil {
+		return nil, nil, nil, err
+	}
+	rec := &requestRecord{Terms: t}
+	if err := computeDigest(t, info, to.cryptography, rec); err != nil {
+		return nil, nil, nil, err
+	}
+	message, err = rec.message(to.cryptography)
+	return rec.Digest, message, to.verifying, err
+}
+
+// ParseRecipient reads the key that results are encrypted to.
+func ParseRecipient(text string) (*ecdsa.PublicKey, error) { return parseRecipient(text) }

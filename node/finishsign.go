@@ -14,7 +14,7 @@ import (
 // node's share was given to it.
 func (p *party) finishSign(s *session, protocol signing.SignSession) error {
 	signature, err := protocol.Signature()
-	defer clear(signature.Bytes[:])
+	defer clear(signature.Bytes[:]) // Go may have copied it elsewhere
 	forOther := s.recipient.Index != 0 && s.recipient.Index != s.self
 	switch {
 	case forOther && err == nil:
@@ -29,11 +29,11 @@ func (p *party) finishSign(s *session, protocol signing.SignSession) error {
 	if !s.target.scheme.Verify(s.target.verifying, s.message, signature.Bytes[:]) {
 		return errors.New("the finished signature does not verify: it is not given out")
 	}
-	return p.finishSignature(s, signature)
+	return p.finishSignature(s, &signature)
 }
 
 // finishSignature stores a signature, encrypted where it is for a recipient, with its reports, and reports it.
-func (p *party) finishSignature(s *session, signature signing.Signature) error {
+func (p *party) finishSignature(s *session, signature *signing.Signature) error {
 	info, err := txInfoOf(s.record.Terms)
 	if err != nil {
 		return err

@@ -88,7 +88,7 @@ const firstV = 27
 
 // plainSignature is a signature as it is reported (WIRE.md, ECIES): r ‖ s ‖ v for ECDSA with sign_type 2 or on an EVM chain,
 // else its 64 bytes.
-func plainSignature(scheme derive.Scheme, signType string, onEVM bool, made signing.Signature) []byte {
+func plainSignature(scheme derive.Scheme, signType string, onEVM bool, made *signing.Signature) []byte {
 	out := make([]byte, 0, len(made.Bytes)+1)
 	out = append(out, made.Bytes[:]...)
 	switch v := made.RecoveryID & 1; {
