@@ -12,7 +12,7 @@ import (
 	"github.com/countersign-mpc/countersign/signing"
 	"github.com/countersign-mpc/countersign/signing/eddsa/internal/frame"
 	"github.com/countersign-mpc/countersign/signing/eddsa/internal/library"
-	"github.com/countersign-mpc/countersign/wire"
+	"github.com/countersign-mpc/countersign/wire/label"
 )
 
 // ProtocolID marks the shares that this package makes. They have no material.
@@ -35,7 +35,7 @@ func (c KeygenConfig) validate() error {
 
 // session is the hash of what must be the same at all parties.
 func (c KeygenConfig) session() [32]byte {
-	return sha256.Sum256(wire.SigningBytes("ed25519-keygen", c.Binding[:], []byte{byte(c.Threshold)}, partyBytes(c.Parties)))
+	return sha256.Sum256(label.Bytes("ed25519-keygen", c.Binding[:], []byte{byte(c.Threshold)}, partyBytes(c.Parties)))
 }
 
 // party is the library's part of a session: package library, or what stands for it in a test.
@@ -107,7 +107,7 @@ func newKeygen(c KeygenConfig, start func(library.Config) (party, [32]byte, erro
 // commitment is what a party says of its contribution to the chain code before it shows it. The contribution has 256
 // random bits, so that its hash hides it.
 func (k *Keygen) commitment(of signing.PartyID, contribution [32]byte) [32]byte {
-	return sha256.Sum256(wire.SigningBytes("ed25519-chain-commitment", k.session[:], []byte{byte(of)}, contribution[:]))
+	return sha256.Sum256(label.Bytes("ed25519-chain-commitment", k.session[:], []byte{byte(of)}, contribution[:]))
 }
 
 // Share implements signing.KeygenSession.
@@ -235,7 +235,7 @@ func (k *Keygen) broadcasts(round uint16) [32]byte {
 		}
 		hashes = append(hashes, sum[:]...)
 	}
-	return sha256.Sum256(wire.SigningBytes("ed25519-broadcasts", k.session[:], hashes))
+	return sha256.Sum256(label.Bytes("ed25519-broadcasts", k.session[:], hashes))
 }
 
 func partyBytes(parties []signing.PartyID) []byte {

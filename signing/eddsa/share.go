@@ -9,7 +9,7 @@ import (
 	"github.com/countersign-mpc/countersign/signing"
 	"github.com/countersign-mpc/countersign/signing/eddsa/internal/library"
 	"github.com/countersign-mpc/countersign/signing/internal/custody"
-	"github.com/countersign-mpc/countersign/wire"
+	"github.com/countersign-mpc/countersign/wire/label"
 )
 
 // finish compares the library's result with what the parties opened, and makes a share of it. signing.NewShare checks
@@ -55,7 +55,7 @@ func (k *Keygen) chainCode(publicKey []byte) [32]byte {
 		part := k.state.opens[id].ChainCode
 		contributions = append(contributions, part[:]...)
 	}
-	return sha256.Sum256(wire.SigningBytes("ed25519-chain-code", k.cfg.Binding[:], publicKey, contributions))
+	return sha256.Sum256(label.Bytes("ed25519-chain-code", k.cfg.Binding[:], publicKey, contributions))
 }
 
 // CheckShare checks that a share is one that this package makes: of Ed25519, without material. A node calls it for a share

@@ -9,7 +9,7 @@ import (
 
 	"github.com/countersign-mpc/countersign/derive"
 	"github.com/countersign-mpc/countersign/signing"
-	"github.com/countersign-mpc/countersign/wire"
+	"github.com/countersign-mpc/countersign/wire/label"
 )
 
 // digestLength is the length of what BIP340 and Taproot sign, in bytes.
@@ -74,7 +74,7 @@ func (c SignConfig) sessionID() [32]byte {
 	for i, id := range c.Signers {
 		signers[i] = byte(id)
 	}
-	return sha256.Sum256(wire.SigningBytes("frost-session", c.Binding[:], []byte(c.Scheme), statement[:],
+	return sha256.Sum256(label.Bytes("frost-session", c.Binding[:], []byte(c.Scheme), statement[:],
 		c.Derived.PublicKey, c.Derived.Tweak[:], c.TapScriptRoot, signers, []byte{byte(c.Recipient)}, c.Message))
 }
 

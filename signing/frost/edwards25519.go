@@ -10,7 +10,7 @@ import (
 	"github.com/countersign-mpc/countersign/signing/frost/internal/group"
 	"github.com/countersign-mpc/countersign/signing/frost/internal/rfc9591"
 	"github.com/countersign-mpc/countersign/signing/frost/internal/schnorr"
-	"github.com/countersign-mpc/countersign/wire"
+	"github.com/countersign-mpc/countersign/wire/label"
 )
 
 // newEdwards25519 starts a signer by RFC 9591: it draws the nonce. The secret is copied; session is the session's hash.
@@ -58,7 +58,7 @@ func newEdwards25519(c SignConfig, secret []byte, session [32]byte) (signer, err
 func freshBytes(session [32]byte, which string) [32]byte {
 	var random [32]byte
 	_, _ = rand.Read(random[:]) // never fails (crypto/rand)
-	labelled := wire.SigningBytes("frost-nonce", random[:], session[:], []byte(which))
+	labelled := label.Bytes("frost-nonce", random[:], session[:], []byte(which))
 	defer clear(labelled)
 	defer clear(random[:])
 	return sha256.Sum256(labelled)

@@ -7,7 +7,7 @@ import (
 
 	"github.com/countersign-mpc/countersign/signing"
 	"github.com/countersign-mpc/countersign/signing/frost/internal/frame"
-	"github.com/countersign-mpc/countersign/wire"
+	"github.com/countersign-mpc/countersign/wire/label"
 )
 
 // session is one run by one party. It implements signing.SignSession; one goroutine owns it.
@@ -251,7 +251,7 @@ func (s *session) echoOf() [32]byte {
 	for _, id := range s.signers {
 		fields = append(fields, []byte{byte(id)}, s.commitments[id])
 	}
-	return sha256.Sum256(wire.SigningBytes("frost-commitments", fields...))
+	return sha256.Sum256(label.Bytes("frost-commitments", fields...))
 }
 
 // finish ends the session well. Its last message may still be in out.

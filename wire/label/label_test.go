@@ -1,0 +1,37 @@
+package label_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/countersign-mpc/countersign/wire"
+	"github.com/countersign-mpc/countersign/wire/label"
+)
+
+func TestBytes(t *testing.T) {
+	for _, c := range []struct {
+		purpose string
+		fields  [][]byte
+		want    string
+	}{
+		{"a", nil, "countersign/a/v1\x00"},
+		{"a-1/b", [][]byte{[]byte("xyz"), nil}, "countersign/a-1/b/v1\x00\x00\x00\x00\x03xyz\x00\x00\x00\x00"},
+	} {
+		if got := string(label.Bytes(c.purpose, c.fields...)); got != c.want || string(wire.SigningBytes(c.purpose, c.fields...)) != c.want {
+			t.Errorf("%q", got)
+		}
+	}
+}
+
+func TestPurposes(t *testing.T) {
+	for _, bad := range []string{"", "A", "a b", "a\x00", "a.b", "ä", strings.Repeat("a", 9) + "_"} {
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Errorf("purpose %q", bad)
+				}
+			}()
+			label.Bytes(bad)
+		}()
+	}
+}
