@@ -25,6 +25,7 @@ decide(request) := got if {
 		with data.runes as {}
 		with data.typed_data as {}
 		with data.permits as {}
+		with data.windows as {}
 }
 
 test_transfer_within_limits_is_approved if f.approved(decide(f.transfer(1500000000)))

@@ -44,3 +44,13 @@ reject contains {"id": "window.max", "message": message} if {
 		[id, format_int(input.windows[id].after, 10), format_int(data.windows[id].max_base, 10), data.windows[id].max],
 	)
 }
+
+# METADATA
+# title: The request lacks what a window counts by
+# labels:
+#   id: window.scope
+reject contains {"id": "window.scope", "message": message} if {
+	some problem in input.problems
+	problem.rule == "window.scope"
+	message := sprintf("%s: %s", [problem.field, problem.message])
+}

@@ -50,3 +50,9 @@ test_the_message_says_window_and_maximum if {
 		with data.windows as rules
 	say.message == "window day would come to 1000000001, and its maximum is 1000000000 (1000)"
 }
+
+test_a_missing_scope_is_rejected_under_its_own_rule if {
+	problem := {"rule": "window.scope", "field": "wallet", "message": "is missing, and window day counts by it"}
+	some say in windows.reject with input as object.union(f.transfer(1), {"problems": [problem]}) with data.windows as {}
+	say == {"id": "window.scope", "message": "wallet: is missing, and window day counts by it"}
+}
