@@ -111,6 +111,11 @@ func mustDone(t *testing.T, ended map[signing.PartyID]error) {
 // mustVerify checks every signer's signature with verifiers that are not this project's.
 func mustVerify(t *testing.T, network *signingtest.Network, public [33]byte) {
 	t.Helper()
+	mustVerifyDigest(t, network, public, digest)
+}
+
+func mustVerifyDigest(t *testing.T, network *signingtest.Network, public [33]byte, digest [32]byte) {
+	t.Helper()
 	key, err := secp256k1.ParsePubKey(public[:])
 	if err != nil {
 		t.Fatal(err)

@@ -25,7 +25,7 @@ type TB interface {
 }
 
 // Shares returns marked test shares of a key, ascending by index: "3of3" and "2of3" (ECDSA, made by CMP keygen),
-// "ed25519-3of3" and "ed25519-2of3".
+// "ed25519-3of3" and "ed25519-2of3" (made by Deal).
 func Shares(t TB, name string) []*signing.Share {
 	t.Helper()
 	path := sharesPath(t, name)
