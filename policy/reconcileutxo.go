@@ -128,6 +128,11 @@ func (t runeTotals) says(key [2]string) string {
 func (e *Engine) compareRunes(in *Input, b *decodedBitcoin) {
 	claimed, signed := runeTotals{}, runeTotals{}
 	for _, r := range in.Runes {
+		if r.AmountBase == "" && in.Evidence.Status == EvidenceVerified { // a rune that data.json does not know
+			in.Evidence.Status, in.Evidence.Code = EvidenceUnverifiable, "runestone"
+			in.Evidence.Reason = "an amount of runeDetails is not known, so that the runestone cannot be held against it"
+			return
+		}
 		claimed.add(r.ID, r.To, r.AmountBase)
 	}
 	if b.Runestone != nil {

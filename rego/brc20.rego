@@ -94,6 +94,7 @@ allow contains {"id": "brc20.method"} if {
 #   id: brc20.method
 reject contains {"id": "brc20.method", "message": message} if {
 	some entry in entries
+	token(entry)
 	not method(entry)
 	message := sprintf("data.json brc20 does not allow %q of %q", [entry.method, entry.ticker])
 }
@@ -115,6 +116,7 @@ allow contains {"id": "brc20.step"} if {
 #   id: brc20.step
 reject contains {"id": "brc20.step", "message": message} if {
 	some entry in entries
+	method(entry)
 	not entry.step in method(entry).steps
 	message := sprintf("data.json brc20 does not allow step %d of %s %q", [entry.step, entry.method, entry.ticker])
 }

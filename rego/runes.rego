@@ -26,6 +26,7 @@ malformed contains message if {
 
 malformed contains message if {
 	some entry in entries
+	declared(entry)
 	not known(entry)
 	message := sprintf("the amount of rune %q is not known", [entry.id])
 }
