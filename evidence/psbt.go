@@ -91,7 +91,7 @@ func (b *bitcoinTx) findPrevouts() error {
 			complete = false
 			continue
 		}
-		if out.Value < 0 || out.Value > maxSatoshi || total > maxSatoshi {
+		if out.Value < 0 || out.Value > maxSatoshi-total {
 			return fmt.Errorf("input %d holds %d satoshi: 0 to %d are possible, for all together too", i, out.Value, int64(maxSatoshi))
 		}
 		total += out.Value

@@ -84,6 +84,10 @@ func TestPSBTForm(t *testing.T) {
 		"spent tx, 2^32 items":        {join(magic, global, end, input, pair([]byte{0}, witnesses), end, end), "cut off"},
 		"spent output, length":        {join(magic, global, end, pair([]byte{1}, join(utxo[:8], []byte{21}, utxo[9:])), end, end), "witness_utxo"},
 		"spent output without script": {join(magic, global, end, pair([]byte{1}, join(utxo[:8], end)), end, end), "witness_utxo"},
+		"length of 2^63":              {join(magic, global, end, []byte{0xff}, huge[:7], []byte{0x7f}, end), "cut off"},
+		"long length of 8 bytes":      {join(magic, []byte{0xff, 1, 0, 0, 0, 0, 0, 0, 0}, global[1:], end, input, end, end), "shortest"},
+		"too many keys":               {join(magic, global, manyPairs(8192), end, input, end, end), "more than"},
+		"too large unsigned":          {join(magic, pair([]byte{0}, make([]byte, 100_001)), end, input, end, end), "unsigned transaction of"},
 		"too large":                   {join(good, make([]byte, evidence.MaxPSBT)), "at most"},
 	} {
 		r := p.request(t, "0")
@@ -93,6 +97,15 @@ func TestPSBTForm(t *testing.T) {
 			t.Errorf("%s: error %v, want one with %q", name, err, c.want)
 		}
 	}
+}
+
+// manyPairs are keys of a type that is skipped.
+func manyPairs(n int) []byte {
+	var b []byte
+	for i := range n {
+		b = append(b, pair([]byte{0xfc, byte(i >> 8), byte(i)}, nil)...)
+	}
+	return b
 }
 
 // TestBase64Form: one PSBT has one text.
