@@ -1,5 +1,6 @@
 // Package mpcapi is the REST surface of the coordinator: the calls and shapes that are published for it, with the fields
-// that Countersign adds, its error format and its codes. docs/FORMATS.md, coordinator, lists every call.
+// that Countersign adds, its error format and its codes, and three calls of the wallet service. docs/FORMATS.md, coordinator,
+// lists every call.
 //
 // It authenticates accounts by API key, reads bodies strictly and bounds them, and translates; what a call means is for
 // package coordinator.

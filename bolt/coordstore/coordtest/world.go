@@ -18,6 +18,12 @@ import (
 // Account is the account of the tests.
 const Account = "acme"
 
+// The wallets of each world: they do not change, and making one takes a while.
+var (
+	firstWallet        = sync.OnceValue(func() *Wallet { return NewWallet("w") })
+	firstEd25519Wallet = sync.OnceValue(func() *Wallet { return NewEd25519Wallet("w") })
+)
+
 // World is a coordinator on a bbolt file with nodes around it.
 type World struct {
 	T       testing.TB
@@ -48,7 +54,7 @@ func NewFaultyWorld(t testing.TB, n int, limits coordinator.Limits) *World {
 
 func newWorld(t testing.TB, n int, limits coordinator.Limits, faults *Faults) *World {
 	t.Helper()
-	w := &World{T: t, Clock: NewClock(), Limits: limits, Wallet: NewWallet("w"), Ed25519: NewEd25519Wallet("w"), Faults: faults, path: filepath.Join(t.TempDir(), "coordinator.db")}
+	w := &World{T: t, Clock: NewClock(), Limits: limits, Wallet: firstWallet(), Ed25519: firstEd25519Wallet(), Faults: faults, path: filepath.Join(t.TempDir(), "coordinator.db")}
 	w.open()
 	t.Cleanup(func() { _ = w.store.Close() })
 	for i := range n {
