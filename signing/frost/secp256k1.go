@@ -16,7 +16,8 @@ import (
 // newSecp256k1 starts a signer by BIP 445: it draws the nonce. The secret is copied; session is the session's hash.
 func newSecp256k1(c SignConfig, secret []byte, verifyingKey []byte, session [32]byte) (signer, error) {
 	shared := bip445.Session{Message: c.Message, Signers: bip445.Signers{
-		N: signing.MaxParties, T: c.Share.Threshold(), PublicShares: c.publicShares(), PublicKey: c.Share.PublicKey(),
+		N: signing.MaxParties, // ids may have gaps: what counts of n is that no identifier is beyond it
+		T: c.Share.Threshold(), PublicShares: c.publicShares(), PublicKey: c.Share.PublicKey(),
 	}}
 	for _, id := range c.Signers {
 		shared.IDs = append(shared.IDs, uint32(id)-1)

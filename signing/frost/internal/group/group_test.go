@@ -224,3 +224,26 @@ func TestLagrange(t *testing.T) {
 	testLagrange(t, group.Secp256k1{})
 	testLagrange(t, group.Edwards25519{})
 }
+
+// fuzz demands that what decodes has that one encoding.
+func fuzz[S group.Scalar[S], E group.Element[E, S]](f *testing.F, g group.Group[S, E], seeds ...string) {
+	for _, seed := range seeds {
+		f.Add(unhex(f, seed))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if e, err := g.Element(data); err == nil && (!bytes.Equal(e.Bytes(), data) || e.IsIdentity()) {
+			t.Errorf("element %x of %x", e.Bytes(), data)
+		}
+		if s, err := g.Scalar(data); err == nil && !bytes.Equal(s.Bytes(), data) {
+			t.Errorf("scalar %x of %x", s.Bytes(), data)
+		}
+	})
+}
+
+func FuzzSecp256k1(f *testing.F) {
+	fuzz(f, group.Secp256k1{}, "0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798", "00"+zeroes, secpLast)
+}
+
+func FuzzEdwards25519(f *testing.F) {
+	fuzz(f, group.Edwards25519{}, "5866666666666666666666666666666666666666666666666666666666666666", "01"+zeroes[2:], edwardsLast)
+}
