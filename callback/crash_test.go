@@ -71,7 +71,7 @@ func TestCrashChild(t *testing.T) {
 	where, db, _ := strings.Cut(spec, "|")
 	store := must[*ledgerstore.Store](t)(ledgerstore.Open(ledgerstore.Config{Path: db}))
 	armed := false
-	w := newWorld(t, options{store: &fragile{store, where, &armed}})
+	w := newWorld(t, options{store: &fragile{store, where, &armed}, live: agreeable()}) // quick to start
 	listener := must[net.Listener](t)(net.Listen("tcp", "127.0.0.1:0"))
 	handler := w.server.Handler()
 	armed = true
