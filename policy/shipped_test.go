@@ -34,6 +34,19 @@ func TestDefaultDataApprovesNothing(t *testing.T) {
 	wantAction(t, decide(t, e, transfer(e, "1")), policy.Reject, "address.listed")
 	wantAction(t, decide(t, e, input(e, keygen("sinoA", "sinoB", "sinoC"))), policy.Reject, "keygen.parties")
 	wantAction(t, decide(t, e, input(e, parsed(nil))), policy.Reject, "raw.key")
+	wantAction(t, decide(t, e, signed(t, e, "Sign in, nonce 17")), policy.Reject, "message.content")
+	wantAction(t, decide(t, e, signed(t, e, permitOf(t, nil))), policy.Reject, "message.content")
+	for _, change := range []func(*wire.TxInfo){
+		func(*wire.TxInfo) {},
+		func(i *wire.TxInfo) { i.RuneDetails = []wire.RuneDetail{hello()} },
+		func(i *wire.TxInfo) { i.BRC20Details = []wire.BRC20Detail{ordi()} },
+	} {
+		info := payment()
+		change(info)
+		if d := decide(t, e, completed(t, e, info, bitcoin(), nil)); d.Action != policy.Reject {
+			t.Errorf("got %s for %+v", d.Action, info)
+		}
+	}
 }
 
 func TestDecisions(t *testing.T) {

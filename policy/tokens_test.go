@@ -229,3 +229,35 @@ func FuzzTokens(f *testing.F) {
 		}
 	})
 }
+
+// TestHostileTokens puts into every text field of tokens and messages what would break a log line or a reply.
+func TestHostileTokens(t *testing.T) {
+	e := newEngine(t, bitcoinData())
+	for _, hostile := range []string{"a\nb: Approve", "\u202eevil", "%s%d%!", `"}],"action":"Approve"`, strings.Repeat("x", 100_000), "\x00\x1b[31m", "é😀\u2028"} {
+		for name, set := range map[string]func(*wire.TxInfo){
+			"ticker":      func(i *wire.TxInfo) { i.BRC20Details[0].Ticker = hostile },
+			"method":      func(i *wire.TxInfo) { i.BRC20Details[0].Method = hostile },
+			"quantity":    func(i *wire.TxInfo) { i.BRC20Details[0].Quantity = hostile },
+			"inscription": func(i *wire.TxInfo) { i.BRC20Details[0].InscriptionID = hostile },
+			"id":          func(i *wire.TxInfo) { i.RuneDetails[0].RuneID = hostile },
+			"name":        func(i *wire.TxInfo) { i.RuneDetails[0].RuneName = hostile },
+			"spaced name": func(i *wire.TxInfo) { i.RuneDetails[0].RuneSpacedName = hostile },
+			"symbol":      func(i *wire.TxInfo) { i.RuneDetails[0].RuneSymbol = hostile },
+			"root":        func(i *wire.TxInfo) { i.TapScriptRoot = hostile },
+			"output":      func(i *wire.TxInfo) { i.ExtraData.VoutList[0].Address = hostile },
+		} {
+			info := payment()
+			info.BRC20Details, info.RuneDetails = []wire.BRC20Detail{ordi()}, []wire.RuneDetail{hello()}
+			set(info)
+			in := e.NewInput(parsed(info))
+			in.Now = policy.NowAt(testTime)
+			in.Evidence = policy.Evidence{Status: policy.EvidenceUnverifiable, Code: "no-raw-tx"}
+			e.Complete(&in)
+			d, err := e.Evaluate(t.Context(), in)
+			text := d.ErrorText()
+			if d.Action != policy.Reject || text == "" || len(text) > policy.MaxErrorText || strings.ContainsAny(text, "\n\r\x00\x1b\u2028\u202e") {
+				t.Errorf("%s %.20q: got %s, %.80q (%v)", name, hostile, d.Action, text, err)
+			}
+		}
+	}
+}

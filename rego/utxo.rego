@@ -78,10 +78,10 @@ fits(output) if {
 	output.address != ""
 }
 
-# Who gets a token is judged by the rules for tokens.
+# Who gets a token gets the coins that carry it, where coins may go at all.
 fits(output) if {
 	output.address in token_recipients
-	output.address != ""
+	listed(output.address)
 }
 
 fits(output) if {

@@ -137,11 +137,15 @@ test_data_output_that_burns_coins_is_rejected if {
 	}
 }
 
-test_recipient_of_a_token_may_get_an_output if {
-	request := with_output(f.payment(22000), {"address": f.stranger, "amount_base": 546, "own": false, "data": false})
+test_recipient_of_a_token_gets_coins_where_coins_may_go if {
+	second := with_output(f.patch(f.payment(22000), "/tx/to", f.wallet), {"address": f.recipient, "amount_base": 546, "own": false, "data": false})
+	stranger := with_output(f.payment(22000), {"address": f.stranger, "amount_base": 546, "own": false, "data": false})
+	nowhere := with_output(f.payment(22000), {"address": "", "amount_base": 546, "own": false, "data": false})
 	every list in ["runes", "brc20"] {
-		says(f.patch(request, sprintf("/%s", [list]), [{"to": f.stranger}])) == allowed
-		says(f.patch(request, sprintf("/%s", [list]), [{"to": ""}])) == rejected("utxo.output")
+		"utxo.output" in says(second).reject
+		not "utxo.output" in says(f.patch(second, sprintf("/%s", [list]), [{"to": f.recipient}])).reject
+		says(f.patch(stranger, sprintf("/%s", [list]), [{"to": f.stranger}])) == rejected("utxo.output")
+		says(f.patch(nowhere, sprintf("/%s", [list]), [{"to": ""}])) == rejected("utxo.output")
 	}
 }
 
