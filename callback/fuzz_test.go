@@ -20,6 +20,9 @@ func FuzzCheck(f *testing.F) {
 	}
 	f.Add(string(must[[]byte](f)(payment{callbackID: "cb-1", requestID: "r-1", amount: 500}.check(f).Marshal())))
 	f.Add(string(must[[]byte](f)(large("cb-2", strings.Repeat("ab", 32)).check(f).Marshal())))
+	f.Add(string(must[[]byte](f)(three("").check("cb-3").Marshal())))
+	f.Add(string(must[[]byte](f)(inscription("1000").check("cb-4").Marshal())))
+	f.Add(string(must[[]byte](f)(report("cb-1", "hello", hex.EncodeToString(signMessage("hello"))).Marshal())))
 	f.Add(`{"callback_id":"x","request_type":"sign","request_detail":"{\"sign_type\":\"2\",\"message\":\"0x00\"}","extra_info":"{}"}`)
 	f.Add(`{"callback_id":"","request_type":"outcome","request_detail":{"message":"signed","signature":"00"},"extra_info":{}}`)
 	w := newWorld(f, options{})

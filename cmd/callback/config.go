@@ -219,6 +219,7 @@ func private(path string) error {
 type policyFiles struct {
 	dir      string // "": the policy that is shipped in the program
 	dataPath string // "": data.json in the same place
+	keys     *callback.Keys
 }
 
 func (f policyFiles) read() (*policy.Source, error) {
@@ -243,7 +244,9 @@ func (f policyFiles) data() string {
 	return "data.json shipped in this program, which allows nothing"
 }
 
-func (c *config) policyFiles() policyFiles { return policyFiles{c.Policy.Dir, c.Policy.DataPath} }
+func (c *config) policyFiles() policyFiles {
+	return policyFiles{dir: c.Policy.Dir, dataPath: c.Policy.DataPath}
+}
 
 // logKey is the configured key of the audit log, made where there is none yet; nil where the ledger keeps one itself.
 func (c *config) logKey() (*auditlog.Key, error) {

@@ -53,6 +53,9 @@ func (f *policyFiles) fill(cmd *cobra.Command, configPath string) error {
 	if err != nil {
 		return err
 	}
+	if f.keys, err = c.keys(); err != nil {
+		return refused(err)
+	}
 	if !flags.Changed("dir") {
 		f.dir = c.Policy.Dir
 	}
@@ -158,7 +161,7 @@ func (o *options) policyEval() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "eval FILE", Short: "Try a policy on the body of one request: the decision, the rules that fired, the evidence",
 		Long: `Evaluate a policy for one request to /check, given as the JSON body that a node sends ("-" reads standard input). No signature
-is needed and nothing is recorded. Approvals are as if nobody had approved.
+is needed and nothing is recorded. Approvals are as if nobody had approved. With a configuration its [[key]] entries count too.
 
 ` + policyHelp,
 		Example: "  callback policy eval request.json --data data.json\n  callback policy eval request.json --expect Reject --json",
@@ -179,7 +182,7 @@ is needed and nothing is recorded. Approvals are as if nobody had approved.
 			if err != nil {
 				return err
 			}
-			result, err := callback.Try(cmd.Context(), engine, parsed, callback.Setting{Node: policy.Node{ID: node, Name: node}, Now: now})
+			result, err := callback.Try(cmd.Context(), engine, parsed, callback.Setting{Node: policy.Node{ID: node, Name: node}, Now: now, Keys: files.keys})
 			if err != nil {
 				return err
 			}
