@@ -16,6 +16,7 @@ import (
 	"github.com/countersign-mpc/countersign/internal/conffile"
 	"github.com/countersign-mpc/countersign/internal/logging"
 	"github.com/countersign-mpc/countersign/policy"
+	pgstore "github.com/countersign-mpc/countersign/postgres/ledgerstore"
 	"github.com/countersign-mpc/countersign/rego"
 	"github.com/countersign-mpc/countersign/wire"
 )
@@ -34,6 +35,10 @@ type config struct {
 		Origin  string `toml:"origin"`
 		KeyPath string `toml:"key-path"`
 	} `toml:"audit-log"`
+	Postgres struct {
+		URLPath string `toml:"url-path"`
+		Schema  string `toml:"schema"`
+	} `toml:"postgres"`
 	Policy struct {
 		Dir      string            `toml:"dir"`
 		DataPath string            `toml:"data-path"`
@@ -72,6 +77,7 @@ func defaults() config {
 	c.ActionStyle = string(wire.StyleTitle)
 	c.BodyLimit, c.RateLimit = callback.DefaultBodyLimit, callback.DefaultRateLimit
 	c.AuditLog.Origin = "countersign/callback"
+	c.Postgres.Schema = pgstore.DefaultSchema
 	c.Policy.Timeout = conffile.Duration(policy.DefaultTimeout)
 	c.Log.Level, c.Log.Format = "info", "text"
 	return c
@@ -91,7 +97,7 @@ func loadConfig(path string) (*config, error) {
 
 // paths are the settings that name files.
 func (c *config) paths() []*string {
-	out := []*string{&c.AddressFile, &c.AdminTokenPath, &c.DBPath, &c.Results.KeyPath, &c.AuditLog.KeyPath, &c.Policy.Dir, &c.Policy.DataPath}
+	out := []*string{&c.AddressFile, &c.AdminTokenPath, &c.DBPath, &c.Postgres.URLPath, &c.Results.KeyPath, &c.AuditLog.KeyPath, &c.Policy.Dir, &c.Policy.DataPath}
 	for i := range c.Node {
 		n := &c.Node[i]
 		out = append(out, &n.PublicKeyPath, &n.ReplyKeyPath, &n.DecryptKeyPath)

@@ -32,8 +32,9 @@ func TestScripts(t *testing.T) {
 		Dir: "testdata/script",
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"serve": serveCommand, "interrupt": interruptCommand, "hangup": hangupCommand, "data": dataCommand, "exits": exitsCommand,
-			"idof": idOfCommand, "public": publicCommand, "nodesport": nodesPortCommand, "sub": subCommand, "damage": damageCommand, "wrongtoken": wrongTokenCommand,
+			"idof": idOfCommand, "public": publicCommand, "nodesport": nodesPortCommand, "sub": subCommand, "damage": damageCommand, "wrongtoken": wrongTokenCommand, "database": databaseCommand,
 		},
+		Condition: condition,
 		Setup: func(env *testscript.Env) error {
 			env.Values[serverKey{}] = &server{}
 			return nil

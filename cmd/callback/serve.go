@@ -12,7 +12,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/countersign-mpc/countersign/bolt/ledgerstore"
 	"github.com/countersign-mpc/countersign/callback"
 	"github.com/countersign-mpc/countersign/internal/listeners"
 	"github.com/countersign-mpc/countersign/internal/logging"
@@ -96,9 +95,9 @@ func (o *options) runServer(ctx context.Context, c *config) (err error) {
 	return l.Run(ctx, nil)
 }
 
-// books are the ledger and the file it is kept in.
+// books are the ledger and where it is kept.
 type books struct {
-	store  *ledgerstore.Store
+	store  store
 	ledger *ledger.Ledger
 }
 
@@ -107,7 +106,7 @@ func openBooks(ctx context.Context, c *config) (*books, error) {
 	if err != nil {
 		return nil, err
 	}
-	store, err := ledgerstore.Open(ledgerstore.Config{Path: c.DBPath})
+	store, err := c.openStore(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/countersign-mpc/countersign/auditlog"
-	"github.com/countersign-mpc/countersign/bolt/ledgerstore"
+	boltstore "github.com/countersign-mpc/countersign/bolt/ledgerstore"
 	"github.com/countersign-mpc/countersign/ledger"
 )
 
@@ -27,8 +27,9 @@ func (o *options) logVerify() *cobra.Command {
 	asJSON := false
 	cmd := &cobra.Command{
 		Use: "verify", Short: "Read the whole log and name every entry that was changed, is missing or stands in another's place",
-		Long: `Read the whole log in db-path, hash every entry anew and compare it with the tree and its signed checkpoints. The server has the
-file to itself while it runs: stop it, or verify a copy with --db, for which no configuration is needed.
+		Long: `Read the whole log, hash every entry anew and compare it with the tree and its signed checkpoints. A log in PostgreSQL is verified
+while servers run. A server has its file (db-path) to itself: stop it, or verify a copy with --db, for which no configuration is
+needed.
 
 Who has the server's keys can sign another log as a whole. --checkpoint finds that: FILE is what "callback log checkpoint" printed
 at some time and what was kept on another machine since, and the log must have grown out of it, entry by entry. --public does too.`,
@@ -78,12 +79,15 @@ func (o *options) printVerified(report auditlog.Report, public string) {
 // verifyLog verifies a log under the key that is expected, as far as one is known, and returns the key that it has.
 func (o *options) verifyLog(ctx context.Context, v verification) (report auditlog.Report, public string, err error) {
 	i := ledger.Inspection{Public: strings.TrimSpace(v.public)}
+	open := func() (store, error) { return openCopy(v.db) }
 	if v.configured {
 		c, err := loadConfig(o.config)
 		if err != nil {
 			return report, "", err
 		}
-		if v.db == "" {
+		if v.db == "" && c.Postgres.URLPath != "" {
+			open = func() (store, error) { return c.openStore(ctx) }
+		} else if v.db == "" {
 			v.db = c.DBPath
 		}
 		if i.Public == "" {
@@ -99,10 +103,7 @@ func (o *options) verifyLog(ctx context.Context, v verification) (report auditlo
 		}
 		i.Kept = append(i.Kept, kept)
 	}
-	if _, err := os.Stat(v.db); err != nil { // opening would make an empty log
-		return report, "", fmt.Errorf("verify the log: %w", err)
-	}
-	store, err := ledgerstore.Open(ledgerstore.Config{Path: v.db})
+	store, err := open()
 	if err != nil {
 		return report, "", damaged(err)
 	}
@@ -110,6 +111,14 @@ func (o *options) verifyLog(ctx context.Context, v verification) (report auditlo
 	i.Store = store
 	report, public, err = ledger.Inspect(ctx, i)
 	return report, public, damaged(err)
+}
+
+// openCopy opens a file that must be there: opening another would make an empty log.
+func openCopy(path string) (store, error) {
+	if _, err := os.Stat(path); err != nil {
+		return nil, fmt.Errorf("verify the log: %w", err)
+	}
+	return boltstore.Open(boltstore.Config{Path: path})
 }
 
 // damaged gives an error over a damaged log the exit code of a refusal.

@@ -1,0 +1,39 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// urlEnv names a database that tests may make schemas in.
+const urlEnv = "COUNTERSIGN_TEST_POSTGRES"
+
+func condition(name string) (bool, error) {
+	if name != "postgres" {
+		return false, fmt.Errorf("unknown condition %q", name)
+	}
+	return os.Getenv(urlEnv) != "", nil
+}
+
+// databaseCommand is `database URL-FILE CONFIG...`: it writes the database's URL into a file, and the name of a schema of the
+// script's own into configurations. The schema is dropped at the end.
+func databaseCommand(ts *testscript.TestScript, _ bool, args []string) {
+	url := os.Getenv(urlEnv)
+	schema := fmt.Sprintf("countersign_script_%d", os.Getpid())
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(url+"\n"), 0o600))
+	for _, config := range args[1:] {
+		text := strings.ReplaceAll(ts.ReadFile(config), "SCHEMA", schema)
+		ts.Check(os.WriteFile(ts.MkAbs(config), []byte(text), 0o600))
+	}
+	conn, err := pgx.Connect(context.Background(), url)
+	ts.Check(err)
+	ts.Defer(func() {
+		_, _ = conn.Exec(context.Background(), "DROP SCHEMA IF EXISTS "+schema+" CASCADE")
+		_ = conn.Close(context.Background())
+	})
+}
