@@ -142,7 +142,9 @@ func rejected(rule, message string) ledger.Reason {
 // that an encrypted signature of an approved check does not open.
 func (s *Server) judgeReport(a *asked, rec *reportRecord, check ledger.Record, approved, expired bool) (ledger.Reason, error) {
 	if len(a.Problems) > 0 {
-		rec.Status = ResultMalformed
+		if a.Path == wire.PathRawdata {
+			rec.Status = ResultMalformed
+		}
 		return rejected("request.malformed", clip(a.Problems[0].Pointer+": "+a.Problems[0].Reason, maxName)), nil
 	}
 	if a.Path == wire.PathOutcome {
