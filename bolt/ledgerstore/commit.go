@@ -5,21 +5,14 @@ import (
 	"fmt"
 	"runtime/debug"
 
+	"github.com/countersign-mpc/countersign/internal/groupcommit"
 	"github.com/countersign-mpc/countersign/ledger"
 )
 
 // maxBatch bounds how many updates share a commit, so that none waits for long.
 const maxBatch = 64
 
-// call is an update that waits to be run. done and err belong to who holds commitMu.
-type call struct {
-	ctx  context.Context
-	fn   func(ledger.Tx) error
-	done bool
-	err  error
-}
-
-func (c *call) finish(err error) { c.done, c.err = true, err }
+type call = groupcommit.Call[func(ledger.Tx) error]
 
 // commit runs all calls of the batch in one transaction, or in several where one fails after it has written. Each call
 // is finished when what it wrote is on disk, or when it has failed.
@@ -31,7 +24,7 @@ func (s *Store) commit(batch []*call) {
 
 func finishAll(calls []*call, err error) {
 	for _, c := range calls {
-		c.finish(err)
+		c.Finish(err)
 	}
 }
 
@@ -51,11 +44,11 @@ func (s *Store) commitOnce(batch []*call) []*call {
 		case err == nil:
 			succeeded = append(succeeded, c)
 		case t.Fault() != nil || w.dirty: // what others wrote in this transaction is undone with it
-			c.finish(err)
+			c.Finish(err)
 			_ = t.Rollback() // if it fails, the file is not used any more, and the others are told
 			return append(succeeded, batch[i+1:]...)
 		default:
-			c.finish(err)
+			c.Finish(err)
 		}
 		if w.deleted { // boltfile looks at fewer neighbours in a transaction that has deleted
 			finishAll(succeeded, classify(t.Commit()))
@@ -68,7 +61,7 @@ func (s *Store) commitOnce(batch []*call) []*call {
 
 // runCall runs one call. A panic in it must not reach the others of its batch: it comes back as its error.
 func runCall(w *writer, c *call) (err error) {
-	if err := c.ctx.Err(); err != nil {
+	if err := c.Ctx.Err(); err != nil {
 		return err
 	}
 	defer func() {
@@ -76,5 +69,5 @@ func runCall(w *writer, c *call) (err error) {
 			err = fmt.Errorf("panic in an update of the ledger: %v\n%s", p, debug.Stack())
 		}
 	}()
-	return outcome(w.tx, c.fn(w))
+	return outcome(w.tx, c.Fn(w))
 }

@@ -5,11 +5,10 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"slices"
-	"sync"
 	"time"
 
 	"github.com/countersign-mpc/countersign/bolt/boltfile"
+	"github.com/countersign-mpc/countersign/internal/groupcommit"
 	"github.com/countersign-mpc/countersign/ledger"
 )
 
@@ -30,12 +29,8 @@ func added() []string { return []string{"attachment", "window", "reservation", "
 
 // Store is a ledger.Store in a bbolt file. Safe for concurrent use.
 type Store struct {
-	file *boltfile.File
-
-	queueMu sync.Mutex // guards queue
-	queue   []*call
-
-	commitMu sync.Mutex // held by the one that runs a batch
+	file  *boltfile.File
+	queue *groupcommit.Queue[func(ledger.Tx) error]
 }
 
 var _ ledger.Store = (*Store)(nil)
@@ -50,7 +45,9 @@ func Open(cfg Config) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the ledger's file: %w", damage(err))
 	}
-	return &Store{file: file}, nil
+	s := &Store{file: file}
+	s.queue = groupcommit.New(maxBatch, s.commit)
+	return s, nil
 }
 
 // place is bucket, length of the key, key: a value's checksum covers it (docs/FORMATS.md, bolt/ledgerstore).
@@ -60,9 +57,7 @@ func place(bucket string, key []byte) []byte {
 
 // Close waits for running updates and closes the file. No call may follow or still run.
 func (s *Store) Close() error {
-	s.commitMu.Lock()
-	defer s.commitMu.Unlock()
-	if err := s.file.Close(); err != nil {
+	if err := s.queue.Alone(s.file.Close); err != nil {
 		return fmt.Errorf("close the ledger's file: %w", damage(err))
 	}
 	return nil
@@ -102,24 +97,7 @@ func outcome(t *boltfile.Tx, err error) error {
 
 // Update implements ledger.Store.
 func (s *Store) Update(ctx context.Context, fn func(ledger.Tx) error) error {
-	c := &call{ctx: ctx, fn: fn}
-	s.queueMu.Lock()
-	s.queue = append(s.queue, c)
-	s.queueMu.Unlock()
-
-	s.commitMu.Lock()
-	defer s.commitMu.Unlock()
-	for !c.done { // else another one that waited here has run it
-		s.queueMu.Lock()
-		batch := s.queue
-		if len(batch) > maxBatch {
-			batch = batch[:maxBatch]
-		}
-		s.queue = slices.Clone(s.queue[len(batch):])
-		s.queueMu.Unlock()
-		s.commit(batch)
-	}
-	return c.err
+	return s.queue.Do(ctx, fn)
 }
 
 // damage gives an error over a damaged file the ledger's type, and leaves any other as it is.

@@ -63,3 +63,10 @@ func (q *Queue[F]) Alone(fn func() error) error {
 	defer q.commitMu.Unlock()
 	return fn()
 }
+
+// Waiting is how many calls wait for a batch that has not begun.
+func (q *Queue[F]) Waiting() int {
+	q.queueMu.Lock()
+	defer q.queueMu.Unlock()
+	return len(q.queue)
+}
