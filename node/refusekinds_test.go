@@ -104,9 +104,11 @@ func TestTheKeyThatIsClaimed(t *testing.T) {
 				a.terms.TxInfo = fmt.Appendf(nil, `{"publickKey":%q,"tapScriptRoot":%q}`, claimed, strings.ToUpper(k.scriptRoot))
 				r.mustSignAs(t, k, a, message)
 			}
-			a, _ = k.ask(t, r.hall, curves[k.cryptography], r.all)
-			a.terms.TxInfo = fmt.Appendf(nil, `{"publickKey":%q,"tapScriptRoot":%q}`, hexOf(report.PublicKey), k.scriptRoot) // the root key, not the path's
-			r.mustRefuse(t, a, "leave it out, or name the key that signs")
+			for _, claimed := range []string{hexOf(report.PublicKey), "0x" + hexOf(report.DerivedKey), " "} { // the first is the root key, not the path's
+				a, _ = k.ask(t, r.hall, curves[k.cryptography], r.all)
+				a.terms.TxInfo = fmt.Appendf(nil, `{"publickKey":%q,"tapScriptRoot":%q}`, claimed, k.scriptRoot)
+				r.mustRefuse(t, a, "leave it out, or name the key that signs")
+			}
 		})
 	}
 }

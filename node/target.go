@@ -52,7 +52,7 @@ func targetOf(share *signing.Share, t manifest.Terms) (target, error) {
 
 // agrees holds what tx_info says of the key against the key: the callback decides by the one, and the other signs.
 func (t target) agrees(terms manifest.Terms, info wire.TxInfo) error {
-	if key := strings.TrimPrefix(info.PublicKey, "0x"); key != "" && !strings.EqualFold(key, hex.EncodeToString(t.derived.PublicKey)) {
+	if info.PublicKey != "" && !strings.EqualFold(info.PublicKey, hex.EncodeToString(t.derived.PublicKey)) {
 		return fmt.Errorf("tx_info.publickKey is %q, and the key at path %q is %x: leave it out, or name the key that signs", excerpt(info.PublicKey),
 			excerpt(terms.Path), t.derived.PublicKey)
 	}
