@@ -219,7 +219,7 @@ func TestCiphertextIsReportedUntilAcknowledged(t *testing.T) {
 				said[string(e.from)]++
 			}
 		}
-		return len(said) == 3 && said[string(r.a.id)] == 2 && said[string(r.b.id)] == 2 && said[string(r.c.id)] == 2
+		return len(said) == 3 && said[string(r.a.id)] > 1 && said[string(r.b.id)] > 1 && said[string(r.c.id)] > 1
 	})
 	r.do(func() { r.begin(again) }) // nobody may begin it
 	r.mustBeSilent(again, r.a.id)
