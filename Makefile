@@ -8,17 +8,17 @@ LDFLAGS  := -s -w -X main.version=$(VERSION)
 # One set of flags for everything that is run, so that each package is compiled once.
 GO_RUN   := CGO_ENABLED=0 go run -trimpath
 GO_BUILD := CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)'
-# With a C compiler the tests run under the race detector; tests that run CMP rounds are left out of that run (build tag
-# !race) and run in the same target without it.
+# With a C compiler the tests run under the race detector; tests that run many rounds of a protocol are left out of that run
+# (build tag !race) and run in the same target without it.
 RACE     := $(shell if command -v cc >/dev/null 2>&1 || command -v gcc >/dev/null 2>&1; then echo -race; fi)
-# Packages with tests that run CMP rounds or real processes.
-PLAIN    := ./signing/cmp ./e2e
+# Packages with tests that run many rounds, or real processes.
+PLAIN    := ./signing/cmp ./signing/eddsa ./signing/frost/... ./e2e/...
 FUZZTIME ?= 20s
 
-.PHONY: help build test lint demo demo-stop bench fuzz proto clean
+.PHONY: help build test test-postgres lint demo demo-stop bench fuzz proto clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## build bin/coordinator, bin/mpc-node and bin/callback
 	@mkdir -p $(BIN)
@@ -35,13 +35,18 @@ else
 	go test $(PLAIN)
 endif
 
+test-postgres: ## the tests that need PostgreSQL, with COUNTERSIGN_TEST_POSTGRES=postgres://user@host/database
+	@test -n "$$COUNTERSIGN_TEST_POSTGRES" || { echo "COUNTERSIGN_TEST_POSTGRES names no database: postgres://user@host/database, in which schemas may be made"; exit 1; }
+	go test $(RACE) -count=1 ./postgres/...
+	go test -count=1 -run 'TestScripts/postgres' ./cmd/callback
+
 lint: ## gofmt, go vet, staticcheck, and govulncheck where its data can be had
 	@files=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$files" ]; then echo "gofmt would change:"; echo "$$files"; exit 1; fi
 	go vet ./...
 	go tool staticcheck ./...
 	@sh deploy/vulncheck.sh
 
-demo: build ## set everything up in ./.demo, run the main job, print what happened (KEEP=1 leaves it running)
+demo: build ## set everything up in ./.demo, sign every kind of request, print what happened (KEEP=1 leaves it running)
 	@$(GO_RUN) ./e2e/demo -dir .demo -bin bin $(if $(KEEP),-keep)
 
 demo-stop: ## end what make demo KEEP=1 left running
