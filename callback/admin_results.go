@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
+	"strings"
 
 	"github.com/go-chi/chi/v5"
 
@@ -61,28 +63,37 @@ func resultSummary(r ledger.Record) (ResultSummary, *reportRecord, error) {
 	return out, rec, nil
 }
 
-// listResults serves GET /admin/v1/results?callback_id=&request_id=&limit=&cursor=, newest first.
+// listResults serves GET /admin/v1/results?callback_id=&request_id=&status=&limit=&cursor=, newest first.
 func (s *Server) listResults(r *http.Request) (any, error) {
 	q := r.URL.Query()
 	limit, err := pageLimit(q)
 	if err != nil {
 		return nil, err
 	}
-	filter := ledger.Filter{CallbackID: q.Get("callback_id"), RequestID: q.Get("request_id"), Attached: true}
-	page, err := s.cfg.Ledger.Decisions(r.Context(), filter, limit, q.Get("cursor"))
-	if err != nil {
-		return nil, err
+	status := q.Get("status")
+	if status != "" && !slices.Contains(keptStatuses, status) {
+		return nil, &adminError{http.StatusBadRequest, "status is one of " + strings.Join(keptStatuses, ", ")}
 	}
-	out := ResultList{Results: []ResultSummary{}, Next: page.Next}
-	for _, d := range page.Decisions {
-		if !selected(d.Ask, q.Get("request_id"), "") {
-			continue
-		}
-		summary, _, err := resultSummary(d)
+	filter := ledger.Filter{CallbackID: q.Get("callback_id"), RequestID: q.Get("request_id"), Attached: true}
+	out := ResultList{Results: []ResultSummary{}, Next: q.Get("cursor")}
+	for looked := 0; len(out.Results) < limit && looked < maxSearch; {
+		page, err := s.cfg.Ledger.Decisions(r.Context(), filter, limit-len(out.Results), out.Next)
 		if err != nil {
 			return nil, err
 		}
-		out.Results = append(out.Results, summary)
+		looked += max(1, len(page.Decisions))
+		for _, d := range page.Decisions {
+			summary, _, err := resultSummary(d)
+			if err != nil {
+				return nil, err
+			}
+			if selected(d.Ask, q.Get("request_id"), "") && (status == "" || summary.Status == status) {
+				out.Results = append(out.Results, summary)
+			}
+		}
+		if out.Next = page.Next; out.Next == "" {
+			break
+		}
 	}
 	return out, nil
 }

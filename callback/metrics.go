@@ -51,9 +51,7 @@ func newMetrics(s *Server) *metrics {
 			"unmatched, invalid, malformed, conflict and undecryptable want somebody to look.", "status"),
 		reloads: counter("policy_reloads_total", "Reloads of the policy, by result.", "result"),
 	}
-	for _, status := range []string{ // from the start, so that the first of each is seen as a rise
-		ResultVerified, ResultUnverified, ResultEncrypted, ResultInvalid, ResultUnmatched, ResultMalformed, resultConflict, resultUndecryptable,
-	} {
+	for _, status := range append(slices.Clone(keptStatuses), ResultMalformed, resultConflict, resultUndecryptable) { // so that the first of each is a rise
 		m.results.WithLabelValues(status)
 	}
 	m.registry.MustRegister(m.decisions, m.replays, m.refusals, m.signatures, m.stages, m.votes, m.results, m.reloads, &stateCollector{s},

@@ -33,6 +33,9 @@ const (
 	ResultMalformed = "malformed"
 )
 
+// keptStatuses are those that a kept result may have.
+var keptStatuses = []string{ResultVerified, ResultUnverified, ResultEncrypted, ResultInvalid, ResultUnmatched}
+
 // What is counted beside them, and has no record.
 const (
 	resultConflict      = "conflict"      // another report under the same callback_id

@@ -216,9 +216,16 @@ func TestResultLists(t *testing.T) {
 	if got := w.results("request_id=r-of-cb-2"); len(got) != 1 || got[0].CallbackID != "cb-2" {
 		t.Errorf("by request_id: %+v", got)
 	}
+	w.ask(report("cb-none", "hello", hex.EncodeToString(signMessage("hello"))))
+	if got := w.results("status=unmatched&limit=1"); len(got) != 1 || got[0].CallbackID != "cb-none" {
+		t.Errorf("unmatched are %+v", got)
+	}
+	if got := w.results("status=verified&limit=2"); len(got) != 2 || got[0].CallbackID != "cb-3" || got[1].CallbackID != "cb-2" {
+		t.Errorf("verified are %+v", got)
+	}
 	check := rest.Results[0].Check
 	for path, status := range map[string]int{
-		"/admin/v1/results?limit=0": 400, "/admin/v1/results?cursor=x": 400, "/admin/v1/results/zz": 400,
+		"/admin/v1/results?limit=0": 400, "/admin/v1/results?status=fine": 400, "/admin/v1/results?cursor=x": 400, "/admin/v1/results/zz": 400,
 		"/admin/v1/results/" + strings.Repeat("0", 32): 404, "/admin/v1/results/" + check: 404,
 	} {
 		if a := w.adminCall(http.MethodGet, path, ""); a.status != status {

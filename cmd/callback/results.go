@@ -23,7 +23,8 @@ and kept sealed until retention removes them. What came of it:
   encrypted   encrypted to a key that this server does not have (decrypt-key-path), and kept as it came
   invalid     no signature of the approved message, or not under the key it was approved for
   unmatched   this server did not approve it: find out how it came to be
-  malformed   not of the form of a signature`,
+
+What is not of the form of a signature is rejected, counted and not kept.`,
 		Example: "  callback results list --limit 5\n  callback results get 0190c1d2e3f4a5b6c7d8e9f0a1b2c3d4",
 	}
 	parent.AddCommand(o.resultsList(), o.resultsGet())
@@ -32,11 +33,11 @@ and kept sealed until retention removes them. What came of it:
 
 func (o *options) resultsList() *cobra.Command {
 	var server admin
-	query := map[string]*string{"callback_id": new(string), "request_id": new(string), "cursor": new(string)}
+	query := map[string]*string{"callback_id": new(string), "request_id": new(string), "status": new(string), "cursor": new(string)}
 	limit, asJSON := 20, false
 	cmd := &cobra.Command{
 		Use: "list", Short: "List results, newest first, without the signatures",
-		Example: "  callback results list --limit 5\n  callback results list --request-id r-17 --json",
+		Example: "  callback results list --limit 5\n  callback results list --status unmatched --json",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			values := url.Values{"limit": {strconv.Itoa(limit)}}
@@ -65,6 +66,7 @@ func (o *options) resultsList() *cobra.Command {
 	server.flags(cmd)
 	cmd.Flags().StringVar(query["callback_id"], "callback-id", "", "only those under this callback_id")
 	cmd.Flags().StringVar(query["request_id"], "request-id", "", "only those of this request_id")
+	cmd.Flags().StringVar(query["status"], "status", "", "only those of this status: see callback results --help")
 	cmd.Flags().StringVar(query["cursor"], "cursor", "", "go on where the page before ended")
 	cmd.Flags().IntVar(&limit, "limit", limit, "how many, at most 1000")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
