@@ -64,15 +64,15 @@ func (e *Engine) reconcileUTXO(in *Input) {
 		}
 		return
 	}
-	signed := e.data.signedUTXO(in.Tx, b, verified)
-	if signed.ToBase == "" || signed.ToBase != in.Tx.AmountBase {
-		in.Evidence.differ("amount", string(in.Tx.AmountBase), string(signed.ToBase))
-	}
 	e.compareRunes(in, b)
 	e.compareBRC20(in, b)
-	in.UTXO = signed
-	if verified && in.Evidence.Status == EvidenceVerified {
-		in.Tx.Source, signed.Source = SourceEvidence, SourceEvidence
+	verified = in.Evidence.Status == EvidenceVerified // the comparisons may have found otherwise
+	in.UTXO = e.data.signedUTXO(in.Tx, b, verified)
+	if in.UTXO.ToBase == "" || in.UTXO.ToBase != in.Tx.AmountBase {
+		in.Evidence.differ("amount", string(in.Tx.AmountBase), string(in.UTXO.ToBase))
+	}
+	if in.Evidence.Status == EvidenceVerified {
+		in.Tx.Source, in.UTXO.Source = SourceEvidence, SourceEvidence
 	}
 }
 
@@ -140,7 +140,7 @@ func (e *Engine) compareRunes(in *Input, b *decodedBitcoin) {
 			address, own := "", false
 			if edict.Output >= 0 && edict.Output < len(b.Outputs) {
 				address, _ = e.data.chains[in.Tx.Chain].canonicalAddress(b.Outputs[edict.Output].Address)
-				own = b.Outputs[edict.Output].Own || e.data.owns(in.Tx.Chain, address)
+				own = b.Outputs[edict.Output].Own && in.Evidence.Status == EvidenceVerified && !scriptSpends[b.Spend] || e.data.owns(in.Tx.Chain, address)
 			}
 			if claimed[[2]string{edict.RuneID, address}] != nil || !own {
 				signed.add(edict.RuneID, address, exactBase(edict.Amount.String()))
