@@ -69,7 +69,12 @@ func (w *world) postVariant(ctx context.Context, variant string) (int, string, e
 	if variant == "wrong-signature" {
 		text = strings.Replace(text, `"t":3`, `"t":2`, 1)
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+w.c.Ports.Callback+"/v1/check", bytes.NewReader([]byte(text)))
+	return w.send(ctx, "/v1/check", []byte(text), der)
+}
+
+// send posts a body with a signature to the callback.
+func (w *world) send(ctx context.Context, path string, body, der []byte) (int, string, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+w.c.Ports.Callback+path, bytes.NewReader(body))
 	if err != nil {
 		return 0, "", err
 	}

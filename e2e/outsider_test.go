@@ -15,6 +15,7 @@ import (
 	"github.com/countersign-mpc/countersign/manifest"
 	"github.com/countersign-mpc/countersign/signing"
 	"github.com/countersign-mpc/countersign/signing/cmp"
+	"github.com/countersign-mpc/countersign/signing/eddsa"
 	"github.com/countersign-mpc/countersign/transport"
 	"github.com/countersign-mpc/countersign/wire"
 )
@@ -75,11 +76,7 @@ var plans = map[string]func(o *outsider, run *hostileRun, c *transport.Channel) 
 	},
 	// its true first message, and the same once more in the place of the second
 	"replay": func(_ *outsider, run *hostileRun, c *transport.Channel) ([]*linkv1.Envelope, error) {
-		var parties []signing.PartyID
-		for _, p := range run.manifest.Parties {
-			parties = append(parties, signing.PartyID(p.Index))
-		}
-		honest, err := cmp.NewKeygen(cmp.KeygenConfig{Binding: c.Binding(), Self: signing.PartyID(run.self), Parties: parties, Threshold: run.manifest.T})
+		honest, err := run.honest(c.Binding())
 		if err != nil {
 			return nil, err
 		}
@@ -95,11 +92,24 @@ var plans = map[string]func(o *outsider, run *hostileRun, c *transport.Channel) 
 	},
 }
 
-// firstRound is the number of the round whose messages CMP's keygen sends first.
-const firstRound = 2
-
 func (r *hostileRun) broadcast(data []byte) signing.Message {
-	return signing.Message{From: signing.PartyID(r.self), Round: firstRound, Broadcast: true, Data: data}
+	round := uint16(2) // whose messages CMP's keygen sends first
+	if r.manifest.Cryptography == wire.EdDSAEd25519 {
+		round = 1
+	}
+	return signing.Message{From: signing.PartyID(r.self), Round: round, Broadcast: true, Data: data}
+}
+
+// honest starts the protocol as it should be.
+func (r *hostileRun) honest(binding manifest.Binding) (signing.Session, error) {
+	var parties []signing.PartyID
+	for _, p := range r.manifest.Parties {
+		parties = append(parties, signing.PartyID(p.Index))
+	}
+	if r.manifest.Cryptography == wire.EdDSAEd25519 {
+		return eddsa.NewKeygen(eddsa.KeygenConfig{Binding: binding, Self: signing.PartyID(r.self), Parties: parties, Threshold: r.manifest.T})
+	}
+	return cmp.NewKeygen(cmp.KeygenConfig{Binding: binding, Self: signing.PartyID(r.self), Parties: parties, Threshold: r.manifest.T})
 }
 
 // join links the outsider to the coordinator.
@@ -256,8 +266,12 @@ func (w *world) hostile(ctx context.Context, a []string) error {
 	}
 	defer func() { o.stop(); w.sealed = append(w.sealed, o.sealed...) }()
 	o.plan, o.sealed = plan, w.sealed
-	id := "hostile-" + plan
-	if err := w.submit(ctx, id, w.keygenTerms(id, "d")); err != nil {
+	id := strings.Join(append([]string{"hostile", plan}, a[2:]...), "-")
+	terms := w.keygenTerms(id, "d")
+	if len(a) > 2 {
+		terms.Cryptography = a[2]
+	}
+	if err := w.submit(ctx, id, terms); err != nil {
 		return err
 	}
 	if err := w.await(ctx, []string{id, "failed"}); err != nil {
@@ -336,7 +350,7 @@ func (o *outsider) intrusion(kind, session string) (*linkv1.Frame, error) {
 	case "join":
 		return &linkv1.Frame{Body: &linkv1.Frame_Join{Join: &linkv1.Join{SessionId: session}}}, nil
 	case "envelope":
-		return &linkv1.Frame{Body: &linkv1.Frame_Envelope{Envelope: &linkv1.Envelope{SessionId: session, From: 1, To: 2, Round: firstRound, Sealed: []byte("garbage")}}}, nil
+		return &linkv1.Frame{Body: &linkv1.Frame_Envelope{Envelope: &linkv1.Envelope{SessionId: session, From: 1, To: 2, Round: 2, Sealed: []byte("garbage")}}}, nil
 	case "contribution":
 		c := manifest.Contribution{SessionID: session, Index: 3}
 		err := c.Sign(o.key)

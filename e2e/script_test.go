@@ -4,6 +4,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"maps"
 	"net/http"
 	"os"
 	"os/exec"
@@ -61,6 +62,8 @@ type world struct {
 	nonce    uint64
 	payments map[string]cluster.Payment // by request id
 	sino     map[string]string          // request id -> sino_id
+	keys     map[string]cluster.Request // finished keygens by name: "main" is keyID
+	asked    map[string]asked           // by request id
 	traffic  float64
 	liar     *http.Server // in the callback's place
 	sealed   [][]byte     // what party d has sent so far
@@ -71,6 +74,7 @@ const patience = 2 * time.Minute
 func (w *world) up(dir, bin string) {
 	w.t.Helper()
 	w.payments, w.sino = make(map[string]cluster.Payment), make(map[string]string)
+	w.keys, w.asked = make(map[string]cluster.Request), make(map[string]asked)
 	ctx, cancel := context.WithTimeout(context.Background(), 2*patience)
 	defer cancel()
 	var err error
@@ -90,8 +94,16 @@ func (w *world) up(dir, bin string) {
 		w.logs()
 		w.t.Fatal(err)
 	}
-	w.keyID = r.KeyID
+	w.keyID, w.keys["main"] = r.KeyID, r
 	if w.from, err = w.c.API().Address(ctx, r.KeyID, cluster.Path); err != nil {
+		w.t.Fatal(err)
+	}
+	known, err := w.c.API().Known(ctx, r)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	known.ScriptPaths, known.Messages = true, true
+	if err := w.c.Learn(ctx, known); err != nil {
 		w.t.Fatal(err)
 	}
 }
@@ -125,30 +137,38 @@ func (w *world) setup(env *testscript.Env) error {
 	env.Setenv("SETUP", w.c.Dir)
 	env.Setenv("ADMIN", "http://"+w.c.Ports.CallbackAdmin)
 	env.Setenv("TOKEN", w.c.TokenPath())
+	env.Setenv("PERMIT", cluster.Permit(w.from, cluster.Spender, "750000000", 1))
+	env.Setenv("PERMIT_STRANGER", cluster.Permit(w.from, cluster.Denied, "1", 1))
+	env.Setenv("PERMIT_TOO_MUCH", cluster.Permit(w.from, cluster.Spender, "5000000000", 1))
+	env.Setenv("MAIL", cluster.Mail())
 	env.Setenv("KEY", w.keyID)
 	env.Setenv("FROM", w.from)
 	return nil
 }
 
-// commands are what scripts can do beside running binaries.
-func (w *world) commands() map[string]func(*testscript.TestScript, bool, []string) {
-	simple := func(args int, f func(ctx context.Context, a []string) error) func(*testscript.TestScript, bool, []string) {
-		return func(ts *testscript.TestScript, neg bool, a []string) {
-			if len(a) < args {
-				ts.Fatalf("at least %d arguments are needed", args)
-			}
-			ctx, cancel := context.WithTimeout(context.Background(), patience)
-			defer cancel()
-			err := f(ctx, a)
-			if neg && err == nil {
-				ts.Fatalf("it did not fail")
-			}
-			if !neg && err != nil {
-				ts.Fatalf("%v", err)
-			}
+// command is what scripts can do beside running binaries.
+type command = func(*testscript.TestScript, bool, []string)
+
+// simple makes a command of a function that is given at least so many arguments.
+func simple(args int, f func(ctx context.Context, a []string) error) command {
+	return func(ts *testscript.TestScript, neg bool, a []string) {
+		if len(a) < args {
+			ts.Fatalf("at least %d arguments are needed", args)
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		err := f(ctx, a)
+		if neg && err == nil {
+			ts.Fatalf("it did not fail")
+		}
+		if !neg && err != nil {
+			ts.Fatalf("%v", err)
 		}
 	}
-	return map[string]func(*testscript.TestScript, bool, []string){
+}
+
+func (w *world) commands() map[string]command {
+	all := map[string]command{
 		// start|terminate|crash|restart NAME…: processes; crash is SIGKILL; restart unseals a node again
 		"start": simple(1, func(ctx context.Context, a []string) error {
 			return w.each(a, func(n string) error { return w.c.Start(ctx, n) })
@@ -205,13 +225,15 @@ func (w *world) commands() map[string]func(*testscript.TestScript, bool, []strin
 		// lie VARIANT / truth: put a server in the callback's place that answers node a in one wrong form; take it away
 		"lie":   simple(1, func(_ context.Context, a []string) error { return w.lie(a[0]) }),
 		"truth": simple(0, func(context.Context, []string) error { w.liar.Close(); return nil }),
-		// hostile PLAN TEXT: a keygen with party d, which does what the plan says; the nodes abort with TEXT in their reason
+		// hostile PLAN TEXT [CRYPTOGRAPHY]: a keygen with party d, which does what the plan says; the nodes abort with TEXT in their reason
 		"hostile": simple(2, w.hostile),
 		// intrude ID FRAME TEXT: party d sends a frame about the request's session; its link is ended with TEXT in the reason
 		"intrude": simple(3, w.intrude),
 		// data good|broken|wrong|with-d: what the policy's data.json on disk holds
 		"data": simple(1, w.data),
 	}
+	maps.Copy(all, w.kindCommands())
+	return all
 }
 
 func (w *world) each(names []string, f func(string) error) error {

@@ -261,7 +261,7 @@ func (a *API) Approvals(ctx context.Context) ([]string, error) {
 	return ids, nil
 }
 
-// Metric reads one sample, summed over its labels, from a process's metrics.
+// Metric reads one sample from a process's metrics: a name, summed over its labels, or a name with all its labels.
 func (a *API) Metric(ctx context.Context, address, name string) (float64, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/metrics", nil)
 	if err != nil {
@@ -279,7 +279,7 @@ func (a *API) Metric(ctx context.Context, address, name string) (float64, error)
 	sum := 0.0
 	for line := range strings.Lines(string(data)) {
 		head, value, found := strings.Cut(strings.TrimSpace(line), " ")
-		if series, _, _ := strings.Cut(head, "{"); !found || series != name {
+		if series, _, _ := strings.Cut(head, "{"); !found || (series != name && head != name) {
 			continue
 		}
 		v, err := strconv.ParseFloat(value[strings.LastIndex(value, " ")+1:], 64)
@@ -293,8 +293,13 @@ func (a *API) Metric(ctx context.Context, address, name string) (float64, error)
 
 // Child is a key at a path as the coordinator shows it.
 type Child struct {
-	DerivedKey string `json:"derived_key"`
-	EVMAddress string `json:"evm_address"`
+	DerivedKey    string `json:"derived_key"`
+	EVMAddress    string `json:"evm_address"`
+	SolanaAddress string `json:"solana_address"`
+	Bitcoin       struct {
+		P2WPKH string `json:"p2wpkh"`
+		P2TR   string `json:"p2tr"`
+	} `json:"bitcoin"`
 }
 
 // Child reads a key at a path.

@@ -19,6 +19,8 @@ type Spend struct {
 	Payment   *bitcoin.Payment
 	To        string // the recipient's address
 	Amount    int64  // satoshi that it gets
+	// Claim changes tx_info after it was made, to tell a lie.
+	Claim func(txInfo map[string]any)
 	// Details are tx_info's runeDetails or brc20Details, under that name.
 	Details map[string]any
 }
@@ -76,6 +78,9 @@ func (s Spend) txInfo(input int, root string) ([]byte, error) {
 	}
 	for name, details := range s.Details {
 		info[name] = details
+	}
+	if s.Claim != nil {
+		s.Claim(info)
 	}
 	return json.Marshal(info)
 }

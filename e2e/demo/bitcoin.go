@@ -12,100 +12,35 @@ import (
 	"github.com/countersign-mpc/countersign/e2e/cluster"
 )
 
-// Where the demo's Bitcoin addresses lie.
-const (
-	taprootPath = "m/86/0/0/0/0"
-	segwitPath  = "m/84/0/0/0/0"
-)
-
 const engine = "btcd's script engine"
-
-// bitcoinKeys tells the policy which addresses and script trees are the key's own, as a security team would.
-func (d *demo) bitcoinKeys(ctx context.Context) error {
-	taproot, err := d.child(ctx, d.key, taprootPath)
-	if err != nil {
-		return err
-	}
-	known := cluster.Key{PublicKey: d.key.PublicKey, ChainCode: d.key.ChainCode, Messages: true, ScriptPaths: true,
-		ScriptRoots: make(map[string]string), Own: make(map[string]string)}
-	own := bitcoin.Coin{Kind: bitcoin.KeyPath, Key: taproot}
-	address, err := own.Address()
-	if err != nil {
-		return err
-	}
-	known.Own[address] = "taproot"
-	for name, build := range map[string]func() (*bitcoin.Payment, error){
-		"time lock":   func() (*bitcoin.Payment, error) { return bitcoin.PayTaproot(taproot, true) },
-		"runes":       func() (*bitcoin.Payment, error) { return bitcoin.PayRune(taproot, 1) },
-		"inscription": func() (*bitcoin.Payment, error) { return bitcoin.InscribeBRC20(taproot, "1") },
-	} {
-		p, err := build()
-		if err != nil {
-			return err
-		}
-		if address, err = p.Coins[0].Address(); err != nil {
-			return err
-		}
-		known.Own[address] = name
-		if p.Coins[0].Kind == bitcoin.KeyPath {
-			known.ScriptRoots[hex.EncodeToString(p.Coins[0].Root())] = name
-		}
-	}
-	return d.c.Learn(ctx, known)
-}
 
 func (d *demo) taproot(tree bool) func(context.Context, *Step) error {
 	return func(ctx context.Context, s *Step) error {
-		return d.spend(ctx, s, taprootPath, func(key *btcec.PublicKey) (cluster.Spend, error) {
-			p, err := bitcoin.PayTaproot(key, tree)
-			return cluster.Spend{Payment: p, To: bitcoin.Recipient, Amount: 100_000}, err
+		return d.spend(ctx, s, cluster.TaprootPath, func(key *btcec.PublicKey) (cluster.Spend, error) {
+			return cluster.TaprootSpend(key, tree)
 		})
 	}
 }
 
-// rune moves an amount of the demo's rune, in hundredths.
-func (d *demo) rune(key *btcec.PublicKey, hundredths uint64) (cluster.Spend, error) {
-	p, err := bitcoin.PayRune(key, hundredths)
-	if err != nil {
-		return cluster.Spend{}, err
-	}
-	from, err := p.Coins[0].Address()
-	details := map[string]any{"fromAddress": from, "toAddress": bitcoin.Recipient, "runeName": bitcoin.Rune.Name, "runeId": bitcoin.Rune.ID,
-		"runeSpacedName": bitcoin.Rune.Spaced, "runeAmount": fmt.Sprintf("%d.%02d", hundredths/100, hundredths%100), "runeSymbol": bitcoin.Rune.Symbol,
-		"runeDivisibility": bitcoin.Rune.Divisibility}
-	return cluster.Spend{Payment: p, To: bitcoin.Recipient, Amount: p.Outputs[1].Value, Details: map[string]any{"runeDetails": []any{details}}}, err
-}
-
 func (d *demo) runeTransfer(ctx context.Context, s *Step) error {
-	return d.spend(ctx, s, taprootPath, func(key *btcec.PublicKey) (cluster.Spend, error) { return d.rune(key, 150_00) })
+	return d.spend(ctx, s, cluster.TaprootPath, func(key *btcec.PublicKey) (cluster.Spend, error) { return cluster.RuneSpend(key, 150_00) })
 }
 
 func (d *demo) runeOverLimit(ctx context.Context, s *Step) error {
-	return d.forbidden(ctx, s, "runes.limit.max", func(key *btcec.PublicKey) (cluster.Spend, error) { return d.rune(key, 600_00) })
-}
-
-// inscription makes an amount of the demo's BRC-20 ticker transferable.
-func (d *demo) inscription(key *btcec.PublicKey, amount string) (cluster.Spend, error) {
-	p, err := bitcoin.InscribeBRC20(key, amount)
-	if err != nil {
-		return cluster.Spend{}, err
-	}
-	own := p.Outputs[0].Address
-	details := map[string]any{"method": "transfer", "ticker": bitcoin.Ticker, "quantity": amount, "step": 2, "from": own, "to": bitcoin.Recipient}
-	return cluster.Spend{Payment: p, To: own, Amount: p.Outputs[0].Value, Details: map[string]any{"brc20Details": []any{details}}}, nil
+	return d.forbidden(ctx, s, "runes.limit.max", func(key *btcec.PublicKey) (cluster.Spend, error) { return cluster.RuneSpend(key, 600_00) })
 }
 
 func (d *demo) brc20(ctx context.Context, s *Step) error {
-	return d.spend(ctx, s, taprootPath, func(key *btcec.PublicKey) (cluster.Spend, error) { return d.inscription(key, "1000") })
+	return d.spend(ctx, s, cluster.TaprootPath, func(key *btcec.PublicKey) (cluster.Spend, error) { return cluster.InscriptionSpend(key, "1000") })
 }
 
 func (d *demo) brc20OverLimit(ctx context.Context, s *Step) error {
-	return d.forbidden(ctx, s, "brc20.limit.max", func(key *btcec.PublicKey) (cluster.Spend, error) { return d.inscription(key, "6000") })
+	return d.forbidden(ctx, s, "brc20.limit.max", func(key *btcec.PublicKey) (cluster.Spend, error) { return cluster.InscriptionSpend(key, "6000") })
 }
 
 // build makes a payment of the key at a path.
 func (d *demo) build(ctx context.Context, s *Step, path string, build func(*btcec.PublicKey) (cluster.Spend, error)) (cluster.Spend, error) {
-	key, err := d.child(ctx, d.key, path)
+	key, err := d.c.API().Secp256k1Child(ctx, d.key.Request, path)
 	if err != nil {
 		return cluster.Spend{}, err
 	}
@@ -114,7 +49,13 @@ func (d *demo) build(ctx context.Context, s *Step, path string, build func(*btce
 		return cluster.Spend{}, err
 	}
 	spend.RequestID, spend.KeyID, spend.Path = d.id(s), d.key.KeyID, path
-	s.Address, err = spend.Payment.Coins[0].Address()
+	if s.Address, err = spend.Payment.Coins[0].Address(); err != nil {
+		return spend, err
+	}
+	shown, err := d.c.API().Child(ctx, d.key.KeyID, path)
+	if err == nil && len(spend.Payment.Coins[0].Leaves) == 0 && s.Address != shown.Bitcoin.P2TR && s.Address != shown.Bitcoin.P2WPKH {
+		err = fmt.Errorf("btcutil's address is %s, the coordinator shows %+v", s.Address, shown.Bitcoin)
+	}
 	return spend, err
 }
 
@@ -161,7 +102,7 @@ func (d *demo) accepted(s *Step, p *bitcoin.Payment) error {
 
 // forbidden asks for a payment that policy must reject by a rule.
 func (d *demo) forbidden(ctx context.Context, s *Step, rule string, build func(*btcec.PublicKey) (cluster.Spend, error)) error {
-	spend, err := d.build(ctx, s, taprootPath, build)
+	spend, err := d.build(ctx, s, cluster.TaprootPath, build)
 	if err != nil {
 		return err
 	}
@@ -175,10 +116,8 @@ func (d *demo) forbidden(ctx context.Context, s *Step, rule string, build func(*
 
 // threeInputs pays from three P2WPKH coins: a request for each input, and one approval for all of them.
 func (d *demo) threeInputs(ctx context.Context, s *Step) error {
-	const value = 250_000
-	spend, err := d.build(ctx, s, segwitPath, func(key *btcec.PublicKey) (cluster.Spend, error) {
-		p, err := bitcoin.PayThree(key, value)
-		return cluster.Spend{Payment: p, To: bitcoin.Recipient, Amount: value}, err
+	spend, err := d.build(ctx, s, cluster.SegwitPath, func(key *btcec.PublicKey) (cluster.Spend, error) {
+		return cluster.ThreeSpend(key, 250_000)
 	})
 	if err != nil {
 		return err

@@ -7,9 +7,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/btcsuite/btcd/btcec/v2"
-
-	"github.com/countersign-mpc/countersign/e2e/bitcoin"
 	"github.com/countersign-mpc/countersign/e2e/cluster"
 	"github.com/countersign-mpc/countersign/manifest"
 	"github.com/countersign-mpc/countersign/wire"
@@ -85,30 +82,6 @@ func (d *demo) sign(ctx context.Context, s *Step, k key, terms manifest.Terms, s
 		return nil, err
 	}
 	return d.signature(ctx, s, sinoID)
-}
-
-// child derives the key at a path by btcutil, and wants the coordinator to say the same.
-func (d *demo) child(ctx context.Context, k key, path string) (*btcec.PublicKey, error) {
-	root, err := hex.DecodeString(k.PublicKey)
-	if err != nil {
-		return nil, err
-	}
-	chain, err := hex.DecodeString(k.ChainCode)
-	if err != nil {
-		return nil, err
-	}
-	child, err := bitcoin.Child(root, chain, path)
-	if err != nil {
-		return nil, err
-	}
-	shown, err := d.c.API().Child(ctx, k.KeyID, path)
-	if err != nil {
-		return nil, err
-	}
-	if got := hex.EncodeToString(child.SerializeCompressed()); got != shown.DerivedKey {
-		return nil, fmt.Errorf("the key at %s is %s by btcutil and %s by the coordinator", path, got, shown.DerivedKey)
-	}
-	return child, nil
 }
 
 // silent checks for a moment that nothing of a protocol is sent.

@@ -79,7 +79,12 @@ func (d *demo) keygenMain(ctx context.Context, s *Step) (err error) {
 	if err != nil {
 		return err
 	}
-	return d.bitcoinKeys(ctx)
+	known, err := d.c.API().Known(ctx, d.key.Request)
+	if err != nil {
+		return err
+	}
+	known.Messages, known.ScriptPaths = true, true
+	return d.c.Learn(ctx, known)
 }
 
 // held checks that every node shows an active share of a key.
