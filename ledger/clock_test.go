@@ -10,6 +10,7 @@ import (
 
 	"github.com/countersign-mpc/countersign/ledger"
 	"github.com/countersign-mpc/countersign/ledger/ledgertest"
+	"github.com/countersign-mpc/countersign/ledger/memstore"
 	"github.com/countersign-mpc/countersign/wire"
 )
 
@@ -55,7 +56,7 @@ const second, minute = time.Second, time.Minute
 
 func TestClockWithinTolerance(t *testing.T) {
 	clock := ledgertest.NewClock()
-	l := ledgertest.MustOpen(t, ledgertest.NewMemory(), clock)
+	l := ledgertest.MustOpen(t, memstore.New(), clock)
 	a := asker{t: t}
 	a.wantApprove(l, ledgertest.Epoch)
 	clock.Jump(-30 * second) // time is the greater of clock and record
@@ -76,7 +77,7 @@ func TestClockWithinTolerance(t *testing.T) {
 func TestClockJumps(t *testing.T) {
 	for _, jump := range []time.Duration{-2 * minute, 2 * minute, 30 * 24 * time.Hour, -30 * 24 * time.Hour} {
 		clock := ledgertest.NewClock()
-		l := ledgertest.MustOpen(t, ledgertest.NewMemory(), clock)
+		l := ledgertest.MustOpen(t, memstore.New(), clock)
 		a := asker{t: t}
 		a.wantApprove(l, ledgertest.Epoch)
 		clock.Jump(jump)
@@ -94,7 +95,7 @@ func TestClockJumps(t *testing.T) {
 
 func TestClockBehindAtStart(t *testing.T) {
 	clock := ledgertest.NewClock()
-	store := ledgertest.NewMemory()
+	store := memstore.New()
 	a := asker{t: t}
 	a.wantApprove(ledgertest.MustOpen(t, store, clock), ledgertest.Epoch)
 
@@ -116,7 +117,7 @@ func TestClockBehindAtStart(t *testing.T) {
 
 func TestConfirmClock(t *testing.T) {
 	clock := ledgertest.NewClock()
-	l := ledgertest.MustOpen(t, ledgertest.NewMemory(), clock)
+	l := ledgertest.MustOpen(t, memstore.New(), clock)
 	ctx := context.Background()
 	a := asker{t: t}
 	a.wantApprove(l, ledgertest.Epoch)

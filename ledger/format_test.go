@@ -15,6 +15,7 @@ import (
 
 	"github.com/countersign-mpc/countersign/ledger"
 	"github.com/countersign-mpc/countersign/ledger/ledgertest"
+	"github.com/countersign-mpc/countersign/ledger/memstore"
 	"github.com/countersign-mpc/countersign/wire"
 )
 
@@ -152,7 +153,7 @@ func FuzzParseEntry(f *testing.F) {
 }
 
 func FuzzParseApproval(f *testing.F) {
-	l := ledgertest.MustOpen(f, ledgertest.NewMemory(), ledgertest.NewClock())
+	l := ledgertest.MustOpen(f, memstore.New(), ledgertest.NewClock())
 	alice := ledgertest.NewApprover(f, "alice")
 	res := ledgertest.MustDecide(f, l, ledgertest.Ask("cb", "body"), ledgertest.Verdict(wire.Wait, ledgertest.Require(1, alice, ledgertest.NewEd25519Approver(f, "bob"))))
 	rec, err := l.Decision(context.Background(), res.ID)
@@ -204,7 +205,7 @@ func TestText(t *testing.T) {
 
 // TestApprovalJSON: what the admin API gives out is enough to make the bytes to be signed.
 func TestApprovalJSON(t *testing.T) {
-	l := ledgertest.MustOpen(t, ledgertest.NewMemory(), ledgertest.NewClock())
+	l := ledgertest.MustOpen(t, memstore.New(), ledgertest.NewClock())
 	alice := ledgertest.NewApprover(t, "alice")
 	ledgertest.MustDecide(t, l, ledgertest.Ask("cb", "body"), ledgertest.Verdict(wire.Wait, ledgertest.Require(1, alice)))
 	all, err := l.Approvals(context.Background(), false)

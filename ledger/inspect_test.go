@@ -11,6 +11,7 @@ import (
 	"github.com/countersign-mpc/countersign/auditlog"
 	"github.com/countersign-mpc/countersign/ledger"
 	"github.com/countersign-mpc/countersign/ledger/ledgertest"
+	"github.com/countersign-mpc/countersign/ledger/memstore"
 	"github.com/countersign-mpc/countersign/wire"
 )
 
@@ -20,8 +21,8 @@ func TestInspect(t *testing.T) {
 	key, err := auditlog.GenerateKey(ledgertest.Origin)
 	must(t, err)
 	// grow makes a ledger under the key, with decisions about n asks, and returns its newest checkpoint.
-	grow := func(prefix string, n int) (*ledgertest.Memory, []byte) {
-		store := ledgertest.NewMemory()
+	grow := func(prefix string, n int) (*memstore.Store, []byte) {
+		store := memstore.New()
 		l, err := ledger.New(ctx, ledger.Config{Store: store, Clock: ledgertest.NewClock(), Origin: ledgertest.Origin, LogKey: key})
 		must(t, err)
 		var kept []byte
@@ -61,7 +62,7 @@ func TestInspect(t *testing.T) {
 	other, err := auditlog.GenerateKey(ledgertest.Origin)
 	must(t, err)
 	for name, in := range map[string]ledger.Inspection{
-		"another key": {Store: store, Public: other.Public()}, "an empty store": {Store: ledgertest.NewMemory()},
+		"another key": {Store: store, Public: other.Public()}, "an empty store": {Store: memstore.New()},
 	} {
 		if _, _, err := ledger.Inspect(ctx, in); !errors.Is(err, ledger.ErrDamaged) {
 			t.Errorf("%s: %v", name, err)

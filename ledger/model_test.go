@@ -12,6 +12,7 @@ import (
 
 	"github.com/countersign-mpc/countersign/ledger"
 	"github.com/countersign-mpc/countersign/ledger/ledgertest"
+	"github.com/countersign-mpc/countersign/ledger/memstore"
 	"github.com/countersign-mpc/countersign/wire"
 )
 
@@ -135,7 +136,7 @@ func TestApprovalsModel(t *testing.T) {
 	ctx := context.Background()
 	rapid.Check(t, func(rt *rapid.T) {
 		clock := ledgertest.NewClock()
-		l := ledgertest.MustOpen(t, ledgertest.NewMemory(), clock)
+		l := ledgertest.MustOpen(t, memstore.New(), clock)
 		m := model{now: clock.Now()}
 		asks := 0
 		ask := func(rt *rapid.T) {

@@ -16,6 +16,7 @@ import (
 	"github.com/countersign-mpc/countersign/auditlog"
 	"github.com/countersign-mpc/countersign/ledger"
 	"github.com/countersign-mpc/countersign/ledger/ledgertest"
+	"github.com/countersign-mpc/countersign/ledger/memstore"
 	"github.com/countersign-mpc/countersign/wire"
 )
 
@@ -71,7 +72,7 @@ func TestStepsIn(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			l := ledgertest.MustOpen(t, ledgertest.NewMemory(), ledgertest.NewClock())
+			l := ledgertest.MustOpen(t, memstore.New(), ledgertest.NewClock())
 			a := ledgertest.Ask("cb", "body")
 			if test.ask != nil {
 				test.ask(&a)
@@ -96,7 +97,7 @@ func TestStepsIn(t *testing.T) {
 }
 
 func TestWaitSeconds(t *testing.T) {
-	l := ledgertest.MustOpen(t, ledgertest.NewMemory(), ledgertest.NewClock())
+	l := ledgertest.MustOpen(t, memstore.New(), ledgertest.NewClock())
 	for _, test := range []struct{ given, want int }{{-5, 30}, {0, 30}, {1, 1}, {3600, 3600}, {3601, 3600}} {
 		v := ledgertest.Verdict(wire.Wait, nil)
 		v.WaitSeconds = test.given
@@ -112,7 +113,7 @@ func TestWaitSeconds(t *testing.T) {
 // TestStoreFails: if a decision cannot be written, no reply leaves and nothing was decided; when the store works again,
 // the same ask is decided.
 func TestStoreFails(t *testing.T) {
-	store := ledgertest.NewMemory()
+	store := memstore.New()
 	l := ledgertest.MustOpen(t, store, ledgertest.NewClock())
 	ctx := context.Background()
 	before := ledgertest.MustDecide(t, l, ledgertest.Ask("before", "body"), ledgertest.Verdict(wire.Approve, nil))
@@ -138,7 +139,7 @@ func TestStoreFails(t *testing.T) {
 }
 
 func TestNewRefuses(t *testing.T) {
-	store := ledgertest.NewMemory()
+	store := memstore.New()
 	key, err := auditlog.GenerateKey("another.example")
 	must(t, err)
 	own, err := auditlog.GenerateKey(ledgertest.Origin)
@@ -169,7 +170,7 @@ func TestSeveralGroups(t *testing.T) {
 	alice, bob := ledgertest.NewApprover(t, "alice"), ledgertest.NewApprover(t, "bob")
 	treasury, risk := ledgertest.Require(1, alice), ledgertest.Require(1, bob)
 	risk.Group = "risk"
-	l := ledgertest.MustOpen(t, ledgertest.NewMemory(), ledgertest.NewClock())
+	l := ledgertest.MustOpen(t, memstore.New(), ledgertest.NewClock())
 	decide := func(id string, action wire.Action, r *ledger.Requirement) ledger.Record {
 		t.Helper()
 		res := ledgertest.MustDecide(t, l, ledgertest.Ask(id, "transfer"), ledgertest.Verdict(action, r))
@@ -215,7 +216,7 @@ func TestStateHasNoDeadApprovals(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			clock := ledgertest.NewClock()
-			l := ledgertest.MustOpen(t, ledgertest.NewMemory(), clock)
+			l := ledgertest.MustOpen(t, memstore.New(), clock)
 			r := ledgertest.Require(1, alice)
 			if !test.final && test.vote == ledger.VoteReject {
 				r = ledgertest.Require(2, alice, bob) // one rejection puts it out of reach

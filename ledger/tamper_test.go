@@ -11,13 +11,14 @@ import (
 	"github.com/countersign-mpc/countersign/auditlog"
 	"github.com/countersign-mpc/countersign/ledger"
 	"github.com/countersign-mpc/countersign/ledger/ledgertest"
+	"github.com/countersign-mpc/countersign/ledger/memstore"
 	"github.com/countersign-mpc/countersign/wire"
 )
 
 // tampered is a ledger with decisions 0 to 9, an approval of alice's, and a checkpoint.
 type tampered struct {
 	t        *testing.T
-	store    *ledgertest.Memory
+	store    *memstore.Store
 	l        *ledger.Ledger
 	ids      []string
 	replies  [][]byte
@@ -26,7 +27,7 @@ type tampered struct {
 
 func newTampered(t *testing.T) *tampered {
 	t.Helper()
-	x := &tampered{t: t, store: ledgertest.NewMemory()}
+	x := &tampered{t: t, store: memstore.New()}
 	x.l = ledgertest.MustOpen(t, x.store, ledgertest.NewClock())
 	for i := range 10 {
 		v := ledgertest.Verdict(wire.Approve, nil)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/countersign-mpc/countersign/ledger"
 	"github.com/countersign-mpc/countersign/ledger/ledgertest"
+	"github.com/countersign-mpc/countersign/ledger/memstore"
 	"github.com/countersign-mpc/countersign/wire"
 )
 
@@ -192,7 +193,7 @@ func TestWindowsModel(t *testing.T) {
 	ctx := context.Background()
 	rapid.Check(t, func(rt *rapid.T) {
 		clock := ledgertest.NewClock()
-		l := ledgertest.MustOpen(t, ledgertest.NewMemory(), clock)
+		l := ledgertest.MustOpen(t, memstore.New(), clock)
 		m := &windowModel{now: clock.Now(), series: map[string]map[string]*modelReservation{}}
 		asks := 0
 		ask := func(rt *rapid.T) {
