@@ -73,7 +73,8 @@ type state struct {
 var _ signing.KeygenSession = (*Keygen)(nil)
 
 // NewKeygen starts a keygen. Its first message is then in Outgoing. An error is about the configuration, or an
-// *signing.Abort. It takes some milliseconds for each party and coefficient; so do later calls of Accept.
+// *signing.Abort. It takes some tens of milliseconds for each coefficient; the last Accept takes that for each party and
+// coefficient.
 func NewKeygen(c KeygenConfig) (*Keygen, error) {
 	return newKeygen(c, func(l library.Config) (party, [32]byte, error) { return library.Start(l) })
 }
