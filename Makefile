@@ -52,8 +52,10 @@ demo: build ## set everything up in ./.demo, sign every kind of request, print w
 demo-stop: ## end what make demo KEEP=1 left running
 	@$(GO_RUN) ./e2e/demo -dir .demo -bin bin -stop
 
-bench: ## run the benchmarks
-	go test -run '^$$' -bench . -benchmem $$(go list ./... | grep -v /e2e)
+bench: ## measure the callback server under load (BENCH="-log 1000000" and the like change it: docs/BENCHMARKS.md)
+	@mkdir -p $(BIN)
+	$(GO_BUILD) -o $(BIN)/bench ./bench
+	@$(BIN)/bench $(BENCH)
 
 fuzz: ## fuzz every parser for FUZZTIME (20s) each
 	@sh deploy/fuzz.sh $(FUZZTIME)

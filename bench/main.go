@@ -1,0 +1,282 @@
+package main
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+
+	"github.com/countersign-mpc/countersign/wire"
+)
+
+// asServer is in the environment of a process that is to be a server, so that a test binary can be one too.
+const asServer = "COUNTERSIGN_BENCH_SERVER"
+
+// options are the command line.
+type options struct {
+	requests    int           // signed beforehand
+	seconds     time.Duration // of each measurement
+	connections int
+	log         int    // decisions in the log where heap and start are measured
+	dir         string // where the servers keep their files
+	profile     string // where the durable server writes its CPU profile; "": none
+	mode        string // of a server; "": measure
+}
+
+func main() {
+	var o options
+	flag.IntVar(&o.requests, "requests", 24_000, "requests to sign beforehand")
+	flag.DurationVar(&o.seconds, "time", 5*time.Second, "how long each measurement takes at most")
+	flag.IntVar(&o.connections, "connections", 16, "keep-alive connections")
+	flag.IntVar(&o.log, "log", 20_000, "decisions in the log where heap and start are measured, such as 1000000")
+	flag.StringVar(&o.dir, "dir", "", "folder for the servers' files (default: a temporary one, removed at the end)")
+	flag.StringVar(&o.profile, "cpuprofile", "", "write a CPU profile of the durable server to this file")
+	flag.StringVar(&o.mode, "serve", "", "be a server under test (used by this program itself)")
+	flag.Parse()
+	if err := o.run(os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func (o *options) run(w io.Writer) (err error) {
+	if o.mode != "" {
+		return serve(o.mode, o.dir, os.Stdin, os.Stdout)
+	}
+	if o.requests < 1 || o.connections < 1 || o.seconds <= 0 || o.log < 0 {
+		return errors.New("-requests, -connections and -time have to be above zero, and -log not below")
+	}
+	if o.dir == "" {
+		if o.dir, err = os.MkdirTemp("", "countersign-bench-*"); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, os.RemoveAll(o.dir)) }()
+	}
+	b := &bench{options: *o, out: w}
+	if err := b.prepare(); err != nil {
+		return err
+	}
+	return b.measure()
+}
+
+// bench is one run over all measurements.
+type bench struct {
+	options
+	out      io.Writer
+	signed   [][]byte
+	approver *ecdsa.PrivateKey
+	rows     []summary
+}
+
+// prepare writes the servers' files and signs the requests.
+func (b *bench) prepare() error {
+	node, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return err
+	}
+	reply, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return err
+	}
+	if b.approver, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader); err != nil {
+		return err
+	}
+	public, err := wire.MarshalPublicKey(&node.PublicKey)
+	if err != nil {
+		return err
+	}
+	private, err := wire.MarshalPrivateKey(reply)
+	if err != nil {
+		return err
+	}
+	for name, content := range map[string][]byte{nodeKeyFile: public, replyKeyFile: private} {
+		if err := os.WriteFile(filepath.Join(b.dir, name), content, 0o600); err != nil {
+			return err
+		}
+	}
+	if err := b.writeData("first"); err != nil {
+		return err
+	}
+	begin := time.Now()
+	if b.signed, err = signRequests(node, b.requests); err != nil {
+		return err
+	}
+	fmt.Fprintf(b.out, "%d requests of %d bytes signed in %.1f s; %d connections; up to %v each\n",
+		len(b.signed), len(b.signed[0]), time.Since(begin).Seconds(), b.connections, b.seconds)
+	return nil
+}
+
+func (b *bench) writeData(mark string) error {
+	data, err := policyData(&b.approver.PublicKey, mark)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(b.dir, dataFile), data, 0o600)
+}
+
+// load is one over this run's requests, which are used up in their order where they may not be repeated.
+func (b *bench) load(p *process, next *atomic.Int64, repeat bool) *load {
+	return &load{
+		address: p.address, connections: b.connections, requests: b.signed, next: next, repeat: repeat, want: []byte(`"action":"Approve"`),
+	}
+}
+
+func (b *bench) measure() error {
+	floor, err := b.stateless(modeFloor, "plain HTTP floor")
+	if err != nil {
+		return err
+	}
+	envelope, err := b.stateless(modeEnvelope, "envelope only")
+	if err != nil {
+		return err
+	}
+	forgetful, err := b.deciding(modeForgetful, "full decision, nothing kept", nil)
+	if err != nil {
+		return err
+	}
+	durable, err := b.deciding(modeDurable, "full decision, durable log", b.afterwards)
+	if err != nil {
+		return err
+	}
+	if err := printTable(b.out, append([]summary{floor, envelope, forgetful, durable}, b.rows...)); err != nil {
+		return err
+	}
+	if b.log > 0 {
+		if err := b.longLog(); err != nil {
+			return err
+		}
+	}
+	fmt.Fprintf(b.out, "cpu-ratio %.2f\n", ratio(envelope, durable))
+	return nil
+}
+
+// warmUp is how many requests come before a measurement.
+const warmUp = 10
+
+// stateless measures a server that may be asked the same again.
+func (b *bench) stateless(mode, name string) (out summary, err error) {
+	p, err := start(mode, b.dir)
+	if err != nil {
+		return out, err
+	}
+	defer func() { err = errors.Join(err, p.stop()) }()
+	l := b.load(p, new(atomic.Int64), true)
+	if _, err := l.run(b.seconds / warmUp); err != nil {
+		return out, err
+	}
+	return p.measured(l, name, b.seconds)
+}
+
+// deciding measures a server that decides, and then what after measures on the same server.
+func (b *bench) deciding(mode, name string, after func(*process, *atomic.Int64, summary) error) (out summary, err error) {
+	if err := os.Remove(filepath.Join(b.dir, ledgerFile)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return out, err
+	}
+	p, err := start(mode, b.dir)
+	if err != nil {
+		return out, err
+	}
+	defer func() { err = errors.Join(err, p.stop()) }()
+	var next atomic.Int64
+	l := b.load(p, &next, false)
+	l.requests = b.signed[:b.share(warmUp)]
+	if _, err := l.run(b.seconds); err != nil {
+		return out, err
+	}
+	next.Store(int64(len(l.requests)))
+	l.requests = b.signed[:len(b.signed)/2] // the other half is for what comes after
+	if after != nil && b.profile != "" {
+		if _, err := p.tell("profile " + b.profile); err != nil {
+			return out, err
+		}
+	}
+	if out, err = p.measured(l, name, b.seconds); err != nil || after == nil {
+		return out, err
+	}
+	if b.profile != "" {
+		if _, err := p.tell("profiled"); err != nil {
+			return out, err
+		}
+	}
+	next.Store(int64(len(l.requests)))
+	return out, after(p, &next, out)
+}
+
+// share is one part of n of the requests.
+func (b *bench) share(n int) int { return max(1, len(b.signed)/n) }
+
+// reloadAt is the share of the measured maximum at which latencies are looked at, in per cent.
+const calm = 60
+
+// afterwards measures latencies below the maximum, alone and beside a reload of the policy.
+func (b *bench) afterwards(p *process, next *atomic.Int64, maximum summary) error {
+	l := b.load(p, next, false)
+	l.rate = maximum.perSecond * calm / 100
+	l.requests = b.signed[:int(next.Load())+(len(b.signed)-int(next.Load()))/2]
+	row, err := p.measured(l, fmt.Sprintf("durable, at %d %% of that", calm), b.seconds)
+	if err != nil {
+		return err
+	}
+	b.rows = append(b.rows, row)
+	if err := b.writeData("second"); err != nil {
+		return err
+	}
+	next.Store(int64(len(l.requests)))
+	l.requests = b.signed
+	took, failed := make(chan uint64, 1), make(chan error, 1)
+	go func() {
+		n, err := p.number("reload")
+		took <- n
+		failed <- err
+	}()
+	s, err := l.run(b.seconds)
+	reload := time.Duration(<-took)
+	if err := errors.Join(err, <-failed); err != nil {
+		return err
+	}
+	s.name = fmt.Sprintf("the same, beside a reload of %s", milliseconds(reload))
+	b.rows = append(b.rows, summarise(s))
+	return nil
+}
+
+// longLog measures heap and start of a server with many decisions in its log.
+func (b *bench) longLog() (err error) {
+	path := filepath.Join(b.dir, ledgerFile)
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	begin := time.Now()
+	if err := fill(context.Background(), b.dir, b.log); err != nil {
+		return fmt.Errorf("fill the log: %w", err)
+	}
+	filled := time.Since(begin)
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	p, err := start(modeDurable, b.dir)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, p.stop()) }()
+	l := b.load(p, new(atomic.Int64), false)
+	l.requests = b.signed[:b.share(warmUp)]
+	if _, err := l.run(b.seconds); err != nil {
+		return err
+	}
+	heap, err := p.number("heap")
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(b.out, "with %d decisions in the log (%s, filled in %.0f s): start %.0f ms, heap %s after %d more\n",
+		b.log, megabytes(uint64(info.Size())), filled.Seconds(), p.started.Seconds()*1e3, megabytes(heap), len(l.requests))
+	return nil
+}
