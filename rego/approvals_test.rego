@@ -139,6 +139,11 @@ test_tokens_ask_as_amounts_do if {
 	}
 }
 
+test_tokens_of_raw_data_ask_nobody if {
+	raw := f.patch(tokens(11), "/request/sign_type", "3")
+	count(waits(raw, [f.tier], [token_tier], [token_tier])) == 0
+}
+
 # One group is asked once, for what satisfies every limit.
 test_limits_that_ask_one_group_ask_it_together if {
 	says := waits(tokens(11), [f.tier], [token_tier], [object.union(token_tier, {"not_requester": true})])

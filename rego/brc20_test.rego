@@ -105,6 +105,16 @@ test_moved_inscription_has_an_id if {
 	says(request({"step": 3, "inscription_id": id})) == allowed
 }
 
+test_made_inscription_needs_no_id if {
+	step3 := {"BTC": {"ordi": {"recipients": null, "methods": {"mint": object.union(ordi.methods.mint, {"steps": [3]})}}}}
+	says_with(request({"method": "mint", "step": 3, "total_base": 1, "to": f.wallet}), step3) == allowed
+}
+
+test_denied_own_recipient_is_rejected if {
+	denied := {"allow_any": false, "allow": {}, "deny": {f.wallet: "lost"}}
+	says_with(request({"to": f.wallet}), with_recipients(denied)) == rejected("brc20.to")
+}
+
 test_unknown_ticker_is_rejected if {
 	every ticker in ["evil", "ORDI", "", null] {
 		got := says(request({"ticker": ticker}))
@@ -180,5 +190,6 @@ test_chain_denies_for_every_ticker if {
 test_own_is_what_data_or_evidence_says if {
 	lib.own(f.wallet) with input as f.payment(1) with data.addresses as {}
 	not lib.own(f.stranger) with input as f.payment(1) with data.addresses as {}
+	not lib.own(f.wallet) with input as f.patch(f.payment(1), "/utxo/inputs/0/own", false) with data.addresses as {}
 	not lib.own("") with input as f.patch(f.payment(1), "/utxo/inputs/0/address", "") with data.addresses as {}
 }

@@ -57,6 +57,7 @@ transfer(amount) := object.union(empty, {
 		"asset": "USDT_ETH",
 		"from": own_address,
 		"to": usdt_to,
+		"amount": "as sent",
 		"amount_base": amount,
 		"problems": [],
 		"source": "evidence",

@@ -161,3 +161,24 @@ test_permits_count_whatever_the_message_says if {
 }
 
 test_transactions_are_not_judged if says(f.transfer(1)) == {"allow": set(), "reject": set()}
+
+test_permission_for_bytes_is_for_bytes if {
+	bytes := {f.key: {"any_requester": true, "requesters": [], "text": [], "bytes": true, "typed_data": {}}}
+	says_with(text("ping"), bytes).reject == {"message.content"}
+	says_with(typed({}), bytes).reject == {"message.content"}
+}
+
+# What a message is counts, not what else it says.
+test_permission_for_typed_data_is_for_typed_data if {
+	every kind in ["text", "bytes", "", null] {
+		says(typed({"kind": kind, "text": "pong"})).reject == {"message.content"}
+	}
+}
+
+test_permission_without_a_limit_is_for_what_has_none if {
+	got := f.ids(messages.reject) with input as with_permit({"value_base": 1000000001})
+		with data.messages as grants
+		with data.typed_data as {usdc: {"name": "usdc", "primary_types": {"Permit": true}}}
+		with data.permits as permits(true)
+	got == {"message.permit.max"}
+}

@@ -83,6 +83,7 @@ test_unknown_amount_is_rejected if {
 test_malformed_entry_is_rejected if {
 	problem := {"rule": "runes.invalid", "field": "runeDetails[0].runeId", "message": "is no rune id"}
 	says(f.patch(request({}), "/tx/problems", [problem])) == rejected("runes.invalid")
+	says(f.patch(request({}), "/tx/problems", [object.union(problem, {"rule": "brc20.invalid"})])) == allowed
 }
 
 test_unknown_rune_is_rejected if {
@@ -137,6 +138,7 @@ with_recipients(recipients) := {"BTC": {"2818544:3897": object.union(hello, {"re
 
 test_lists_of_the_rune_come_first if {
 	says_with(request({"to": f.stranger}), with_recipients({"allow_any": true, "allow": {}, "deny": {}})) == allowed
+	says_with(request({"to": ""}), with_recipients({"allow_any": true, "allow": {}, "deny": {}})) == rejected("runes.to")
 	denied := {"allow_any": true, "allow": {}, "deny": {f.recipient: "frozen"}}
 	says_with(request({}), with_recipients(denied)) == rejected("runes.to")
 }

@@ -85,3 +85,34 @@ test_untweaked_key_without_evidence_signs_for_a_script if {
 }
 
 test_transactions_of_accounts_are_not_judged if says(f.transfer(1), {}).reject == set()
+
+test_what_signs_nothing_is_not_judged if {
+	every type in ["keygen", "refresh", "pre-sign"] {
+		says(of_type(type, root), {}) == nothing
+	}
+}
+
+# Raw data is no transaction: it takes a permission of its own.
+test_raw_data_is_not_judged_as_a_script if {
+	every type in ["sign", "bip340-schnorr-sign"] {
+		says(f.patch(script_spend(type), "/request/sign_type", "3"), {}) == nothing
+		says(f.patch(f.on_trust(of_type(type, "")), "/request/sign_type", "3"), {}) == nothing
+	}
+}
+
+test_other_requests_without_evidence_sign_for_keys if {
+	every type in ["sign", "taproot-sign"] {
+		says(f.on_trust(of_type(type, "")), {}) == nothing
+	}
+}
+
+test_untweaked_key_of_which_evidence_does_not_say_signs_for_a_script if {
+	says(f.patch(of_type("bip340-schnorr-sign", ""), "/utxo/spend", ""), {}) == rejected("taproot.script_path")
+}
+
+test_tokens_that_evidence_does_not_vouch_for_are_none if {
+	every status in ["unverifiable", "mismatch", ""] {
+		request := f.patch(f.patch(script_spend("bip340-schnorr-sign"), "/runes", rune), "/evidence/status", status)
+		says(request, {}) == rejected("taproot.script_path")
+	}
+}

@@ -58,6 +58,14 @@ test_unknown_coins_are_rejected if {
 	says(json.remove(f.payment(22000), ["utxo/paid_base"])) == rejected("utxo.known")
 }
 
+test_payment_of_nothing_from_nowhere_is_rejected if {
+	every list in ["inputs", "outputs"] {
+		got := says(f.patch(f.payment(22000), sprintf("/utxo/%s", [list]), []))
+		"utxo.known" in got.reject
+		not "utxo.known" in got.allow
+	}
+}
+
 # Verified evidence that did not reach the outputs vouches for none, and a claim is taken only where evidence is wanting.
 test_source_and_status_belong_together if {
 	every pair in [["evidence", "unverifiable"], ["claim", "verified"], ["claim", "mismatch"], ["claim", ""], ["", "verified"]] {
@@ -74,6 +82,8 @@ test_recipient_that_does_not_get_the_amount_is_rejected if {
 		says(f.patch(f.payment(22000), "/utxo/to_base", amount)) == rejected("utxo.recipient")
 	}
 	says(json.remove(f.payment(22000), ["utxo/to_base"])) == rejected("utxo.recipient")
+	neither := f.patch(f.patch(f.payment(22000), "/tx/amount_base", null), "/utxo/to_base", null)
+	"utxo.recipient" in says(neither).reject
 }
 
 test_another_output_is_rejected if {
@@ -87,8 +97,9 @@ test_another_output_is_rejected if {
 
 # With no recipient, an output without an address is not the recipient's.
 test_output_without_address_is_rejected if {
-	request := f.patch(f.payment(22000), "/tx/to", "")
-	"utxo.output" in says(with_output(request, {"address": "", "amount_base": 1, "own": false, "data": false})).reject
+	nowhere := {"address": "", "amount_base": 1, "own": false, "data": false}
+	request := f.patch(f.patch(f.payment(22000), "/tx/to", ""), "/utxo/outputs", [nowhere])
+	says(request).reject == {"utxo.output"}
 }
 
 test_batch_pays_listed_addresses_only if {
@@ -112,6 +123,7 @@ test_batch_to_anybody_where_anybody_may_be_paid if {
 
 # A batch is as large as all that it pays.
 test_batch_counts_in_full if {
+	lib.amount == 1 with input as f.patch(f.transfer(1), "/utxo", {"paid_base": 5}) with data.chains as f.chains
 	request := f.patch(f.payment(22000), "/utxo/paid_base", 600000)
 	lib.amount == 600000 with input as request with data.chains as f.chains
 	lib.amount == 22000 with input as f.payment(22000) with data.chains as f.chains
@@ -134,6 +146,15 @@ test_data_output_that_burns_coins_is_rejected if {
 	every amount in [1, null, "0"] {
 		request := with_output(f.payment(22000), object.union(note, {"amount_base": amount}))
 		says_with(request, rules_with("data_outputs", true)) == rejected("utxo.output")
+	}
+}
+
+# An output of no value to an address is no note.
+test_output_of_no_value_is_rejected if {
+	every address in [f.stranger, ""] {
+		request := with_output(f.payment(22000), {"address": address, "amount_base": 0, "own": false, "data": false})
+		says_with(request, rules_with("data_outputs", true)) == rejected("utxo.output")
+		says(f.patch(request, "/runes", [{"to": f.recipient}])) == rejected("utxo.output")
 	}
 }
 
