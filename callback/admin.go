@@ -50,6 +50,7 @@ func (s *Server) adminRoutes() http.Handler {
 		r.Post("/approvals/{id}/signatures", s.admin(s.takeVote))
 		r.Get("/decisions", s.admin(s.listDecisions))
 		r.Get("/decisions/{id}", s.admin(s.showDecision))
+		r.Get("/decisions/{id}/replay", s.admin(s.replayDecision))
 		r.Get("/results", s.admin(s.listResults))
 		r.Get("/results/{id}", s.admin(s.showResult))
 		r.Get("/policy", s.admin(s.showPolicy))

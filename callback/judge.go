@@ -35,18 +35,23 @@ func (j *judgement) evaluate(ctx context.Context, state ledger.State) (ledger.Ve
 		return ledger.Verdict{}, fmt.Errorf("evaluate policy: %w", context.Cause(ctx))
 	}
 	j.failure = err
-	v := ledger.Verdict{
-		Action: decision.Action, WaitSeconds: decision.WaitSeconds, Revision: decision.Revision, Fired: decision.Fired, Input: input,
-	}
-	for _, r := range decision.Reasons {
-		v.Reasons = append(v.Reasons, ledger.Reason{Rule: r.RuleID, Severity: r.Severity, Message: r.Message})
-	}
+	v := verdictOf(decision)
+	v.Input = input
 	j.guard(&v)
 	if v.Action == wire.Reject {
 		v.WaitSeconds = 0
 		return v, nil
 	}
 	return v, j.require(&v, decision, approvals)
+}
+
+// verdictOf is a decision in the ledger's terms.
+func verdictOf(d policy.Decision) ledger.Verdict {
+	v := ledger.Verdict{Action: d.Action, WaitSeconds: d.WaitSeconds, Revision: d.Revision, Fired: d.Fired}
+	for _, r := range d.Reasons {
+		v.Reasons = append(v.Reasons, ledger.Reason{Rule: r.RuleID, Severity: r.Severity, Message: r.Message})
+	}
+	return v
 }
 
 // ask lets the engine judge the very bytes that are recorded.

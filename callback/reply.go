@@ -20,7 +20,12 @@ func (s *Server) reply(a *asked, o ledger.Outcome) ([]byte, error) {
 	if o.Action == wire.Wait {
 		data.WaitTime = wire.WaitSeconds(time.Duration(o.WaitSeconds) * time.Second)
 	}
-	body, err := wire.Reply(a.node.ReplyKey, data, s.cfg.ActionStyle, ErrorText(o))
+	return s.seal(a.node, data, o)
+}
+
+// seal signs a reply.
+func (s *Server) seal(n *node, data wire.ResponseData, o ledger.Outcome) ([]byte, error) {
+	body, err := wire.Reply(n.ReplyKey, data, s.cfg.ActionStyle, ErrorText(o))
 	if err != nil {
 		return nil, fmt.Errorf("make the reply: %w", err)
 	}

@@ -95,16 +95,23 @@ func (s *Server) recordReport(ask *ledger.Ask, rec *reportRecord, why ledger.Rea
 		return ledger.Verdict{}, fmt.Errorf("record a report: %w", err)
 	}
 	v := ledger.Verdict{Action: why.Severity, Reasons: []ledger.Reason{why}, Fired: []string{why.Rule}, Input: input}
-	switch {
-	case why.Rule == RuleReportOutcome && why.Severity == wire.Approve:
-		v.Concluded = ledger.Conclusion(rec.Message)
-	case rec.Status == ResultVerified:
-		v.Concluded = ledger.ConcludedSigned
-	}
+	v.Concluded = rec.concluded(why.Severity)
 	if rec.plain != nil || rec.ciphertext != nil {
 		v.Attachment, err = s.sealResult(ask, rec)
 	}
 	return v, err
+}
+
+// concluded is what an acknowledged report says of how the signing ended that was approved; "" for nothing.
+func (r *reportRecord) concluded(action wire.Action) ledger.Conclusion {
+	switch {
+	case action != wire.Approve:
+	case r.Endpoint == strings.TrimPrefix(string(wire.PathOutcome), "/"):
+		return ledger.Conclusion(r.Message)
+	case r.Status == ResultVerified:
+		return ledger.ConcludedSigned
+	}
+	return ""
 }
 
 // watch counts what came of a signature result, and says aloud what should not have come: by ids, never by content.

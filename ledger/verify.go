@@ -40,25 +40,12 @@ func Inspect(ctx context.Context, i Inspection) (report auditlog.Report, public 
 	if i.Store == nil {
 		return report, "", fmt.Errorf("%w inspection: a store is needed", ErrInvalid)
 	}
-	err = damaged(i.Store.View(ctx, func(r Reader) error {
-		stored, err := getMeta(r, metaPublic)
-		if err != nil {
-			return err
-		}
-		public = string(stored)
-		return nil
-	}))
+	log, public, err := verifierOf(ctx, i.Store)
 	switch {
 	case err != nil:
-		return report, "", fmt.Errorf("inspect the ledger: %w", err)
-	case public == "":
-		return report, "", fmt.Errorf("inspect the ledger: %w: no log was begun in it", ErrDamaged)
+		return report, public, fmt.Errorf("inspect the ledger: %w", err)
 	case i.Public != "" && i.Public != public:
 		return report, public, fmt.Errorf("inspect the ledger: %w: the log is under the key %s, and the one expected is %s", ErrDamaged, public, i.Public)
-	}
-	log, err := auditlog.NewVerifier(public)
-	if err != nil {
-		return report, public, fmt.Errorf("inspect the ledger: %w: %w", ErrDamaged, err)
 	}
 	report, err = (&Ledger{store: i.Store, log: log}).Verify(ctx, i.Kept...)
 	return report, public, err

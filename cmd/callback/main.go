@@ -57,7 +57,7 @@ does not pass, or a server that says no; 3 no server answers; 4 "policy eval --e
 	}
 	o := &options{streams: io}
 	root.PersistentFlags().StringVarP(&o.config, "config", "c", "callback.toml", "configuration file")
-	root.AddCommand(o.serve(), o.checkConfig(), o.keys(), o.approvals(), o.approve(), o.policy(), o.decisions(), o.results(), o.log(), o.clock(), o.migrate(), o.version())
+	root.AddCommand(o.serve(), o.checkConfig(), o.keys(), o.approvals(), o.approve(), o.policy(), o.decisions(), o.replay(), o.results(), o.log(), o.clock(), o.migrate(), o.version())
 	root.SetArgs(args)
 	root.SetIn(io.in)
 	root.SetOut(io.out)
