@@ -5,6 +5,9 @@ package countersign.rules.brc20
 
 import data.countersign.lib
 
+# Rules begin with input.tx.family, by which OPA's index leaves them out for other requests; what is required does not, so that
+# nothing is lost with it.
+
 entries := input.brc20 if lib.kind == "transaction"
 
 require contains id if {
@@ -46,6 +49,7 @@ malformed contains message if {
 # labels:
 #   id: brc20.invalid
 allow contains {"id": "brc20.invalid"} if {
+	input.tx.family == "utxo"
 	count(entries) > 0
 	count(malformed) == 0
 }
@@ -54,13 +58,17 @@ allow contains {"id": "brc20.invalid"} if {
 # title: A ticker, a quantity or an inscription id is not well formed
 # labels:
 #   id: brc20.invalid
-reject contains {"id": "brc20.invalid", "message": message} if some message in malformed
+reject contains {"id": "brc20.invalid", "message": message} if {
+	input.tx.family == "utxo"
+	some message in malformed
+}
 
 # METADATA
 # title: data.json brc20 names every ticker
 # labels:
 #   id: brc20.ticker
 allow contains {"id": "brc20.ticker"} if {
+	input.tx.family == "utxo"
 	count(entries) > 0
 	every entry in entries {
 		token(entry)
@@ -72,6 +80,7 @@ allow contains {"id": "brc20.ticker"} if {
 # labels:
 #   id: brc20.ticker
 reject contains {"id": "brc20.ticker", "message": message} if {
+	input.tx.family == "utxo"
 	some entry in entries
 	not token(entry)
 	message := sprintf("data.json brc20.%s does not name %q", [input.tx.chain, entry.ticker])
@@ -82,6 +91,7 @@ reject contains {"id": "brc20.ticker", "message": message} if {
 # labels:
 #   id: brc20.method
 allow contains {"id": "brc20.method"} if {
+	input.tx.family == "utxo"
 	count(entries) > 0
 	every entry in entries {
 		method(entry)
@@ -93,6 +103,7 @@ allow contains {"id": "brc20.method"} if {
 # labels:
 #   id: brc20.method
 reject contains {"id": "brc20.method", "message": message} if {
+	input.tx.family == "utxo"
 	some entry in entries
 	token(entry)
 	not method(entry)
@@ -104,6 +115,7 @@ reject contains {"id": "brc20.method", "message": message} if {
 # labels:
 #   id: brc20.step
 allow contains {"id": "brc20.step"} if {
+	input.tx.family == "utxo"
 	count(entries) > 0
 	every entry in entries {
 		entry.step in method(entry).steps
@@ -115,6 +127,7 @@ allow contains {"id": "brc20.step"} if {
 # labels:
 #   id: brc20.step
 reject contains {"id": "brc20.step", "message": message} if {
+	input.tx.family == "utxo"
 	some entry in entries
 	method(entry)
 	not entry.step in method(entry).steps
@@ -126,6 +139,7 @@ reject contains {"id": "brc20.step", "message": message} if {
 # labels:
 #   id: brc20.limit.max
 allow contains {"id": "brc20.limit.max"} if {
+	input.tx.family == "utxo"
 	count(entries) > 0
 	every entry in entries {
 		known(entry)
@@ -138,6 +152,7 @@ allow contains {"id": "brc20.limit.max"} if {
 # labels:
 #   id: brc20.limit.max
 reject contains {"id": "brc20.limit.max", "message": message} if {
+	input.tx.family == "utxo"
 	some entry in entries
 	entry.total_base > method(entry).max_base
 	message := sprintf(
@@ -151,6 +166,7 @@ reject contains {"id": "brc20.limit.max", "message": message} if {
 # labels:
 #   id: brc20.from
 allow contains {"id": "brc20.from"} if {
+	input.tx.family == "utxo"
 	count(entries) > 0
 	every entry in entries {
 		lib.own(entry.from)
@@ -162,6 +178,7 @@ allow contains {"id": "brc20.from"} if {
 # labels:
 #   id: brc20.from
 reject contains {"id": "brc20.from", "message": message} if {
+	input.tx.family == "utxo"
 	some entry in entries
 	not lib.own(entry.from)
 	message := sprintf("%q, from which %q comes, is not on data.json addresses.%s.own", [entry.from, entry.ticker, input.tx.chain])
@@ -185,6 +202,7 @@ goes(entry) if {
 # labels:
 #   id: brc20.to
 allow contains {"id": "brc20.to"} if {
+	input.tx.family == "utxo"
 	count(entries) > 0
 	every entry in entries {
 		goes(entry)
@@ -196,6 +214,7 @@ allow contains {"id": "brc20.to"} if {
 # labels:
 #   id: brc20.to
 reject contains {"id": "brc20.to", "message": message} if {
+	input.tx.family == "utxo"
 	some entry in entries
 	token(entry)
 	not goes(entry)

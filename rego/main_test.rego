@@ -94,9 +94,17 @@ test_each_missing_part_of_a_payment_is_not_approved if {
 	not f.approved(decide(f.patch(f.payment(22000), "/utxo", null)))
 }
 
+test_payment_that_says_it_is_none_is_not_approved if {
+	every family in ["evm", "", null] {
+		not f.approved(decide(f.patch(f.payment(22000), "/tx/family", family)))
+	}
+}
+
 test_tokens_that_data_does_not_know_are_not_approved if {
 	not f.approved(decide(f.patch(f.payment(22000), "/runes", [{"id": "1:1"}])))
 	not f.approved(decide(f.patch(f.payment(22000), "/brc20", [{"ticker": "ordi"}])))
 	not f.approved(decide(f.patch(f.payment(22000), "/runes", [null])))
 	not f.approved(decide(f.patch(f.payment(22000), "/brc20", {})))
+	not f.approved(decide(f.patch(f.transfer(1), "/runes", [{"id": "1:1"}])))
+	not f.approved(decide(f.patch(f.transfer(1), "/brc20", [{"ticker": "ordi"}])))
 }

@@ -7,6 +7,9 @@ package countersign.rules.messages
 
 import data.countersign.lib
 
+# Rules begin with input.request.sign_type, by which OPA's index leaves them out for other requests; what is required does not, so that
+# nothing is lost with it.
+
 message := input.message if lib.kind == "message"
 
 grant := data.messages[input.request.public_key] if lib.kind == "message"
@@ -33,13 +36,17 @@ content if {
 # title: data.json messages allows the message
 # labels:
 #   id: message.content
-allow contains {"id": "message.content"} if content
+allow contains {"id": "message.content"} if {
+	input.request.sign_type == "2"
+	content
+}
 
 # METADATA
 # title: data.json messages does not allow the message
 # labels:
 #   id: message.content
 reject contains {"id": "message.content", "message": text} if {
+	input.request.sign_type == "2"
 	lib.kind == "message"
 	not content
 	text := sprintf("data.json messages does not allow key %q to sign %s", [input.request.public_key, what])
@@ -78,6 +85,7 @@ deadline(permit) if {
 # labels:
 #   id: message.permit
 allow contains {"id": "message.permit"} if {
+	input.request.sign_type == "2"
 	message.grants == false
 	count(message.permits) == 0
 }
@@ -87,6 +95,7 @@ allow contains {"id": "message.permit"} if {
 # labels:
 #   id: message.permit
 allow contains {"id": "message.permit", "message": "within data.json permits"} if {
+	input.request.sign_type == "2"
 	count(message.permits) > 0
 	every permit in message.permits {
 		spender(permit)
@@ -100,6 +109,7 @@ allow contains {"id": "message.permit", "message": "within data.json permits"} i
 # labels:
 #   id: message.permit
 reject contains {"id": "message.permit", "message": text} if {
+	input.request.sign_type == "2"
 	message.grants == true
 	count(message.permits) == 0
 	text := sprintf("%q gives power over tokens in a form that cannot be held against limits", [message.primary_type])
@@ -110,6 +120,7 @@ reject contains {"id": "message.permit", "message": text} if {
 # labels:
 #   id: message.permit.token
 reject contains {"id": "message.permit.token", "message": text} if {
+	input.request.sign_type == "2"
 	some permit in message.permits
 	not limit(permit)
 	text := sprintf("data.json permits has nothing for token %q", [permit.token])
@@ -120,6 +131,7 @@ reject contains {"id": "message.permit.token", "message": text} if {
 # labels:
 #   id: message.permit.spender
 reject contains {"id": "message.permit.spender", "message": text} if {
+	input.request.sign_type == "2"
 	some permit in message.permits
 	limit(permit)
 	not spender(permit)
@@ -131,6 +143,7 @@ reject contains {"id": "message.permit.spender", "message": text} if {
 # labels:
 #   id: message.permit.max
 reject contains {"id": "message.permit.max", "message": text} if {
+	input.request.sign_type == "2"
 	some permit in message.permits
 	permit.unlimited == false
 	limit(permit)
@@ -143,6 +156,7 @@ reject contains {"id": "message.permit.max", "message": text} if {
 # labels:
 #   id: message.permit.unlimited
 reject contains {"id": "message.permit.unlimited", "message": text} if {
+	input.request.sign_type == "2"
 	some permit in message.permits
 	permit.unlimited == true
 	limit(permit)
@@ -155,6 +169,7 @@ reject contains {"id": "message.permit.unlimited", "message": text} if {
 # labels:
 #   id: message.permit.deadline
 reject contains {"id": "message.permit.deadline", "message": text} if {
+	input.request.sign_type == "2"
 	some permit in message.permits
 	limit(permit)
 	not deadline(permit)

@@ -7,6 +7,9 @@ package countersign.rules.utxo
 
 import data.countersign.lib
 
+# Rules begin with input.tx.family, by which OPA's index leaves them out for other requests; what is required does not, so that
+# nothing is lost with it.
+
 require contains id if {
 	lib.utxo
 	some id in {"utxo.known", "utxo.recipient", "utxo.output", "utxo.input", "utxo.fee", "utxo.fee_rate"}
@@ -36,13 +39,17 @@ sourced if {
 # title: The inputs and outputs are known
 # labels:
 #   id: utxo.known
-allow contains {"id": "utxo.known"} if known
+allow contains {"id": "utxo.known"} if {
+	input.tx.family == "utxo"
+	known
+}
 
 # METADATA
 # title: The inputs and outputs are not known
 # labels:
 #   id: utxo.known
 reject contains {"id": "utxo.known", "message": message} if {
+	input.tx.family == "utxo"
 	lib.utxo
 	not known
 	message := "inputs and outputs are not known: send the PSBT as rawTx, or where data.json takes claims on trust, extraData"
@@ -57,13 +64,17 @@ paid if {
 # title: The outputs pay the amount to the recipient
 # labels:
 #   id: utxo.recipient
-allow contains {"id": "utxo.recipient"} if paid
+allow contains {"id": "utxo.recipient"} if {
+	input.tx.family == "utxo"
+	paid
+}
 
 # METADATA
 # title: The outputs do not pay the amount to the recipient
 # labels:
 #   id: utxo.recipient
 reject contains {"id": "utxo.recipient", "message": message} if {
+	input.tx.family == "utxo"
 	lib.utxo
 	not paid
 	message := sprintf("the outputs do not pay %s to %q", [input.tx.amount, input.tx.to])
@@ -113,6 +124,7 @@ others := [output | some output in input.utxo.outputs; not fits(output)]
 # labels:
 #   id: utxo.output
 allow contains {"id": "utxo.output"} if {
+	input.tx.family == "utxo"
 	count(input.utxo.outputs) > 0
 	count(others) == 0
 }
@@ -122,6 +134,7 @@ allow contains {"id": "utxo.output"} if {
 # labels:
 #   id: utxo.output
 reject contains {"id": "utxo.output", "message": message} if {
+	input.tx.family == "utxo"
 	lib.utxo
 	count(others) > 0
 	message := sprintf(
@@ -137,6 +150,7 @@ strangers := [coin | some coin in input.utxo.inputs; not coin.own == true]
 # labels:
 #   id: utxo.input
 allow contains {"id": "utxo.input"} if {
+	input.tx.family == "utxo"
 	count(input.utxo.inputs) > 0
 	count(strangers) == 0
 }
@@ -146,6 +160,7 @@ allow contains {"id": "utxo.input"} if {
 # labels:
 #   id: utxo.input
 reject contains {"id": "utxo.input", "message": message} if {
+	input.tx.family == "utxo"
 	lib.utxo
 	count(strangers) > 0
 	message := sprintf(
@@ -163,13 +178,17 @@ fee if {
 # title: The fee is within data.json utxo max_fee
 # labels:
 #   id: utxo.fee
-allow contains {"id": "utxo.fee"} if fee
+allow contains {"id": "utxo.fee"} if {
+	input.tx.family == "utxo"
+	fee
+}
 
 # METADATA
 # title: The fee is over data.json utxo max_fee, or not known
 # labels:
 #   id: utxo.fee
 reject contains {"id": "utxo.fee", "message": message} if {
+	input.tx.family == "utxo"
 	lib.utxo
 	not fee
 	message := sprintf("a fee of %s is not within the %s", [number(input.utxo, "fee_base", "base units"), limit("max_fee", "coins")])
@@ -184,13 +203,17 @@ fee_rate if {
 # title: The fee rate is within data.json utxo max_fee_rate
 # labels:
 #   id: utxo.fee_rate
-allow contains {"id": "utxo.fee_rate"} if fee_rate
+allow contains {"id": "utxo.fee_rate"} if {
+	input.tx.family == "utxo"
+	fee_rate
+}
 
 # METADATA
 # title: The fee rate is over data.json utxo max_fee_rate, or not known
 # labels:
 #   id: utxo.fee_rate
 reject contains {"id": "utxo.fee_rate", "message": message} if {
+	input.tx.family == "utxo"
 	lib.utxo
 	not fee_rate
 	message := sprintf(
