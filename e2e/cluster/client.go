@@ -244,6 +244,17 @@ func (a *API) Decisions(ctx context.Context, sinoID string) ([]Decision, error) 
 	return slices.DeleteFunc(page.Decisions, func(d Decision) bool { return d.Path != "/check" }), err
 }
 
+// Fired lists all rules that had a say in a decision.
+func (a *API) Fired(ctx context.Context, decision string) ([]string, error) {
+	var detail struct {
+		Record struct {
+			Fired []string `json:"fired"`
+		} `json:"record"`
+	}
+	err := a.admin(ctx, http.MethodGet, "/admin/v1/decisions/"+url.PathEscape(decision), nil, &detail)
+	return detail.Record.Fired, err
+}
+
 // Approvals lists the ids of open approvals.
 func (a *API) Approvals(ctx context.Context) ([]string, error) {
 	var page struct {

@@ -23,7 +23,10 @@ func (d *demo) taproot(tree bool) func(context.Context, *Step) error {
 }
 
 func (d *demo) runeTransfer(ctx context.Context, s *Step) error {
-	return d.spend(ctx, s, cluster.TaprootPath, func(key *btcec.PublicKey) (cluster.Spend, error) { return cluster.RuneSpend(key, 150_00) })
+	if err := d.spend(ctx, s, cluster.TaprootPath, func(key *btcec.PublicKey) (cluster.Spend, error) { return cluster.RuneSpend(key, 150_00) }); err != nil {
+		return err
+	}
+	return s.decidedBy("runes.limit.max")
 }
 
 func (d *demo) runeOverLimit(ctx context.Context, s *Step) error {
@@ -31,7 +34,10 @@ func (d *demo) runeOverLimit(ctx context.Context, s *Step) error {
 }
 
 func (d *demo) brc20(ctx context.Context, s *Step) error {
-	return d.spend(ctx, s, cluster.TaprootPath, func(key *btcec.PublicKey) (cluster.Spend, error) { return cluster.InscriptionSpend(key, "1000") })
+	if err := d.spend(ctx, s, cluster.TaprootPath, func(key *btcec.PublicKey) (cluster.Spend, error) { return cluster.InscriptionSpend(key, "1000") }); err != nil {
+		return err
+	}
+	return s.decidedBy("brc20.limit.max")
 }
 
 func (d *demo) brc20OverLimit(ctx context.Context, s *Step) error {

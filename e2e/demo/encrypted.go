@@ -45,7 +45,10 @@ func (d *demo) encryptedText(ctx context.Context, s *Step) error {
 	if err != nil {
 		return err
 	}
-	return d.opened(ctx, s, sinoID, terms, digest)
+	if err := d.opened(ctx, s, sinoID, terms, digest); err != nil {
+		return err
+	}
+	return s.decidedBy("message.content")
 }
 
 // encryptedRaw is the same for raw data, with the callback down while the nodes sign, and node a killed before the callback is

@@ -97,6 +97,7 @@ type Step struct {
 	RecoveryID    int      `json:"recovery_id"`
 	Decision      string   `json:"decision"`
 	Rule          string   `json:"rule"`
+	Rules         []string `json:"rules"` // all that had a say
 	Error         string   `json:"error"`
 	Milliseconds  int64    `json:"milliseconds"`
 	VerifiedBy    string   `json:"verified_by"`
@@ -124,7 +125,7 @@ func (d *demo) run(ctx context.Context) bool {
 	fmt.Fprintf(d.out, "Countersign demo: one coordinator, one callback server, nodes a and b (guarded) and c; everything in %s\n\n", d.c.Dir)
 	fmt.Fprintf(d.out, "%-4s %-36s %-8s %-34s %9s  %s\n", "step", "request", "decision", "rule", "time", "verified by")
 	for _, s := range d.plan() {
-		step := &Step{Name: s.name}
+		step := &Step{Name: s.name, Signers: []string{}, Rules: []string{}}
 		d.steps = append(d.steps, step)
 		limited, cancel := context.WithTimeout(ctx, stepTimeout)
 		started := time.Now()

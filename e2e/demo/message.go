@@ -22,7 +22,7 @@ func (d *demo) messageTerms(s *Step, k key, message string) manifest.Terms {
 }
 
 func (d *demo) permit(ctx context.Context, s *Step) error {
-	return d.message(ctx, s, d.permitTerms(s, cluster.Spender, "750000000"))
+	return d.message(ctx, s, d.permitTerms(s, cluster.Spender, "750000000"), "message.permit")
 }
 
 // permitForStranger and permitTooLarge are refused: another spender, a value over the limit.
@@ -35,15 +35,15 @@ func (d *demo) permitTooLarge(ctx context.Context, s *Step) error {
 }
 
 func (d *demo) mail(ctx context.Context, s *Step) error {
-	return d.message(ctx, s, d.messageTerms(s, d.key, cluster.Mail()))
+	return d.message(ctx, s, d.messageTerms(s, d.key, cluster.Mail()), "message.content")
 }
 
 func (d *demo) text(ctx context.Context, s *Step) error {
-	return d.message(ctx, s, d.messageTerms(s, d.key, signIn))
+	return d.message(ctx, s, d.messageTerms(s, d.key, signIn), "message.content")
 }
 
-// message has a message signed; go-ethereum computes the digest itself and recovers the address.
-func (d *demo) message(ctx context.Context, s *Step, terms manifest.Terms) error {
+// message has a message signed that a rule has allowed; go-ethereum computes the digest itself and recovers the address.
+func (d *demo) message(ctx context.Context, s *Step, terms manifest.Terms, rule string) error {
 	signature, err := d.sign(ctx, s, d.key, terms)
 	if err != nil {
 		return err
@@ -54,6 +54,9 @@ func (d *demo) message(ctx context.Context, s *Step, terms manifest.Terms) error
 	}
 	if got := hex.EncodeToString(digest); got != s.Digest {
 		return fmt.Errorf("digest %s was signed, go-ethereum's is %s", s.Digest, got)
+	}
+	if err := s.decidedBy(rule); err != nil {
+		return err
 	}
 	return d.recovers(s, digest, append(signature, byte(s.RecoveryID)), d.from)
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/countersign-mpc/countersign/e2e/cluster"
@@ -45,7 +46,7 @@ func completed(r cluster.Request) bool { return r.State == "completed" }
 // order submits a request signed by the requester and notes in the step what it is about.
 func (d *demo) order(ctx context.Context, s *Step, k key, terms manifest.Terms, signers ...string) (string, error) {
 	s.RequestType, s.SignType, s.Algorithm, s.Path, s.PublicKey = terms.Type, terms.SignType, k.cryptography, terms.Path, k.PublicKey
-	s.Message, s.Signers = terms.Message, signers
+	s.Message, s.Signers = terms.Message, append([]string{}, signers...)
 	auth, err := d.c.API().Authorize(terms)
 	if err != nil {
 		return "", err
@@ -82,6 +83,15 @@ func (d *demo) sign(ctx context.Context, s *Step, k key, terms manifest.Terms, s
 		return nil, err
 	}
 	return d.signature(ctx, s, sinoID)
+}
+
+// decidedBy checks that a rule had a say in the decision, and shows it.
+func (s *Step) decidedBy(rule string) error {
+	if !slices.Contains(s.Rules, rule) {
+		return fmt.Errorf("rule %s had no say in the decision; %v had", rule, s.Rules)
+	}
+	s.Rule = rule
+	return nil
 }
 
 // silent checks for a moment that nothing of a protocol is sent.

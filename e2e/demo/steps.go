@@ -111,6 +111,9 @@ func (d *demo) decided(ctx context.Context, s *Step, sinoID, action string) erro
 		return errors.New("the callback has decided nothing about the request")
 	}
 	s.Decision, s.Rule = decisions[0].Action, decisions[0].Rule
+	if s.Rules, err = d.c.API().Fired(ctx, decisions[0].ID); err != nil {
+		return err
+	}
 	if s.Decision != action {
 		return fmt.Errorf("the callback's decision is %s, want %s", s.Decision, action)
 	}
