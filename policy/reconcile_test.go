@@ -185,3 +185,35 @@ func TestCompleteLeavesTheRest(t *testing.T) {
 		t.Errorf("an account that is no JSON: got %+v", broken.Evidence)
 	}
 }
+
+// FuzzComplete holds that no account of a transaction breaks the engine, and that whatever it says becomes an input that can
+// be judged.
+func FuzzComplete(f *testing.F) {
+	e := newEngine(f, bitcoinData())
+	stone := bitcoin()
+	stone.Runestone = &evidence.Runestone{Edicts: []evidence.Edict{{RuneID: helloID, Amount: big.NewInt(10000)}}}
+	stone.Inscription = &evidence.Inscription{Operation: "transfer", Ticker: "ordi", Amount: "500"}
+	for _, account := range []*evidence.Bitcoin{bitcoin(), stone, {}} {
+		b, err := json.Marshal(account)
+		must(f, err)
+		f.Add(b)
+	}
+	f.Add([]byte(`{"inputs":[{"amount":"-1"},{}],"outputs":[{"amount":"1e9"}],"vsize":-1,"signed_input":-9,"runestone":{"edicts":[{"output":-1,"amount":1e9}]}}`))
+	f.Fuzz(func(t *testing.T, account []byte) {
+		if !json.Valid(account) {
+			return
+		}
+		info := payment()
+		info.RuneDetails = []wire.RuneDetail{hello()}
+		in := completed(t, e, info, nil, func(in *policy.Input) {
+			in.Evidence.Decoded = json.RawMessage(`{"kind":"bitcoin-transaction","bitcoin":` + string(account) + `}`)
+		})
+		in.Evidence.Decoded = nil // the account itself may hold numbers that no input may
+		if _, err := in.Canonical(); err != nil {
+			t.Fatal(err)
+		}
+		if in.UTXO != nil && in.UTXO.Source == policy.SourceEvidence && (in.Evidence.Status != policy.EvidenceVerified || in.UTXO.ToBase != in.Tx.AmountBase) {
+			t.Fatalf("taken for evidence: %+v, %+v", in.UTXO, in.Evidence)
+		}
+	})
+}
