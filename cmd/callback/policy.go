@@ -79,7 +79,7 @@ func (o *options) policy() *cobra.Command {
 		Use: "policy", Short: "Check, test, try and reload policies",
 		Example: "  callback policy check --dir policy\n  callback policy test --data data.json\n  callback policy eval request.json --data data.json",
 	}
-	parent.AddCommand(o.policyCheck(), o.policyTest(), o.policyEval(), o.policyBacktest(), o.policyReload())
+	parent.AddCommand(o.policyCheck(), o.policyTest(), o.policyEval(), o.policyDiff(), o.policyBacktest(), o.policyReload())
 	return parent
 }
 

@@ -1,0 +1,78 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/countersign-mpc/countersign/policy"
+)
+
+func (o *options) policyDiff() *cobra.Command {
+	var files, other policyFiles
+	asJSON := false
+	cmd := &cobra.Command{
+		Use: "diff", Short: "Show what a candidate policy changes: rules, modules and values of the data",
+		Long: `Compare the policy of --dir and --data with a candidate, of --to-dir and --to-data; what a candidate's flag does not say is as in the
+first. Both have to pass what a policy has to pass before it goes live. Of data the values are shown as rules see them.
+
+` + policyHelp,
+		Example: `  callback policy diff --config callback.toml --to-data candidate.json
+  callback policy diff --dir policy --to-dir candidate --json`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			engine, err := files.build(cmd, o.config)
+			if err != nil {
+				return err
+			}
+			if other.dir == "" {
+				other.dir = files.dir
+			}
+			if other.dataPath == "" {
+				other.dataPath = files.dataPath
+			}
+			candidate, err := buildEngine(cmd.Context(), other)
+			if err != nil {
+				return refused(fmt.Errorf("the candidate: %w", err))
+			}
+			d, err := engine.Compare(candidate)
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return o.printJSON(d)
+			}
+			o.printDiff(d)
+			return nil
+		},
+	}
+	files.flags(cmd)
+	cmd.Flags().StringVar(&other.dir, "to-dir", "", "folder of the candidate (default: the same policy)")
+	cmd.Flags().StringVar(&other.dataPath, "to-data", "", "data of the candidate (default: the same data)")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}
+
+func (o *options) printDiff(d policy.Diff) {
+	fmt.Fprintf(o.out, "from %s\nto   %s\n", d.From, d.To)
+	for _, group := range []struct {
+		sign, what string
+		names      []string
+	}{
+		{"+", "rule", d.RulesAdded}, {"-", "rule", d.RulesRemoved},
+		{"+", "module", d.ModulesAdded}, {"-", "module", d.ModulesRemoved}, {"~", "module", d.ModulesChanged},
+	} {
+		for _, name := range group.names {
+			fmt.Fprintf(o.out, "%s %s %s\n", group.sign, group.what, printable(name))
+		}
+	}
+	for _, c := range d.Data {
+		fmt.Fprintln(o.out, printable(c.String()))
+	}
+	if d.More {
+		fmt.Fprintln(o.out, "and more")
+	}
+	if d.From == d.To {
+		fmt.Fprintln(o.out, "nothing differs")
+	}
+}

@@ -1,0 +1,150 @@
+package policy
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+)
+
+// maxDataChanges bounds the changes of data that a Diff lists.
+const maxDataChanges = 10_000
+
+// Diff is what differs between two policies.
+type Diff struct {
+	From           string       `json:"from"` // revision
+	To             string       `json:"to"`
+	RulesAdded     []string     `json:"rules_added"`
+	RulesRemoved   []string     `json:"rules_removed"`
+	ModulesAdded   []string     `json:"modules_added"`
+	ModulesRemoved []string     `json:"modules_removed"`
+	ModulesChanged []string     `json:"modules_changed"` // with another text
+	Data           []DataChange `json:"data"`
+	More           bool         `json:"more"` // there were more changes of data than are listed
+}
+
+// DataChange is a value of data, as rules see it, that was added, removed or changed.
+type DataChange struct {
+	Pointer string          `json:"pointer"` // RFC 6901
+	From    json.RawMessage `json:"from,omitempty"`
+	To      json.RawMessage `json:"to,omitempty"`
+}
+
+// Compare says what another policy has changed, by rule, by module and by data.
+func (e *Engine) Compare(other *Engine) (Diff, error) {
+	d := Diff{From: e.revision, To: other.revision}
+	d.RulesRemoved, d.RulesAdded, _ = compareKeys(e.rules, other.rules)
+	var same []string
+	d.ModulesRemoved, d.ModulesAdded, same = compareKeys(e.source.Modules, other.source.Modules)
+	d.ModulesChanged = []string{}
+	for _, name := range same {
+		if !bytes.Equal(e.source.Modules[name], other.source.Modules[name]) {
+			d.ModulesChanged = append(d.ModulesChanged, name)
+		}
+	}
+	from, err := document(e.data.canonical)
+	if err != nil {
+		return Diff{}, err
+	}
+	to, err := document(other.data.canonical)
+	if err != nil {
+		return Diff{}, err
+	}
+	d.Data = []DataChange{}
+	return d, d.compare(nil, from, to)
+}
+
+// compareKeys returns the keys of only one of two maps, and those of both, each in order.
+func compareKeys[V any](from, to map[string]V) (removed, added, same []string) {
+	removed, added = []string{}, []string{}
+	for _, key := range sortedKeys(from) {
+		if _, there := to[key]; there {
+			same = append(same, key)
+		} else {
+			removed = append(removed, key)
+		}
+	}
+	for _, key := range sortedKeys(to) {
+		if _, there := from[key]; !there {
+			added = append(added, key)
+		}
+	}
+	return removed, added, same
+}
+
+func document(b []byte) (any, error) {
+	var v any
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.UseNumber()
+	if err := d.Decode(&v); err != nil {
+		return nil, fmt.Errorf("compare data: %w", err)
+	}
+	return v, nil
+}
+
+// compare walks through objects; everything else is compared as a whole.
+func (d *Diff) compare(at []string, from, to any) error {
+	a, isObject := from.(map[string]any)
+	b, both := to.(map[string]any)
+	if !isObject || !both {
+		if reflect.DeepEqual(from, to) {
+			return nil
+		}
+		return d.change(at, &from, &to)
+	}
+	removed, added, same := compareKeys(a, b)
+	for _, key := range slices.Sorted(slices.Values(slices.Concat(removed, added, same))) {
+		x, old := a[key]
+		y, now := b[key]
+		var err error
+		switch {
+		case old && now:
+			err = d.compare(under(at, key), x, y)
+		case old:
+			err = d.change(under(at, key), &x, nil)
+		default:
+			err = d.change(under(at, key), nil, &y)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (d *Diff) change(at []string, from, to *any) error {
+	if len(d.Data) == maxDataChanges {
+		d.More = true
+		return nil
+	}
+	c := DataChange{Pointer: pointer(at)}
+	for _, side := range []struct {
+		value *any
+		to    *json.RawMessage
+	}{{from, &c.From}, {to, &c.To}} {
+		if side.value == nil {
+			continue
+		}
+		b, err := json.Marshal(*side.value)
+		if err != nil {
+			return fmt.Errorf("compare data at %s: %w", c.Pointer, err)
+		}
+		*side.to = b
+	}
+	d.Data = append(d.Data, c)
+	return nil
+}
+
+// String writes a change on one line: + for what is new, - for what is gone, ~ for another value.
+func (c DataChange) String() string {
+	short := func(b json.RawMessage) string { return clip(strings.TrimSpace(string(b))) }
+	switch {
+	case c.From == nil:
+		return fmt.Sprintf("+ %s %s", c.Pointer, short(c.To))
+	case c.To == nil:
+		return fmt.Sprintf("- %s %s", c.Pointer, short(c.From))
+	}
+	return fmt.Sprintf("~ %s %s -> %s", c.Pointer, short(c.From), short(c.To))
+}

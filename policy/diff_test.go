@@ -1,0 +1,50 @@
+package policy_test
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/countersign-mpc/countersign/policy"
+)
+
+func TestCompare(t *testing.T) {
+	from := source(t, demoData())
+	changed := demoData()
+	set(changed, "windows", object{"few": object{"measure": "count", "lifetime": true, "max": "5"}})
+	changed["limits"].(object)["ETH"].(object)["USDT_ETH"].([]object)[0]["max"] = "6000"
+	delete(changed["addresses"].(object), "ETH")
+	to := source(t, changed)
+	to.Modules["own.rego"] = []byte("package countersign.rules.own\n\n# METADATA\n# title: Never\n# labels:\n#   id: own.never\nreject contains {\"id\": \"own.never\", \"message\": \"no\"} if false\n")
+	delete(to.Modules, "runes.rego")
+	to.Modules["limits.rego"] = append([]byte("# another text\n"), to.Modules["limits.rego"]...)
+	build := func(s *policy.Source) *policy.Engine {
+		e, err := policy.New(t.Context(), policy.Config{Source: s, Timeout: unhurried})
+		must(t, err)
+		return e
+	}
+	a, b := build(from), build(to)
+	d, err := a.Compare(b)
+	must(t, err)
+	if d.From != a.Revision() || d.To != b.Revision() || !slices.Equal(d.RulesAdded, []string{"own.never"}) || !slices.Contains(d.RulesRemoved, "runes.limit.max") ||
+		!slices.Equal(d.ModulesAdded, []string{"own.rego"}) || !slices.Equal(d.ModulesRemoved, []string{"runes.rego"}) || !slices.Equal(d.ModulesChanged, []string{"limits.rego"}) {
+		t.Errorf("rules and modules: %+v", d)
+	}
+	var lines []string
+	for _, c := range d.Data {
+		lines = append(lines, c.String()[:2]+c.Pointer)
+	}
+	want := []string{"~ /limits/ETH/USDT_ETH", "+ /windows/few"}
+	for _, line := range want {
+		if !slices.Contains(lines, line) {
+			t.Errorf("the changes of data %v lack %q", lines, line)
+		}
+	}
+	if !slices.ContainsFunc(lines, func(s string) bool { return s == "- /addresses/ETH" }) {
+		t.Errorf("the changes of data %v lack the addresses that are gone", lines)
+	}
+	same, err := a.Compare(a)
+	must(t, err)
+	if len(same.RulesAdded)+len(same.RulesRemoved)+len(same.ModulesAdded)+len(same.ModulesRemoved)+len(same.ModulesChanged)+len(same.Data) != 0 {
+		t.Errorf("a policy differs from itself: %+v", same)
+	}
+}
