@@ -219,7 +219,7 @@ func TestCheckOfIncompleteClaims(t *testing.T) {
 		"no family":        {func(c *evidence.Claim) { c.Family = "" }, evidence.CodeChain},
 		"no chain id":      {func(c *evidence.Claim) { c.ChainID = nil }, evidence.CodeChain},
 		"unknown asset":    {func(c *evidence.Claim) { c.Asset = evidence.Asset{} }, evidence.CodeAsset},
-		"another asset":    {func(c *evidence.Claim) { c.Asset.Kind = "erc721" }, evidence.CodeAsset},
+		"another asset":    {func(c *evidence.Claim) { c.Asset.Kind = "erc777" }, evidence.CodeAsset},
 		"no recipient":     {func(c *evidence.Claim) { c.To = "" }, evidence.CodeIncomplete},
 		"no amount":        {func(c *evidence.Claim) { c.Amount = nil }, evidence.CodeIncomplete},
 		"rawTx no hex":     {func(c *evidence.Claim) { c.RawTx = "zz" }, evidence.CodeUndecodable},

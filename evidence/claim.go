@@ -16,16 +16,22 @@ const (
 // AssetKind is how an asset lives on its chain.
 type AssetKind string
 
-// The kinds of assets. The empty kind is an asset that the caller does not know.
+// The kinds of assets. The empty kind is an asset that the caller does not know. AssetToken stands in movements only: it is
+// ERC-20 or ERC-721, which share the method that moves it.
 const (
-	AssetNative AssetKind = "native"
-	AssetERC20  AssetKind = "erc20"
+	AssetNative  AssetKind = "native"
+	AssetERC20   AssetKind = "erc20"
+	AssetERC721  AssetKind = "erc721"
+	AssetERC1155 AssetKind = "erc1155"
+	AssetToken   AssetKind = "token"
 )
 
-// Asset is what a claim says is being moved. Contract is the token's address, for AssetERC20 only.
+// Asset is what a claim says is being moved. Contract is the token's address, empty for AssetNative. TokenID is for
+// AssetERC721 and AssetERC1155, of which nothing is Verified without; the amount of the former is 1.
 type Asset struct {
 	Kind     AssetKind
 	Contract string
+	TokenID  *big.Int
 }
 
 // Claim is what a request says about its transaction. Amounts are in base units (wei, the token's smallest unit);
@@ -52,6 +58,8 @@ type Claim struct {
 	Message string
 	// RawTx is the unsigned signing payload in hex, or for FamilyUTXO a PSBT in base64.
 	RawTx string
+	// ABIs are contracts that the caller knows; their calls are shown by name. Nil is none.
+	ABIs *ABIs
 	// UTXO is what is claimed beyond that of a Bitcoin transaction; it is used with FamilyUTXO only.
 	UTXO UTXOClaim
 }
@@ -91,8 +99,10 @@ type VoutClaim struct {
 }
 
 // Check compares a claim with what is signed. It finds all differences, not only the first, and fails closed: the
-// finding is Verified only if RawTx decodes, its digest is Message, it is one plain transfer of the claimed asset,
-// amount and recipient on the claimed chain, and every other claimed field that has a counterpart equals it. GasPrice
+// finding is Verified only if RawTx decodes, its digest is Message, all that it does is one transfer of the claimed asset
+// and amount to the claimed recipient on the claimed chain, and every other claimed field that has a counterpart equals
+// it. The transfer may be wrapped (multicall, a Safe's execTransaction): then it is the contract's own that moves, and
+// Decoded.Movements says whose. GasPrice
 // is compared with the gas price or the max fee per gas, Fee with the most that the transaction may pay.
 //
 // Without RawTx it checks what it can, the claimed calldata against recipient, asset and amount, and is Unverifiable

@@ -24,9 +24,19 @@ type Decoded struct {
 	Transaction *Transaction `json:"transaction,omitempty"`
 	// Bitcoin: KindBitcoin.
 	Bitcoin *Bitcoin `json:"bitcoin,omitempty"`
-	// Call is the decoded calldata of a known method.
+	// Call is the decoded calldata of ERC-20's transfer, transferFrom and approve, where that is what is called.
 	Call *CallFields `json:"call,omitempty"`
-	// Transfer is the effective movement, set only where the whole transaction is one plain transfer. For KindBitcoin it
+	// Calls are all calls that are made, the transaction's own first; Movements what they move and Approvals what power
+	// over tokens they give. They are there, if only empty, for KindEVMTransaction and KindEVMCalldata, Approvals for
+	// KindEIP712 as well.
+	Calls     []Step     `json:"calls,omitzero"`
+	Movements []Movement `json:"movements,omitzero"`
+	Approvals []Approval `json:"approvals,omitzero"`
+	// Complete: Movements and Approvals are all that calldata or transaction do. Of KindEVMCalldata it says nothing about
+	// the coins that go along.
+	Complete bool `json:"complete,omitempty"`
+	// Transfer is the effective movement, set only where the whole transaction is one transfer of the caller's own, whatever
+	// it is wrapped in. For KindBitcoin it
 	// is what the claimed recipient gets, set only where the transaction is verified.
 	Transfer *Transfer `json:"transfer,omitempty"`
 	// Text is the message of KindEIP191 if it is text, Data its bytes in hex if it was given in hex.
@@ -82,6 +92,7 @@ type CallFields struct {
 type Transfer struct {
 	Asset    AssetKind `json:"asset"`
 	Contract string    `json:"contract,omitempty"`
+	TokenID  string    `json:"token_id,omitempty"` // AssetERC721 and AssetERC1155
 	To       string    `json:"to"`
 	Amount   string    `json:"amount"`
 }

@@ -39,8 +39,11 @@ func (k *comparison) completeness(claim Claim) {
 	if claim.ChainID == nil {
 		k.obstruct(CodeChain, "the claimed chain's id is not known: add the chain to data.json")
 	}
-	if claim.Asset.Kind != AssetNative && claim.Asset.Kind != AssetERC20 {
+	if !claim.Asset.known() {
 		k.obstruct(CodeAsset, "the claimed asset is not known: add it to data.json")
+	}
+	if claim.Asset.hasID() && claim.Asset.TokenID == nil {
+		k.obstruct(CodeIncomplete, "which token it is has to be claimed: assets of kind "+string(claim.Asset.Kind)+" have ids")
 	}
 	if claim.To == "" || claim.Amount == nil {
 		k.obstruct(CodeIncomplete, "tx_info must name both recipient (to) and amount")
@@ -87,36 +90,76 @@ const blobType = 3
 
 // payment finds the effective movement and compares it with the claimed one.
 func (k *comparison) payment(claim Claim, tx *EVM) {
-	switch {
-	case tx.To == nil:
+	if tx.To == nil {
 		k.obstruct(CodeCreation, "the transaction creates a contract")
 		if claim.To != "" {
 			k.differ("to", claim.To, "none: contract creation")
 		}
 		k.number("amount", nativeAmount(claim), tx.Value)
+		k.record(effect{open: true})
+		return
+	}
+	t := newTracer(claim, tx.ChainID)
+	e := t.run(site{from: caller(claim), contract: tx.To, value: tx.Value, data: tx.Data})
+	e.open = e.open || len(tx.Authorizations) > 0
+	k.record(e)
+	switch {
 	case len(tx.Data) == 0:
-		moved := Transfer{Asset: AssetNative, To: formatAddress(tx.To), Amount: tx.Value.String()}
-		k.decoded.Transfer = &moved
+		moved := e.movements[0]
+		k.decoded.Transfer = moved.transfer()
 		k.compareTransfer(claim, moved)
-	default:
+	case t.isERC20():
 		k.call(claim, tx)
+	default:
+		k.effects(claim, e, tx)
 	}
 }
 
-// call compares a transaction with calldata.
+// newTracer makes what follows the calls of a claim's transaction; a nil chain id is none that is known.
+func newTracer(claim Claim, chainID *big.Int) *tracer {
+	return &tracer{asset: claim.Asset, abis: claim.ABIs, chainID: chainID}
+}
+
+// caller is the address that will sign, else who is claimed to; nil if neither is known.
+func caller(claim Claim) *[20]byte {
+	from := claim.Signer
+	if from == "" {
+		from = claim.From
+	}
+	address, err := derive.ParseEVMAddress(from)
+	if err != nil {
+		return nil
+	}
+	return &address
+}
+
+// record keeps what was found for the policy's eyes.
+func (k *comparison) record(e effect) {
+	k.decoded.Calls, k.decoded.Movements, k.decoded.Approvals = orEmpty(e.steps), orEmpty(e.movements), orEmpty(e.approvals)
+	k.decoded.Complete = !e.open
+	k.obstacles = append(k.obstacles, e.obstacles...)
+}
+
+func orEmpty[T any](list []T) []T {
+	if list == nil {
+		return []T{}
+	}
+	return list
+}
+
+// call compares a transaction that calls ERC-20's transfer, transferFrom or approve itself.
 func (k *comparison) call(claim Claim, tx *EVM) {
 	call, err := DecodeCall(tx.Data)
-	if err != nil {
-		k.undecodedCall(err)
-		k.declaredCall(claim, tx)
+	if err != nil { // the same calldata was decoded before
+		k.obstruct(CodeUndecodable, err.Error())
 		return
 	}
 	k.decoded.Call = call.fields(tx.Data, tx.To)
-	moved := Transfer{
+	moved := Movement{
 		Asset: AssetERC20, Contract: formatAddress(tx.To), To: formatAddress(&call.To), Amount: call.Amount.String(),
 	}
 	if call.Method == MethodTransfer && tx.Value.Sign() == 0 {
-		k.decoded.Transfer = &moved
+		k.decoded.Transfer = moved.transfer()
 	}
 	k.plainTransfer(claim, call)
 	if call.Method == MethodApprove && claim.Asset.Kind != AssetERC20 {
@@ -129,24 +172,12 @@ func (k *comparison) call(claim Claim, tx *EVM) {
 	}
 }
 
-// plainTransfer notes a method that is no transfer: for a claim about a token, which says that there is one, a
+// plainTransfer finds a method that is no transfer: for a claim about a token, which says that there is one, a
 // contradiction.
 func (k *comparison) plainTransfer(claim Claim, call *Call) {
-	if call.Method == MethodTransfer {
-		return
-	}
-	k.obstruct(CodeNotTransfer, "the calldata calls "+call.Method+", which is no plain transfer")
-	if claim.Asset.Kind == AssetERC20 {
+	if call.Method != MethodTransfer && claim.Asset.Kind == AssetERC20 {
 		k.differ("method", MethodTransfer, call.Method)
 	}
-}
-
-func (k *comparison) undecodedCall(err error) {
-	if errors.Is(err, ErrUnknownMethod) {
-		k.obstruct(CodeUnknownCall, err.Error())
-		return
-	}
-	k.obstruct(CodeUndecodable, err.Error())
 }
 
 // declaredCall compares a call that is no transfer with a claim about the native coin: the contract is the recipient,
@@ -165,23 +196,8 @@ func (k *comparison) declaredCall(claim Claim, tx *EVM) {
 	}
 }
 
-// compareTransfer compares the movement that the transaction makes with the claimed one.
-func (k *comparison) compareTransfer(claim Claim, moved Transfer) {
-	known := claim.Asset.Kind == AssetNative || claim.Asset.Kind == AssetERC20
-	same := claim.Asset.Kind == moved.Asset &&
-		(moved.Asset == AssetNative || sameAddress(claim.Asset.Contract, moved.Contract))
-	if known && !same {
-		k.differ("assetId", formatAsset(claim.Asset), formatAsset(Asset{moved.Asset, moved.Contract}))
-	}
-	if claim.To != "" && !sameAddress(claim.To, moved.To) {
-		k.differ("to", claim.To, moved.To)
-	}
-	if claim.Amount != nil && claim.Amount.String() != moved.Amount {
-		k.differ("amount", claim.Amount.String(), moved.Amount)
-	}
-}
-
-// claimedCalldata checks a claim against its own calldata, all that there is without a transaction.
+// claimedCalldata checks a claim against its own calldata, all that there is without a transaction. The contract that it
+// goes to is not known: only for its ABI is it taken to be the token, or for coins the recipient.
 func (k *comparison) claimedCalldata(claim Claim) {
 	if claim.InputData == "" {
 		return
@@ -194,12 +210,23 @@ func (k *comparison) claimedCalldata(claim Claim) {
 	if len(data) == 0 {
 		return
 	}
+	t := newTracer(claim, claim.ChainID)
+	assumed := claim.Asset.Contract
+	if claim.Asset.Kind == AssetNative {
+		assumed = claim.To
+	}
+	if contract, err := derive.ParseEVMAddress(assumed); err == nil {
+		t.assumed = &contract
+	}
+	e := t.run(site{from: caller(claim), data: data})
+	k.decoded.Kind = KindEVMCalldata
+	k.record(e)
 	call, err := DecodeCall(data)
-	if err != nil {
-		k.undecodedCall(err)
+	if err != nil || !t.isERC20() {
+		k.effects(claim, e, nil)
 		return
 	}
-	k.decoded = Decoded{Kind: KindEVMCalldata, Call: call.fields(data, nil)}
+	k.decoded.Call = call.fields(data, nil)
 	k.plainTransfer(claim, call)
 	switch claim.Asset.Kind {
 	case AssetERC20:
@@ -209,7 +236,7 @@ func (k *comparison) claimedCalldata(claim Claim) {
 		k.number("amount", claim.Amount, call.Amount)
 	case AssetNative:
 		if call.Method != MethodApprove {
-			k.differ("assetId", formatAsset(claim.Asset), "a token, by "+call.Method)
+			k.differ("assetId", string(AssetNative), "a token, by "+call.Method)
 		}
 	}
 }
@@ -249,13 +276,6 @@ func parseCalldata(s string) ([]byte, error) {
 		return nil, fmt.Errorf("inputdata is not hex: %v", err)
 	}
 	return data, nil
-}
-
-func formatAsset(a Asset) string {
-	if a.Kind == AssetERC20 {
-		return "erc20 " + a.Contract
-	}
-	return string(a.Kind)
 }
 
 func formatInt(n *big.Int) string {

@@ -26,22 +26,24 @@ type Code string
 // order). So CodeNoRawTx says that nothing but the transaction is missing, the one gap that a policy may choose to live
 // with; the others say that something is there which this package cannot vouch for.
 const (
-	CodeDiffers     Code = "differs"
-	CodeUndecodable Code = "undecodable"       // rawTx, calldata or message is malformed
-	CodeChain       Code = "unknown-chain"     // the chain's family or its chain id is not known
-	CodeAsset       Code = "unknown-asset"     // the claimed asset is not known, so nothing can be compared with it
-	CodeCreation    Code = "contract-creation" // the transaction deploys code
-	CodeDelegation  Code = "delegation"        // EIP-7702 authorizations hand accounts to code
-	CodeBlobs       Code = "blobs"             // EIP-4844 blobs, whose content and fee tx_info cannot claim
-	CodeRunestone   Code = "runestone"         // a message of the runes protocol that no claim vouches for
-	CodeInscription Code = "inscription"       // a revealed inscription that no claim vouches for
-	CodeUnknownCall Code = "unknown-call"      // calldata of a method that is not decoded
-	CodeNotTransfer Code = "not-a-transfer"    // a decoded method that is no transfer, an approval for example
-	CodeUnproven    Code = "unproven-inputs"   // the PSBT does not prove what its inputs hold, so that the fee may be any
-	CodeUnknownKey  Code = "unknown-key"       // the claim does not name the key that signs a Bitcoin input
-	CodeIncomplete  Code = "incomplete-claim"  // recipient or amount is not claimed
-	CodeNoRawTx     Code = "no-raw-tx"         // no unsigned transaction came with the request
-	CodeRaw         Code = "raw"               // raw signing: by definition nobody can say what is signed
+	CodeDiffers      Code = "differs"
+	CodeUndecodable  Code = "undecodable"       // rawTx, calldata or message is malformed
+	CodeChain        Code = "unknown-chain"     // the chain's family or its chain id is not known
+	CodeAsset        Code = "unknown-asset"     // the claimed asset is not known, so nothing can be compared with it
+	CodeCreation     Code = "contract-creation" // the transaction deploys code
+	CodeDelegation   Code = "delegation"        // EIP-7702 authorizations hand accounts to code
+	CodeBlobs        Code = "blobs"             // EIP-4844 blobs, whose content and fee tx_info cannot claim
+	CodeRunestone    Code = "runestone"         // a message of the runes protocol that no claim vouches for
+	CodeInscription  Code = "inscription"       // a revealed inscription that no claim vouches for
+	CodeDelegateCall Code = "delegatecall"      // a Safe runs another contract's code as its own
+	CodeBound        Code = "too-many-calls"    // calls are wrapped deeper, or are more, than is followed
+	CodeUnknownCall  Code = "unknown-call"      // calldata of a method that is not decoded
+	CodeNotTransfer  Code = "not-a-transfer"    // a decoded method that is no transfer, an approval for example
+	CodeUnproven     Code = "unproven-inputs"   // the PSBT does not prove what its inputs hold, so that the fee may be any
+	CodeUnknownKey   Code = "unknown-key"       // the claim does not name the key that signs a Bitcoin input
+	CodeIncomplete   Code = "incomplete-claim"  // recipient or amount is not claimed
+	CodeNoRawTx      Code = "no-raw-tx"         // no unsigned transaction came with the request
+	CodeRaw          Code = "raw"               // raw signing: by definition nobody can say what is signed
 )
 
 // Finding is what a check found. It serialises to the policy's input as evidence; every amount is a decimal string.
@@ -57,7 +59,8 @@ type Finding struct {
 }
 
 // Difference is one contradiction. Field is the name in tx_info where there is one (extraData.vinList and the like inside
-// it), else chainId, message, value (the transaction's own, beside a token transfer) or method. Signed is what the transaction says or, where no transaction
+// it), else chainId, message, value (the transaction's own, beside a token transfer), method, tokenId, movements or
+// approvals (what is signed beyond what is claimed). Signed is what the transaction says or, where no transaction
 // could be read, what the claimed calldata says.
 type Difference struct {
 	Field   string `json:"field"`
@@ -111,7 +114,7 @@ func (c *comparison) finding() Finding {
 func (c *comparison) worst() (Code, string) {
 	order := []Code{
 		CodeUndecodable, CodeChain, CodeAsset, CodeCreation, CodeDelegation, CodeBlobs, CodeRunestone, CodeInscription,
-		CodeUnknownCall, CodeNotTransfer, CodeUnproven, CodeUnknownKey, CodeIncomplete, CodeNoRawTx,
+		CodeDelegateCall, CodeBound, CodeUnknownCall, CodeNotTransfer, CodeUnproven, CodeUnknownKey, CodeIncomplete, CodeNoRawTx,
 	}
 	slices.SortStableFunc(c.obstacles, func(a, b obstacle) int {
 		return slices.Index(order, a.code) - slices.Index(order, b.code)

@@ -72,7 +72,12 @@ func decodeTypedData(message string) (Decoded, [32]byte, error) {
 		return fail(err)
 	}
 	data := &TypedData{PrimaryType: doc.PrimaryType, EncodedType: encodedType, Domain: newTypedDomain(domain), Message: body}
-	return Decoded{Kind: KindEIP712, TypedData: data}, digest, nil
+	decoded := Decoded{Kind: KindEIP712, TypedData: data, Approvals: typedApprovals(data)}
+	if e := safeTransaction(data); e != nil {
+		decoded.Calls, decoded.Movements, decoded.Approvals = orEmpty(e.steps), orEmpty(e.movements), orEmpty(e.approvals)
+		decoded.Complete = !e.open
+	}
+	return decoded, digest, nil
 }
 
 // hashTypedData is Keccak-256 of 0x19 0x01, domainSeparator, hashStruct(message) (EIP-712, "Specification").
