@@ -56,12 +56,11 @@ func verdictOf(d policy.Decision) ledger.Verdict {
 
 // ask lets the engine judge the very bytes that are recorded.
 func (j *judgement) ask(ctx context.Context, in policy.Input) (policy.Decision, json.RawMessage, error) {
-	b, err := in.Canonical()
-	if err != nil || len(b) > ledger.MaxBytes {
+	d, b, err := j.engine.Judge(ctx, in)
+	if b == nil || len(b) > ledger.MaxBytes {
 		d, judged := j.engine.Evaluate(ctx, policy.Input{}) // an empty input: the engine's own Reject
 		return d, j.unreadable(), errors.Join(err, judged)
 	}
-	d, err := j.engine.Replay(ctx, b)
 	return d, b, err
 }
 

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+
+	"github.com/open-policy-agent/opa/v1/ast"
 )
 
 // InputFormat is the first member of an input's JSON form; it is checked when a recorded input is replayed.
@@ -16,28 +18,35 @@ var inputPrefix = []byte(`{"format":"` + InputFormat + `",`)
 // Canonical is the input's JSON as it is evaluated and as it is recorded: the same input gives the same bytes. It fails
 // for an input that could be read in two ways, or whose numbers are not exact integers.
 func (in Input) Canonical() ([]byte, error) {
+	b, _, err := in.canonical()
+	return b, err
+}
+
+// canonical returns the JSON and, read from it, the value that Rego sees.
+func (in Input) canonical() ([]byte, ast.Value, error) {
 	if err := in.validate(); err != nil {
-		return nil, fmt.Errorf("write the policy's input: %w", err)
+		return nil, nil, fmt.Errorf("write the policy's input: %w", err)
 	}
 	b, err := json.Marshal(struct {
 		Format string `json:"format"`
 		Input
 	}{InputFormat, in.withoutNil()})
 	if err != nil {
-		return nil, fmt.Errorf("write the policy's input: %v", err)
+		return nil, nil, fmt.Errorf("write the policy's input: %v", err)
 	}
-	if err := checkJSON(b, maxInputSize, false, false); err != nil {
-		return nil, fmt.Errorf("write the policy's input: %w", err)
+	v, err := inputValue(b)
+	if err != nil {
+		return nil, nil, fmt.Errorf("write the policy's input: %w", err)
 	}
-	return b, nil
+	return b, v, nil
 }
 
-// checkRecorded checks bytes that Canonical is said to have written.
-func checkRecorded(b []byte) error {
+// recordedValue reads bytes that Canonical is said to have written into the value that Rego sees.
+func recordedValue(b []byte) (ast.Value, error) {
 	if !bytes.HasPrefix(b, inputPrefix) {
-		return fmt.Errorf("the recorded input does not begin as %s does", InputFormat)
+		return nil, fmt.Errorf("the recorded input does not begin as %s does", InputFormat)
 	}
-	return checkJSON(b, maxInputSize, false, false)
+	return inputValue(b)
 }
 
 // validate checks what the types leave open. An absent integer is left out of the JSON form, since null and strings

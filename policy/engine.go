@@ -191,36 +191,41 @@ func (d *Data) store() (storage.Store, error) {
 // Evaluate decides about in. The decision always can be used: when the error is not nil, it is a Reject under one of
 // the engine's own rules, and the error says the same in more detail for the log.
 func (e *Engine) Evaluate(ctx context.Context, in Input) (Decision, error) {
-	b, err := in.Canonical()
+	d, _, err := e.Judge(ctx, in)
+	return d, err
+}
+
+// Judge is Evaluate that also returns the input as it was evaluated and is to be recorded: its canonical form, nil where it
+// has none.
+func (e *Engine) Judge(ctx context.Context, in Input) (Decision, []byte, error) {
+	b, value, err := in.canonical()
 	if err != nil {
-		return e.rejection(RuleEngineInput, "the request cannot be judged"), err
+		return e.rejection(RuleEngineInput, "the request cannot be judged"), nil, err
 	}
-	return e.evaluate(ctx, b)
+	d, err := e.evaluate(ctx, value)
+	return d, b, err
 }
 
 // Replay decides about an input recorded as Input.Canonical wrote it. It gives the decision that Evaluate gave.
 func (e *Engine) Replay(ctx context.Context, recorded []byte) (Decision, error) {
-	if err := checkRecorded(recorded); err != nil {
+	value, err := recordedValue(recorded)
+	if err != nil {
 		err = fmt.Errorf("replay: %w", err)
 		return e.rejection(RuleEngineInput, "the recorded input cannot be judged"), err
 	}
-	return e.evaluate(ctx, recorded)
+	return e.evaluate(ctx, value)
 }
 
 // evaluate turns whatever happens to the evaluation into a Reject, a panic in the evaluator included.
-func (e *Engine) evaluate(ctx context.Context, input []byte) (d Decision, err error) {
+func (e *Engine) evaluate(ctx context.Context, input ast.Value) (d Decision, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			d, err = e.rejection(RuleEngineError, "the policy failed"), fmt.Errorf("evaluate policy: panic: %v", p)
 		}
 	}()
-	value, err := ast.ValueFromReader(bytes.NewReader(input))
-	if err != nil {
-		return e.rejection(RuleEngineInput, "the request cannot be judged"), fmt.Errorf("read the policy's input: %v", err)
-	}
 	limited, cancel := context.WithTimeout(ctx, e.timeout)
 	defer cancel()
-	results, err := e.query.Eval(limited, rego.EvalParsedInput(value))
+	results, err := e.query.Eval(limited, rego.EvalParsedInput(input), rego.EvalCopyMaps(false))
 	switch {
 	case ctx.Err() != nil: // also where the evaluation was faster: nobody waits for it any more
 		return e.rejection(RuleEngineError, "the evaluation was broken off"), fmt.Errorf("evaluate policy: %w", ctx.Err())

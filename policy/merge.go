@@ -2,71 +2,10 @@ package policy
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
-
-	jsonv2 "github.com/go-json-experiment/json"
-	"github.com/open-policy-agent/opa/v1/ast"
 )
-
-// verdict is what data.countersign.decision has to be, and nothing else. The sets of Rego arrive as arrays.
-type verdict struct {
-	Require []string `json:"require"` // ids that have to be among those of allow
-	Allow   []say    `json:"allow"`
-	Reject  []say    `json:"reject"`
-	Wait    []say    `json:"wait"`
-}
-
-// say is one element of allow, reject or wait.
-type say struct {
-	ID          string          `json:"id"`
-	Message     string          `json:"message"`
-	Seconds     int             `json:"seconds"`
-	Requirement *requirementSay `json:"requirement"`
-}
-
-// requirementSay is a requirement as a rule states it; who is in the group is not the rule's to say.
-type requirementSay struct {
-	Rule           string `json:"rule"`
-	Group          string `json:"group"`
-	GroupRevision  string `json:"group_revision"`
-	Threshold      int    `json:"threshold"`
-	ExpirySeconds  int64  `json:"expiry_seconds"`
-	NotRequester   bool   `json:"not_requester"`
-	RejectionFinal bool   `json:"rejection_final"`
-}
-
-// readVerdict reads the result of an evaluation strictly.
-func readVerdict(result any) (verdict, error) {
-	var out verdict
-	obj, ok := result.(ast.Object)
-	if !ok || obj.Len() != 4 {
-		return out, fmt.Errorf("it is not an object of allow, reject, wait and require")
-	}
-	for _, key := range outcomes {
-		member := obj.Get(ast.StringTerm(key))
-		if member == nil {
-			return out, fmt.Errorf("it has no member %s", key)
-		}
-		if _, isSet := member.Value.(ast.Set); !isSet {
-			return out, fmt.Errorf("its member %s is not a set", key)
-		}
-	}
-	plain, err := ast.JSON(obj)
-	if err != nil {
-		return out, fmt.Errorf("it cannot be written as JSON: %v", err)
-	}
-	b, err := json.Marshal(plain)
-	if err != nil {
-		return out, fmt.Errorf("it cannot be written as JSON: %v", err)
-	}
-	if err := jsonv2.Unmarshal(b, &out, jsonv2.RejectUnknownMembers(true)); err != nil {
-		return out, semanticError(err)
-	}
-	return out, nil
-}
 
 // check refuses what a rule must not say: an id that no METADATA declares, a wait without its time, and the like.
 func (e *Engine) check(v verdict) error {

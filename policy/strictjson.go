@@ -26,7 +26,7 @@ func checkJSON(b []byte, limit int, refuseDecimals, refuseNull bool) error {
 	if len(b) > limit {
 		return fmt.Errorf("is longer than %d bytes", limit)
 	}
-	d := jsontext.NewDecoder(bytes.NewReader(b))
+	d := jsontext.NewDecoder(bytes.NewBuffer(b)) // a Buffer is read in place
 	for values := 0; ; {
 		tok, err := d.ReadToken()
 		switch {
