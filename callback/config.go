@@ -2,6 +2,7 @@ package callback
 
 import (
 	"crypto/ecdsa"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -19,9 +20,10 @@ const (
 	DefaultBodyLimit = wire.DefaultBodyLimit // bytes
 	// MaxBodyLimit keeps what is recorded of a body, escaped as JSON, within what the ledger takes; a body that grows
 	// beyond that is rejected and recorded by its hash.
-	MaxBodyLimit     = 4 << 20
-	DefaultRateLimit = 200 // requests a second from one client address
-	MinTokenLength   = 32  // characters of the admin token
+	MaxBodyLimit         = 4 << 20
+	DefaultRateLimit     = 200 // requests a second from one client address
+	DefaultMaxConcurrent = 256 // requests that are verified and decided at one time
+	MinTokenLength       = 32  // characters of the admin token
 	// decideTimeout bounds one decision, waiting for the store included.
 	decideTimeout = 20 * time.Second
 )
@@ -33,6 +35,8 @@ type Node struct {
 	ReplyKey  *ecdsa.PrivateKey // P-256; signs the replies to this node and to no other
 	// DecryptKey opens signature results that the node encrypts to it; nil: they are kept and acknowledged unopened.
 	DecryptKey *ecdsa.PrivateKey
+	// ClientCertificate is the one that the node's connections have to show; nil: any that the listener takes.
+	ClientCertificate *x509.Certificate
 }
 
 // Config is what New needs.
@@ -52,9 +56,12 @@ type Config struct {
 	// RateLimit is how many requests a second one client address may send, with bursts of twice that; 0:
 	// DefaultRateLimit, negative: no limit.
 	RateLimit float64
-	Clock     ledger.Clock // nil: ledger.SystemClock()
-	Log       *slog.Logger // nil: slog.Default()
-	Version   string       // of the software, for metrics
+	// MaxConcurrent is how many requests are verified and decided at one time; one more is turned away with 503. 0:
+	// DefaultMaxConcurrent, negative: no limit.
+	MaxConcurrent int
+	Clock         ledger.Clock // nil: ledger.SystemClock()
+	Log           *slog.Logger // nil: slog.Default()
+	Version       string       // of the software, for metrics
 }
 
 // validate checks the configuration and reports everything that is wrong with it.

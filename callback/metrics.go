@@ -22,6 +22,7 @@ type metrics struct {
 	registry   *prometheus.Registry
 	decisions  *prometheus.CounterVec
 	replays    prometheus.Counter
+	shed       prometheus.Counter
 	refusals   *prometheus.CounterVec
 	signatures *prometheus.CounterVec
 	stages     *prometheus.HistogramVec
@@ -40,8 +41,11 @@ func newMetrics(s *Server) *metrics {
 		replays: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: metricPrefix + "replays_total", Help: "Requests that were decided before and got their recorded reply again.",
 		}),
+		shed: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: metricPrefix + "shed_total", Help: "Requests turned away with 503 because too many others were being answered.",
+		}),
 		refusals:   counter("refusals_total", "Requests that got an error instead of a decision, by the protocol's code.", "code"),
-		signatures: counter("signature_failures_total", "Requests whose signature was missing, malformed or of no configured node.", "reason"),
+		signatures: counter("signature_failures_total", "Requests whose signature was missing, malformed or of no configured node, or came without the node's client certificate.", "reason"),
 		stages: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: metricPrefix + "stage_duration_seconds", Help: "Time that one stage of a request took.",
 			Buckets: prometheus.ExponentialBuckets(0.00005, 2, 16), NativeHistogramBucketFactor: 1.1, NativeHistogramMaxBucketNumber: 100,
@@ -54,7 +58,7 @@ func newMetrics(s *Server) *metrics {
 	for _, status := range append(slices.Clone(keptStatuses), ResultMalformed, resultConflict, resultUndecryptable) { // so that the first of each is a rise
 		m.results.WithLabelValues(status)
 	}
-	m.registry.MustRegister(m.decisions, m.replays, m.refusals, m.signatures, m.stages, m.votes, m.results, m.reloads, &stateCollector{s},
+	m.registry.MustRegister(m.decisions, m.replays, m.shed, m.refusals, m.signatures, m.stages, m.votes, m.results, m.reloads, &stateCollector{s},
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -107,13 +111,14 @@ var (
 	descLog        = prometheus.NewDesc(metricPrefix+"log_entries", "Entries of the log.", nil, nil)
 	descCheckpoint = prometheus.NewDesc(metricPrefix+"log_checkpointed_entries", "Entries below the log's newest checkpoint.", nil, nil)
 	descClock      = prometheus.NewDesc(metricPrefix+"clock_trusted", "Whether the clock is trusted; while it is not, nothing is approved.", nil, nil)
+	descBusy       = prometheus.NewDesc(metricPrefix+"requests_in_progress", "Requests that are being verified and decided.", nil, nil)
 	descBuild      = prometheus.NewDesc(metricPrefix+"build_info", "The software, always 1.", []string{"version"}, nil)
 )
 
 // Describe implements prometheus.Collector.
 func (c *stateCollector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		descPolicy, descLoaded, descReload, descUp, descPending, descLog, descCheckpoint, descClock, descBuild,
+		descPolicy, descLoaded, descReload, descUp, descPending, descLog, descCheckpoint, descClock, descBusy, descBuild,
 	} {
 		ch <- d
 	}
@@ -125,6 +130,7 @@ func (c *stateCollector) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
 	}
 	gauge(descBuild, 1, c.s.cfg.Version)
+	gauge(descBusy, float64(c.s.throttle.busy()))
 	if e := c.s.cfg.Policy.Engine(); e != nil {
 		gauge(descPolicy, 1, e.Revision())
 	}

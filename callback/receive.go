@@ -2,6 +2,7 @@ package callback
 
 import (
 	"crypto/sha256"
+	"crypto/x509"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -59,15 +60,24 @@ func (s *Server) endpoint(path wire.Path, decide func(*http.Request, *asked) ([]
 }
 
 func (s *Server) answer(r *http.Request, path wire.Path, decide func(*http.Request, *asked) ([]byte, error)) ([]byte, error) {
-	a, err := s.receive(r, path)
+	body, err := s.receive(r)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.throttle.enter(); err != nil { // only now, so that who sends slowly holds no place
+		s.metrics.shed.Inc()
+		return nil, err
+	}
+	defer s.throttle.leave()
+	a, err := s.open(r, path, body)
 	if err != nil {
 		return nil, err
 	}
 	return decide(r, a)
 }
 
-// receive applies the limits of size and rate, and then verifies and parses.
-func (s *Server) receive(r *http.Request, path wire.Path) (*asked, error) {
+// receive applies the limits of size and rate, and reads the body.
+func (s *Server) receive(r *http.Request) ([]byte, error) {
 	if r.ContentLength > s.cfg.BodyLimit {
 		return nil, &wire.Error{Code: wire.CodeTooLarge, Detail: fmt.Sprintf("the body is over the limit of %d bytes", s.cfg.BodyLimit)}
 	}
@@ -81,6 +91,11 @@ func (s *Server) receive(r *http.Request, path wire.Path) (*asked, error) {
 		}
 		return nil, err
 	}
+	return body, nil
+}
+
+// open verifies and parses.
+func (s *Server) open(r *http.Request, path wire.Path, body []byte) (*asked, error) {
 	defer s.metrics.stage("open")()
 	signature, err := wire.SignatureHeader(r.Header)
 	if err != nil {
@@ -94,7 +109,20 @@ func (s *Server) receive(r *http.Request, path wire.Path) (*asked, error) {
 		}
 		return nil, err
 	}
-	return &asked{Request: request, node: &s.nodes[request.Key], hash: sha256.Sum256(request.Signed)}, nil
+	n := &s.nodes[request.Key]
+	if n.ClientCertificate != nil && !n.ClientCertificate.Equal(clientCertificate(r)) {
+		s.metrics.badSignature("certificate")
+		return nil, &wire.Error{Code: wire.CodeSignature, Detail: "the connection was not made with the client certificate that is configured for node " + n.Name}
+	}
+	return &asked{Request: request, node: n, hash: sha256.Sum256(request.Signed)}, nil
+}
+
+// clientCertificate is the certificate that the client has shown the key of; nil: none.
+func clientCertificate(r *http.Request) *x509.Certificate {
+	if r.TLS == nil || len(r.TLS.PeerCertificates) == 0 {
+		return nil
+	}
+	return r.TLS.PeerCertificates[0]
 }
 
 // signatureFault tells a signature that is none from one that fits no key.
@@ -116,6 +144,9 @@ func client(r *http.Request) string {
 
 // severity is how loudly a refusal is logged: what anybody can cause at will is not to fill the log.
 func severity(err error) slog.Level {
+	if errors.Is(err, errOverloaded) {
+		return slog.LevelDebug
+	}
 	switch wire.CodeOf(err) {
 	case wire.CodeRateLimited:
 		return slog.LevelDebug

@@ -15,15 +15,16 @@ import (
 
 // Server answers nodes and operators. It is safe for concurrent use.
 type Server struct {
-	cfg     Config
-	nodes   []node
-	keys    []*ecdsa.PublicKey // of nodes, in their order
-	token   [sha256.Size]byte  // hash of the admin token
-	log     *slog.Logger
-	clock   ledger.Clock
-	limiter *limiter
-	metrics *metrics
-	reload  reloadState
+	cfg      Config
+	nodes    []node
+	keys     []*ecdsa.PublicKey // of nodes, in their order
+	token    [sha256.Size]byte  // hash of the admin token
+	log      *slog.Logger
+	clock    ledger.Clock
+	limiter  *limiter
+	throttle throttle
+	metrics  *metrics
+	reload   reloadState
 	// unrecorded says that the last decision could not be recorded; readiness shows it.
 	unrecorded atomic.Bool
 }
@@ -45,6 +46,9 @@ func New(cfg Config) (*Server, error) {
 	if cfg.RateLimit == 0 {
 		cfg.RateLimit = DefaultRateLimit
 	}
+	if cfg.MaxConcurrent == 0 {
+		cfg.MaxConcurrent = DefaultMaxConcurrent
+	}
 	if cfg.Clock == nil {
 		cfg.Clock = ledger.SystemClock()
 	}
@@ -53,7 +57,7 @@ func New(cfg Config) (*Server, error) {
 	}
 	s := &Server{
 		cfg: cfg, log: cfg.Log, clock: cfg.Clock, token: sha256.Sum256(cfg.AdminToken.Expose()),
-		limiter: newLimiter(cfg.RateLimit),
+		limiter: newLimiter(cfg.RateLimit), throttle: newThrottle(cfg.MaxConcurrent),
 	}
 	s.cfg.AdminToken = secret.Bytes{} // its hash is enough
 	for _, n := range cfg.Nodes {
