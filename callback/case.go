@@ -28,6 +28,7 @@ type Case struct {
 	Execution *ledger.Execution
 
 	signer signer
+	abis   *evidence.ABIs
 	own    []byte // what this request has signed; one of Digests
 }
 
@@ -38,7 +39,7 @@ const keyIDLength = 64
 // Whatever makes the request impossible to judge stands in Input.Problems; the server rejects it, whatever the policy
 // says.
 func NewCase(e *policy.Engine, p *wire.Parsed, keys *Keys) (*Case, error) {
-	c := &Case{Input: e.NewInput(p)}
+	c := &Case{Input: e.NewInput(p), abis: keys.contracts()}
 	var err error
 	if c.Intent, err = IntentHash(p); err != nil {
 		return nil, err

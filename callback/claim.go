@@ -18,7 +18,7 @@ func (c *Case) claim(e *policy.Engine, p *wire.Parsed) evidence.Claim {
 		Family: tx.Family, From: info.From, Signer: c.signer.evmAddress(), To: info.To, Amount: integer(string(tx.AmountBase)),
 		InputData: info.InputData, Fee: integer(string(tx.FeeBase)),
 		GasPrice: c.gas("gasPrice", info.GasPrice), GasLimit: c.gas("gasLimit", info.GasLimit),
-		Message: p.Check.RequestDetail.Message, RawTx: info.RawTx,
+		Message: p.Check.RequestDetail.Message, RawTx: info.RawTx, ABIs: c.abis,
 	}
 	chain, known := e.Chain(tx.Chain)
 	if !known {

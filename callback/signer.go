@@ -8,6 +8,7 @@ import (
 	"fmt"
 
 	"github.com/countersign-mpc/countersign/derive"
+	"github.com/countersign-mpc/countersign/evidence"
 	"github.com/countersign-mpc/countersign/wire"
 )
 
@@ -20,6 +21,24 @@ type Key struct {
 // Keys are the keys that are known. A nil Keys knows none. They do not change: safe for concurrent use.
 type Keys struct {
 	chainCodes map[string][]byte // by the root public key
+	abis       *evidence.ABIs
+}
+
+// WithABIs returns the same keys, beside which contracts are known whose calls evidence then shows by name.
+func (k *Keys) WithABIs(abis *evidence.ABIs) *Keys {
+	out := &Keys{abis: abis}
+	if k != nil {
+		out.chainCodes = k.chainCodes
+	}
+	return out
+}
+
+// contracts are the ABIs that are known, nil for none.
+func (k *Keys) contracts() *evidence.ABIs {
+	if k == nil {
+		return nil
+	}
+	return k.abis
 }
 
 // NewKeys checks the keys: each must be a point of its curve with a chain code, and none may be there twice.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/countersign-mpc/countersign/auditlog"
 	"github.com/countersign-mpc/countersign/callback"
+	"github.com/countersign-mpc/countersign/evidence"
 	"github.com/countersign-mpc/countersign/internal/conffile"
 	"github.com/countersign-mpc/countersign/internal/logging"
 	"github.com/countersign-mpc/countersign/policy"
@@ -44,6 +45,9 @@ type config struct {
 		DataPath string            `toml:"data-path"`
 		Timeout  conffile.Duration `toml:"timeout"`
 	} `toml:"policy"`
+	Evidence struct {
+		ABIDir string `toml:"abi-dir"`
+	} `toml:"evidence"`
 	Log struct {
 		Level  string `toml:"level"`
 		Format string `toml:"format"`
@@ -97,7 +101,7 @@ func loadConfig(path string) (*config, error) {
 
 // paths are the settings that name files.
 func (c *config) paths() []*string {
-	out := []*string{&c.AddressFile, &c.AdminTokenPath, &c.DBPath, &c.Postgres.URLPath, &c.Results.KeyPath, &c.AuditLog.KeyPath, &c.Policy.Dir, &c.Policy.DataPath}
+	out := []*string{&c.AddressFile, &c.AdminTokenPath, &c.DBPath, &c.Postgres.URLPath, &c.Results.KeyPath, &c.AuditLog.KeyPath, &c.Policy.Dir, &c.Policy.DataPath, &c.Evidence.ABIDir}
 	for i := range c.Node {
 		n := &c.Node[i]
 		out = append(out, &n.PublicKeyPath, &n.ReplyKeyPath, &n.DecryptKeyPath)
@@ -161,6 +165,19 @@ func (c *config) keys() (*callback.Keys, error) {
 	}
 	keys, err := callback.NewKeys(list)
 	return keys, errors.Join(append(problems, err)...)
+}
+
+// known are the [[key]] entries and the contracts of evidence.abi-dir.
+func (c *config) known() (*callback.Keys, error) {
+	keys, err := c.keys()
+	if err != nil || c.Evidence.ABIDir == "" {
+		return keys, err
+	}
+	abis, err := evidence.LoadABIs(os.DirFS(c.Evidence.ABIDir))
+	if err != nil {
+		return nil, fmt.Errorf("evidence.abi-dir %s: %w", c.Evidence.ABIDir, err)
+	}
+	return keys.WithABIs(abis), nil
 }
 
 // nodes reads the nodes' keys and checks them against each other.

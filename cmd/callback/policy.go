@@ -53,7 +53,7 @@ func (f *policyFiles) fill(cmd *cobra.Command, configPath string) error {
 	if err != nil {
 		return err
 	}
-	if f.keys, err = c.keys(); err != nil {
+	if f.keys, err = c.known(); err != nil {
 		return refused(err)
 	}
 	if !flags.Changed("dir") {

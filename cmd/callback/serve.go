@@ -69,7 +69,7 @@ func (o *options) runServer(ctx context.Context, c *config) (err error) {
 	if err != nil {
 		return err
 	}
-	keys, err := c.keys()
+	keys, err := c.known()
 	if err != nil {
 		return refused(err)
 	}
@@ -163,7 +163,8 @@ passes its lint and its own tests. Nothing is made or changed; the server may be
 			}
 			nodes, nodeErr := c.nodes()
 			engine, policyErr := buildEngine(cmd.Context(), c.policyFiles())
-			if err := errors.Join(nodeErr, policyErr, c.checkMade()); err != nil {
+			_, knownErr := c.known()
+			if err := errors.Join(nodeErr, policyErr, knownErr, c.checkMade()); err != nil {
 				return refused(err)
 			}
 			if asJSON {
