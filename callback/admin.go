@@ -1,8 +1,6 @@
 package callback
 
 import (
-	"crypto/sha256"
-	"crypto/subtle"
 	"encoding/json"
 	"errors"
 	"io"
@@ -35,51 +33,52 @@ type adminHandler func(r *http.Request) (any, error)
 
 func (s *Server) adminRoutes() http.Handler {
 	r := chi.NewRouter()
-	r.Use(onlyLoopback)
+	r.Use(s.fromOutside)
 	r.NotFound(noEndpoint)
 	r.MethodNotAllowed(func(w http.ResponseWriter, _ *http.Request) {
 		writeJSON(w, http.StatusMethodNotAllowed, errorBody{"this endpoint does not take this method: docs/FORMATS.md lists them under callback"})
 	})
 	r.Get("/livez", func(w http.ResponseWriter, _ *http.Request) { writeText(w, http.StatusOK, "ok") })
 	r.Get("/readyz", s.ready)
-	r.Method(http.MethodGet, "/metrics", s.metrics.handler())
+	if s.cfg.AdminTLS { // other hosts can reach it
+		r.With(s.authenticated, s.allowed(RoleMetrics)).Method(http.MethodGet, "/metrics", s.metrics.handler())
+	} else {
+		r.Method(http.MethodGet, "/metrics", s.metrics.handler())
+	}
 	r.Route("/admin/v1", func(r chi.Router) {
 		r.Use(s.authenticated)
-		r.Get("/approvals", s.admin(s.listApprovals))
-		r.Get("/approvals/{id}", s.admin(s.showApproval))
-		r.Post("/approvals/{id}/signatures", s.admin(s.takeVote))
-		r.Get("/decisions", s.admin(s.listDecisions))
-		r.Get("/decisions/{id}", s.admin(s.showDecision))
-		r.Get("/decisions/{id}/replay", s.admin(s.replayDecision))
-		r.Get("/results", s.admin(s.listResults))
-		r.Get("/results/{id}", s.admin(s.showResult))
-		r.Get("/policy", s.admin(s.showPolicy))
-		r.Post("/policy/reload", s.admin(s.reloadPolicy))
-		r.Post("/clock/confirm", s.admin(s.confirmClock))
-		r.Get("/log/checkpoint", s.admin(s.checkpoint))
-		r.Get("/log/proofs/{id}", s.admin(s.prove))
+		r.Group(s.viewerRoutes)
+		r.With(s.allowed(RoleApprover)).Post("/approvals/{id}/signatures", s.admin(s.takeVote))
+		r.Group(func(r chi.Router) {
+			r.Use(s.allowed(RoleResults))
+			r.Get("/results", s.admin(s.listResults))
+			r.Get("/results/{id}", s.admin(s.showResult))
+		})
+		r.Group(func(r chi.Router) {
+			r.Use(s.allowed(RoleOperator))
+			r.Post("/policy/reload", s.admin(s.reloadPolicy))
+			r.Post("/clock/confirm", s.admin(s.confirmClock))
+		})
 		r.NotFound(noEndpoint)
 	})
 	return r
 }
 
-func noEndpoint(w http.ResponseWriter, _ *http.Request) {
-	writeJSON(w, http.StatusNotFound, errorBody{"no such endpoint: docs/FORMATS.md lists them under callback"})
+// viewerRoutes change nothing.
+func (s *Server) viewerRoutes(r chi.Router) {
+	r.Use(s.allowed(RoleViewer))
+	r.Get("/approvals", s.admin(s.listApprovals))
+	r.Get("/approvals/{id}", s.admin(s.showApproval))
+	r.Get("/decisions", s.admin(s.listDecisions))
+	r.Get("/decisions/{id}", s.admin(s.showDecision))
+	r.Get("/decisions/{id}/replay", s.admin(s.replayDecision))
+	r.Get("/policy", s.admin(s.showPolicy))
+	r.Get("/log/checkpoint", s.admin(s.checkpoint))
+	r.Get("/log/proofs/{id}", s.admin(s.prove))
 }
 
-// onlyLoopback refuses what a page in a browser of this host could send: a request with an Origin, and one whose Host is
-// not this host's own name, as after a DNS rebinding.
-func onlyLoopback(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch {
-		case len(r.Header.Values("Origin")) > 0:
-			writeJSON(w, http.StatusForbidden, errorBody{"a request with an Origin header comes from a page in a browser and is refused"})
-		case !isLoopback(r.Host):
-			writeJSON(w, http.StatusForbidden, errorBody{"the Host header must be localhost or a loopback address"})
-		default:
-			next.ServeHTTP(w, r)
-		}
-	})
+func noEndpoint(w http.ResponseWriter, _ *http.Request) {
+	writeJSON(w, http.StatusNotFound, errorBody{"no such endpoint: docs/FORMATS.md lists them under callback"})
 }
 
 func isLoopback(host string) bool {
@@ -89,21 +88,6 @@ func isLoopback(host string) bool {
 	}
 	ip := net.ParseIP(name)
 	return name == "localhost" || ip != nil && ip.IsLoopback()
-}
-
-// authenticated asks for the bearer token. Hashes are compared, so that neither content nor length shows in the time.
-func (s *Server) authenticated(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-		got := sha256.Sum256([]byte(token))
-		if !ok || subtle.ConstantTimeCompare(got[:], s.token[:]) != 1 {
-			s.log.WarnContext(r.Context(), "admin request without the token", "client", client(r))
-			w.Header().Set("WWW-Authenticate", "Bearer")
-			writeJSON(w, http.StatusUnauthorized, errorBody{"the header \"Authorization: Bearer …\" with the token in the server's admin-token-path is needed"})
-			return
-		}
-		next.ServeHTTP(w, r)
-	})
 }
 
 type errorBody struct {

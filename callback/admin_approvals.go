@@ -84,10 +84,10 @@ func (s *Server) takeVote(r *http.Request) (any, error) {
 	a, err := s.cfg.Ledger.SubmitApproval(r.Context(), id, vote)
 	if err != nil {
 		s.metrics.voted("refused")
-		s.log.WarnContext(r.Context(), "vote refused", "approval", clip(id, keyIDLength), "error", err)
+		s.log.WarnContext(r.Context(), "vote refused", "approval", clip(id, keyIDLength), "operator", operatorOf(r.Context()), "error", err)
 		return nil, err
 	}
 	s.metrics.voted(string(vote.Decision))
-	s.log.InfoContext(r.Context(), "vote recorded", "approval", a.ID, "approver", vote.Approver, "decision", string(vote.Decision), "state", string(a.State))
+	s.log.InfoContext(r.Context(), "vote recorded", "approval", a.ID, "approver", vote.Approver, "decision", string(vote.Decision), "state", string(a.State), "operator", operatorOf(r.Context()))
 	return a, nil
 }

@@ -7,8 +7,8 @@ import (
 
 // ClockConfirmation is the body of POST /admin/v1/clock/confirm: who says that the clock is right, and why.
 type ClockConfirmation struct {
-	Operator string `json:"operator"`
-	Reason   string `json:"reason"` // may be empty
+	Operator string `json:"operator"` // may be empty where the server knows who asks, and is then that one's name
+	Reason   string `json:"reason"`   // may be empty
 }
 
 // ClockView is the answer to it: what was recorded.
@@ -26,6 +26,12 @@ func (s *Server) confirmClock(r *http.Request) (any, error) {
 	var said ClockConfirmation
 	if err := readJSON(r, &said); err != nil {
 		return nil, err
+	}
+	if who := operatorOf(r.Context()); who != tokenHolder {
+		if said.Operator != "" && said.Operator != who {
+			return nil, &adminError{http.StatusForbidden, "you are known here as " + who + ": the clock is confirmed under that name or not at all"}
+		}
+		said.Operator = who
 	}
 	before, err := s.cfg.Ledger.Summary(r.Context())
 	if err != nil {

@@ -129,6 +129,6 @@ func (s *Server) showResult(r *http.Request) (any, error) {
 			out.Digests = append(out.Digests, d)
 		}
 	}
-	s.log.InfoContext(r.Context(), "signature result read", "result", rec.ID, "callback_id", rec.Ask.CallbackID, "client", client(r))
+	s.log.InfoContext(r.Context(), "signature result read", "result", rec.ID, "callback_id", rec.Ask.CallbackID, "operator", operatorOf(r.Context()), "client", client(r))
 	return out, nil
 }

@@ -2,6 +2,7 @@ package callback
 
 import (
 	"crypto/ecdsa"
+	"crypto/subtle"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -49,8 +50,13 @@ type Config struct {
 	Keys *Keys
 	// ResultKey seals signature results in the ledger's store.
 	ResultKey *ResultKey
-	// AdminToken is the bearer token of the admin API, at least MinTokenLength characters.
-	AdminToken  secret.Bytes
+	// AdminToken is the bearer token of the admin API that may do everything, at least MinTokenLength characters.
+	AdminToken secret.Bytes
+	// Operators may use the admin API too, each as far as its roles go.
+	Operators []Operator
+	// AdminTLS says that Admin is served over TLS, and that other hosts may reach it: /metrics then needs a role, and any
+	// Host header is taken.
+	AdminTLS    bool
 	ActionStyle wire.ActionStyle // empty: wire.StyleTitle
 	BodyLimit   int64            // bytes; 0: DefaultBodyLimit
 	// RateLimit is how many requests a second one client address may send, with bursts of twice that; 0:
@@ -85,6 +91,14 @@ func (c *Config) validate() error {
 	}
 	if _, err := wire.ParseActionStyle(string(c.ActionStyle)); err != nil {
 		problem("%w", err)
+	}
+	if err := CheckOperators(c.Operators); err != nil {
+		problem("%w", err)
+	}
+	for _, o := range c.Operators {
+		if c.AdminToken.Len() > 0 && subtle.ConstantTimeCompare(o.Token.Expose(), c.AdminToken.Expose()) == 1 {
+			problem("operator %s has the admin token, which may do everything: give it one of its own", o.Name)
+		}
 	}
 	if err := CheckNodes(c.Nodes); err != nil {
 		problem("%w", err)

@@ -47,11 +47,11 @@ func (s *Server) ReloadPolicy(ctx context.Context) (string, error) {
 	if err != nil {
 		s.reload.failed(s.clock.Now(), err)
 		s.metrics.reloaded("failed")
-		s.log.ErrorContext(ctx, "the policy was not reloaded; the one before decides on", "revision", before, "error", err)
+		s.log.ErrorContext(ctx, "the policy was not reloaded; the one before decides on", "revision", before, "operator", operatorOf(ctx), "error", err)
 		return before, err
 	}
 	s.reload.succeeded(s.clock.Now())
 	s.metrics.reloaded("loaded")
-	s.log.InfoContext(ctx, "policy loaded", "revision", e.Revision(), "before", before)
+	s.log.InfoContext(ctx, "policy loaded", "revision", e.Revision(), "before", before, "operator", operatorOf(ctx))
 	return e.Revision(), nil
 }

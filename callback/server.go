@@ -2,7 +2,6 @@ package callback
 
 import (
 	"crypto/ecdsa"
-	"crypto/sha256"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -15,16 +14,19 @@ import (
 
 // Server answers nodes and operators. It is safe for concurrent use.
 type Server struct {
-	cfg      Config
-	nodes    []node
-	keys     []*ecdsa.PublicKey // of nodes, in their order
-	token    [sha256.Size]byte  // hash of the admin token
-	log      *slog.Logger
-	clock    ledger.Clock
-	limiter  *limiter
-	throttle throttle
-	metrics  *metrics
-	reload   reloadState
+	cfg   Config
+	nodes []node
+	keys  []*ecdsa.PublicKey // of nodes, in their order
+	// principals are who may use the admin API.
+	principals []principal
+	log        *slog.Logger
+	clock      ledger.Clock
+	limiter    *limiter
+	// adminLimiter is for an admin side that other hosts can reach.
+	adminLimiter *limiter
+	throttle     throttle
+	metrics      *metrics
+	reload       reloadState
 	// unrecorded says that the last decision could not be recorded; readiness shows it.
 	unrecorded atomic.Bool
 }
@@ -56,10 +58,10 @@ func New(cfg Config) (*Server, error) {
 		cfg.Log = slog.Default()
 	}
 	s := &Server{
-		cfg: cfg, log: cfg.Log, clock: cfg.Clock, token: sha256.Sum256(cfg.AdminToken.Expose()),
+		cfg: cfg, log: cfg.Log, clock: cfg.Clock, principals: principals(&cfg), adminLimiter: newLimiter(adminRate),
 		limiter: newLimiter(cfg.RateLimit), throttle: newThrottle(cfg.MaxConcurrent),
 	}
-	s.cfg.AdminToken = secret.Bytes{} // its hash is enough
+	s.cfg.AdminToken, s.cfg.Operators = secret.Bytes{}, nil // the hashes of tokens are enough
 	for _, n := range cfg.Nodes {
 		s.nodes = append(s.nodes, node{n, wire.NodeIDOf(n.PublicKey)})
 		s.keys = append(s.keys, n.PublicKey)
@@ -72,6 +74,7 @@ func New(cfg Config) (*Server, error) {
 // Handler serves the nodes: /check, /rawdata_signature and /outcome, each also below /v1.
 func (s *Server) Handler() http.Handler { return s.routes() }
 
-// Admin serves operators and approvers below /admin/v1, and /livez, /readyz and /metrics. It takes loopback requests
-// only, by their Host header, and none that comes from a page in a browser. Below /admin/v1 the bearer token is needed.
+// Admin serves operators and approvers below /admin/v1, and /livez, /readyz and /metrics. It takes none
+// that comes from a page in a browser and, unless Config.AdminTLS, loopback requests only, by their Host header. Below
+// /admin/v1 an operator's token or client certificate is needed, and the role for what is asked.
 func (s *Server) Admin() http.Handler { return s.adminRoutes() }
