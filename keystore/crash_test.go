@@ -34,6 +34,8 @@ func TestMain(m *testing.M) {
 		fail(childWrite(os.Getenv(childPath)))
 	case "create":
 		fail(childCreate(os.Getenv(childPath)))
+	case "change":
+		fail(childChange(os.Getenv(childPath)))
 	case "fill":
 		fail(childFill(os.Getenv(childPath)))
 	}

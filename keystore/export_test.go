@@ -36,14 +36,14 @@ func OpenSeal(headerBytes, record []byte, password secret.Bytes) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	master, err := r.open(h, password)
+	master, err := r.open(h, Password(password))
 	return master.Len(), err
 }
 
 // NewSeal returns a header and a seal record for it.
 func NewSeal(cost Argon2, password, master secret.Bytes) (headerBytes, record []byte, err error) {
 	h := header{created: 1}
-	record, err = newPasswordSeal(cost, h, password, master)
+	record, err = newSeal(cost, h, Password(password), master)
 	return h.encode(), record, err
 }
 
@@ -110,9 +110,9 @@ func RewrapSeal(headerBytes, record []byte, old, new secret.Bytes) ([]byte, erro
 	if err != nil {
 		return nil, err
 	}
-	master, err := r.open(h, old)
+	master, err := r.open(h, Password(old))
 	if err != nil {
 		return nil, err
 	}
-	return newPasswordSeal(r.argon2, h, new, master)
+	return newSeal(r.argon2, h, Password(new), master)
 }

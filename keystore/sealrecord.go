@@ -1,6 +1,7 @@
 package keystore
 
 import (
+	"bytes"
 	"crypto/hkdf"
 	"crypto/rand"
 	"crypto/sha256"
@@ -13,6 +14,7 @@ import (
 	"golang.org/x/crypto/argon2"
 
 	"github.com/countersign-mpc/countersign/internal/secret"
+	"github.com/countersign-mpc/countersign/keystore/segment"
 	"github.com/countersign-mpc/countersign/wire"
 )
 
@@ -49,6 +51,7 @@ func (a Argon2) validate() error {
 const (
 	sealVersion  = 1
 	kindPassword = 1 // parameters: time (4) ‖ memory in KiB (4) ‖ lanes (1) ‖ salt (32)
+	kindSegments = 2 // parameters: salt (32) ‖ manifest of the segments
 
 	sealSalt           = 32
 	sealNonce          = 12
@@ -65,19 +68,23 @@ const (
 // ties the record to one password: GCM alone would let a crafted record open under several.
 // checksum needs no key; it tells damage from a wrong password.
 type sealRecord struct {
-	argon2  Argon2
+	argon2  Argon2            // of a password
+	set     *segment.Manifest // of segments; nil: a password
 	salt    [sealSalt]byte
 	check   [masterSize]byte
 	nonce   [sealNonce]byte
 	wrapped [sealWrapped]byte
 }
 
-// newPasswordSeal wraps master under password.
-func newPasswordSeal(cost Argon2, h header, password, master secret.Bytes) ([]byte, error) {
-	r := sealRecord{argon2: cost}
+// newSeal wraps master under a credential. cost counts for a password.
+func newSeal(cost Argon2, h header, under Credential, master secret.Bytes) ([]byte, error) {
+	r := sealRecord{set: under.set}
+	if under.set == nil {
+		r.argon2 = cost
+	}
 	rand.Read(r.salt[:])
 	rand.Read(r.nonce[:])
-	kek, check, err := r.stretch(h, password)
+	kek, check, err := r.stretch(h, under.secret)
 	if err != nil {
 		return nil, err
 	}
@@ -91,9 +98,12 @@ func newPasswordSeal(cost Argon2, h header, password, master secret.Bytes) ([]by
 	return r.encode(h), nil
 }
 
-// open unwraps the master key; ErrWrongPassword.
-func (r *sealRecord) open(h header, password secret.Bytes) (secret.Bytes, error) {
-	kek, check, err := r.stretch(h, password)
+// open unwraps the master key; ErrWrongPassword, ErrKind.
+func (r *sealRecord) open(h header, under Credential) (secret.Bytes, error) {
+	if err := under.fits(r.set); err != nil {
+		return secret.Bytes{}, err
+	}
+	kek, check, err := r.stretch(h, under.secret)
 	if err != nil {
 		return secret.Bytes{}, err
 	}
@@ -112,14 +122,14 @@ func (r *sealRecord) open(h header, password secret.Bytes) (secret.Bytes, error)
 	return secret.New(master), nil
 }
 
-// stretch derives the wrapping key and the check value from password, for this record and store only.
-func (r *sealRecord) stretch(h header, password secret.Bytes) (kek secret.Bytes, check [masterSize]byte, err error) {
-	a := r.argon2
-	stretched := argon2.IDKey(password.Expose(), r.salt[:], a.Time, a.MemoryKiB, a.Threads, masterSize)
-	defer secret.Wipe(stretched)
-	if a.MemoryKiB >= 16<<10 {
-		debug.FreeOSMemory() // the working memory cannot be wiped from here; giving it back at once is next best
+// stretch derives the wrapping key and the check value from the password, or the secret of the segments, for this record and
+// store only.
+func (r *sealRecord) stretch(h header, input secret.Bytes) (kek secret.Bytes, check [masterSize]byte, err error) {
+	stretched, err := r.extract(h, input)
+	if err != nil {
+		return secret.Bytes{}, check, err
 	}
+	defer secret.Wipe(stretched)
 	key, err := hkdf.Key(sha256.New, stretched, nil, string(wire.SigningBytes("keystore-password-kek", h.encode(), r.prefix())), masterSize)
 	if err != nil {
 		return secret.Bytes{}, check, fmt.Errorf("derive key from password: %w", err)
@@ -131,8 +141,30 @@ func (r *sealRecord) stretch(h header, password secret.Bytes) (kek secret.Bytes,
 	return secret.New(key), [masterSize]byte(sum), nil
 }
 
+// extract makes 32 even bytes of a password, slowly, or of the secret of the segments, which is random already.
+func (r *sealRecord) extract(h header, input secret.Bytes) ([]byte, error) {
+	if r.set != nil {
+		out, err := hkdf.Key(sha256.New, input.Expose(), r.salt[:], string(wire.SigningBytes("keystore-segments", h.encode())), masterSize)
+		if err != nil {
+			return nil, fmt.Errorf("derive key from segments: %w", err)
+		}
+		return out, nil
+	}
+	a := r.argon2
+	out := argon2.IDKey(input.Expose(), r.salt[:], a.Time, a.MemoryKiB, a.Threads, masterSize)
+	if a.MemoryKiB >= 16<<10 {
+		debug.FreeOSMemory() // the working memory cannot be wiped from here; giving it back at once is next best
+	}
+	return out, nil
+}
+
 // prefix is everything before the check value.
 func (r *sealRecord) prefix() []byte {
+	if r.set != nil {
+		params := r.set.Append(bytes.Clone(r.salt[:]))
+		out := binary.BigEndian.AppendUint16([]byte{sealVersion, kindSegments}, uint16(len(params)))
+		return append(out, params...)
+	}
 	out := []byte{sealVersion, kindPassword}
 	out = binary.BigEndian.AppendUint16(out, passwordParamsSize)
 	out = binary.BigEndian.AppendUint32(out, r.argon2.Time)
@@ -174,18 +206,35 @@ func decodeSeal(b []byte, h header) (*sealRecord, error) {
 	if sealChecksum(h, body) != sum {
 		return nil, errors.New("its checksum is wrong")
 	}
-	if b[1] != kindPassword {
-		return nil, fmt.Errorf("its kind is %d, this version of the node opens kind %d (password) only", b[1], kindPassword)
-	}
-	if binary.BigEndian.Uint16(b[2:]) != passwordParamsSize || len(b) != 4+passwordParamsSize+sealTail {
+	params, tail := b[4:len(b)-sealTail], b[len(b)-sealTail:]
+	if int(binary.BigEndian.Uint16(b[2:])) != len(params) {
 		return nil, errors.New("its length is wrong")
 	}
-	r := &sealRecord{argon2: Argon2{Time: binary.BigEndian.Uint32(b[4:]), MemoryKiB: binary.BigEndian.Uint32(b[8:]), Threads: b[12]}}
-	rest := b[13:]
-	for _, field := range [][]byte{r.salt[:], r.check[:], r.nonce[:], r.wrapped[:]} {
-		rest = rest[copy(field, rest):]
+	r := new(sealRecord)
+	if err := r.parseParams(b[1], params); err != nil {
+		return nil, err
 	}
-	return r, r.argon2.validate()
+	for _, field := range [][]byte{r.check[:], r.nonce[:], r.wrapped[:]} {
+		tail = tail[copy(field, tail):]
+	}
+	return r, nil
+}
+
+// parseParams reads what a kind of record has of its own.
+func (r *sealRecord) parseParams(kind byte, b []byte) (err error) {
+	switch {
+	case kind == kindPassword && len(b) == passwordParamsSize:
+		r.argon2 = Argon2{Time: binary.BigEndian.Uint32(b), MemoryKiB: binary.BigEndian.Uint32(b[4:]), Threads: b[8]}
+		copy(r.salt[:], b[9:])
+		return r.argon2.validate()
+	case kind == kindSegments && len(b) > sealSalt:
+		copy(r.salt[:], b)
+		r.set, err = segment.DecodeManifest(b[sealSalt:])
+		return err
+	case kind == kindPassword || kind == kindSegments:
+		return errors.New("its length is wrong")
+	}
+	return fmt.Errorf("its kind is %d, this version of the node opens kinds %d (password) and %d (segments)", kind, kindPassword, kindSegments)
 }
 
 func sealChecksum(h header, body []byte) [sha256.Size]byte {

@@ -14,8 +14,9 @@ type Stat struct {
 	ID       string         // random id of the store, 32 hex digits; the same in its backups
 	Created  time.Time      // when the file was made, UTC
 	Format   int            // of the file
-	KDF      string         // "argon2id"; empty if uninitialised
-	Argon2   Argon2         // cost of the current password; zero if uninitialised
+	KDF      string         // "argon2id", or "hkdf" of segments; empty if uninitialised
+	Argon2   Argon2         // cost of the current password; zero if uninitialised or sealed with segments
+	Password string         // names the current password: 16 hex digits, others after each change; empty if uninitialised
 	Sequence uint64         // commits since Init; rises by one with each. 0 unless unsealed
 	Records  map[string]int // records in each bucket that has any; nil unless unsealed
 }
@@ -46,7 +47,10 @@ func (s *Store) Stat() (Stat, error) {
 		if err != nil {
 			return err
 		}
-		stat.KDF, stat.Argon2 = "argon2id", record.argon2
+		stat.KDF, stat.Argon2, stat.Password = "argon2id", record.argon2, passwordName(s.header, raw)
+		if record.set != nil {
+			stat.KDF = "hkdf"
+		}
 		return nil
 	})
 	if err != nil {
@@ -56,4 +60,10 @@ func (s *Store) Stat() (Stat, error) {
 		stat.Sequence, stat.Records = snap.root.seq, maps.Clone(snap.counts)
 	}
 	return stat, nil
+}
+
+// passwordName tells one password of a store from another, without saying anything of either.
+func passwordName(h header, seal []byte) string {
+	sum := sealHash(h, seal)
+	return hex.EncodeToString(sum[:8])
 }

@@ -13,7 +13,12 @@ import (
 // must pass CheckPassword (ErrWeakPassword). A store that has a master key already is not touched (ErrInitialised).
 // The caller keeps and wipes password. A cancelled ctx stops Init before the file is changed, never in between.
 func (s *Store) Init(ctx context.Context, password secret.Bytes) error {
-	if err := CheckPassword(password); err != nil {
+	return s.InitWith(ctx, Password(password))
+}
+
+// InitWith is Init with a password or with segments.
+func (s *Store) InitWith(ctx context.Context, under Credential) error {
+	if err := under.check(); err != nil {
 		return err
 	}
 	release, err := s.acquire(ctx)
@@ -27,7 +32,7 @@ func (s *Store) Init(ctx context.Context, password secret.Bytes) error {
 	master := secret.New(make([]byte, masterSize))
 	defer master.Wipe()
 	rand.Read(master.Expose()) // never fails: crypto/rand ends the process instead
-	record, err := newPasswordSeal(s.cfg.Argon2, s.header, password, master)
+	record, err := newSeal(s.cfg.Argon2, s.header, under, master)
 	if err != nil {
 		return fmt.Errorf("initialise key store %s: %w", s.cfg.Path, err)
 	}
@@ -68,6 +73,11 @@ func (s *Store) writeInit(master secret.Bytes, record []byte) error {
 // passwords in a row, without looking at the password; ErrCorrupt, naming what is damaged; ErrUninitialised; ErrUnsealed.
 // The caller keeps and wipes password. ctx is looked at before and after the key derivation, and between records.
 func (s *Store) Unseal(ctx context.Context, password secret.Bytes) error {
+	return s.UnsealWith(ctx, Password(password))
+}
+
+// UnsealWith is Unseal with a password or with segments; ErrKind if the store is sealed with the other.
+func (s *Store) UnsealWith(ctx context.Context, under Credential) error {
 	release, err := s.acquire(ctx)
 	if err != nil {
 		return fmt.Errorf("unseal key store %s: %w", s.cfg.Path, err)
@@ -76,18 +86,11 @@ func (s *Store) Unseal(ctx context.Context, password secret.Bytes) error {
 	if err := s.wantState(Sealed, ErrUnsealed); err != nil {
 		return err
 	}
-	if err := s.backoff.check(s.cfg.Now()); err != nil {
-		return err
-	}
-	master, record, err := s.unwrap(password)
-	if errors.Is(err, ErrWrongPassword) {
-		s.backoff.fail(s.cfg.Now())
-	}
+	master, record, err := s.attempt(under)
 	if err != nil {
 		return fmt.Errorf("unseal key store %s: %w", s.cfg.Path, err)
 	}
 	defer master.Wipe()
-	s.backoff = backoff{}
 	if err := s.load(ctx, master, record); err != nil {
 		return fmt.Errorf("unseal key store %s: %w", s.cfg.Path, err)
 	}
@@ -95,20 +98,12 @@ func (s *Store) Unseal(ctx context.Context, password secret.Bytes) error {
 }
 
 // unwrap returns the master key and the seal record that it came from.
-func (s *Store) unwrap(password secret.Bytes) (secret.Bytes, []byte, error) {
-	var raw []byte
-	err := s.viewFile(func(f fileTx) error {
-		raw = append(raw, f.get(keySeal)...)
-		return nil
-	})
+func (s *Store) unwrap(under Credential) (secret.Bytes, []byte, error) {
+	record, raw, err := s.sealed()
 	if err != nil {
 		return secret.Bytes{}, nil, err
 	}
-	record, err := parseSeal(raw, s.header)
-	if err != nil {
-		return secret.Bytes{}, nil, err
-	}
-	master, err := record.open(s.header, password)
+	master, err := record.open(s.header, under)
 	return master, raw, err
 }
 
