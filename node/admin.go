@@ -39,10 +39,13 @@ type AdminConfig struct {
 func (n *Node) Admin(cfg AdminConfig) http.Handler {
 	r := chi.NewRouter()
 	r.Use(func(next http.Handler) http.Handler { return localOnly(cfg.Hosts, next) })
-	r.Post("/sys/init", n.password(func(ctx context.Context, password secret.Bytes) (any, error) { return n.Init(ctx, password) }))
-	r.Post("/sys/in-bkey", n.password(func(ctx context.Context, password secret.Bytes) (any, error) {
-		return "in-bkey success", n.Unseal(ctx, password)
-	}))
+	for _, call := range []Entry{EntryInit, EntryUnseal, EntryReset, EntryChange} {
+		r.Post("/sys/"+string(call), n.password(call))
+	}
+	r.Post("/sys/cancel-bkey", func(w http.ResponseWriter, _ *http.Request) {
+		n.CancelEntry()
+		answer(w, "cancel-bkey success", nil)
+	})
 	r.Get("/sys/seal-status", n.sealStatus)
 	r.Get("/sys/info", func(w http.ResponseWriter, _ *http.Request) {
 		info, err := n.Info()
@@ -61,11 +64,6 @@ func (n *Node) Admin(cfg AdminConfig) http.Handler {
 		answer(w, "stop success", nil)
 		cfg.Stop()
 	})
-	for _, path := range []string{"/sys/re-bkey-init", "/sys/re-bkey"} {
-		r.Post(path, func(w http.ResponseWriter, _ *http.Request) {
-			answer(w, nil, errors.New("this version does not change passwords: the store keeps the password given at init"))
-		})
-	}
 	r.NotFound(func(w http.ResponseWriter, r *http.Request) {
 		answer(w, nil, fmt.Errorf("%s %s is not a call of the node's admin interface", r.Method, excerpt(r.URL.Path)))
 	})
@@ -78,16 +76,18 @@ func (n *Node) sealStatus(w http.ResponseWriter, _ *http.Request) {
 		NodeID    string `json:"node_id,omitempty"`
 		PublicKey string `json:"public_key,omitempty"`
 		State     string `json:"state"`
+		// Segments that were entered, while more are needed: the guide's nodes do not tell that.
+		Progress *Progress `json:"progress,omitempty"`
 	}
-	out := status{State: n.State()}
+	out := status{State: n.State(), Progress: n.Progress()}
 	if id, err := n.Identity(); err == nil {
 		out.NodeID, out.PublicKey = string(id.NodeID), id.PublicKey
 	}
 	answer(w, out, nil)
 }
 
-// password wraps a call that takes {"shard_bkey":"..."}.
-func (n *Node) password(call func(context.Context, secret.Bytes) (any, error)) http.HandlerFunc {
+// password serves a call that takes {"shard_bkey":"..."}, whatever its Content-Type: a password, or one segment.
+func (n *Node) password(call Entry) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		password, err := readPassword(r.Body)
 		if err != nil {
@@ -95,9 +95,9 @@ func (n *Node) password(call func(context.Context, secret.Bytes) (any, error)) h
 			return
 		}
 		defer password.Wipe()
-		data, err := call(context.WithoutCancel(r.Context()), password) // a caller that gives up must not stop it half way
+		data, err := n.Enter(context.WithoutCancel(r.Context()), call, password) // a caller that gives up must not stop it half way
 		if errors.Is(err, keystore.ErrWrongPassword) || errors.Is(err, keystore.ErrBackoff) {
-			n.cfg.Log.Warn("unseal refused", "error", err)
+			n.cfg.Log.Warn("password refused", "call", call, "error", err)
 		}
 		answer(w, data, err)
 	}

@@ -121,7 +121,7 @@ func TestTheGuidesCalls(t *testing.T) {
 	o.mustAnswer("POST", "/sys/seal", "", `{"data":"seal success","status":"ok"}`)
 	o.mustAnswer("GET", "/sys/seal-status", "", `{"data":{"state":"sealed"},"status":"ok"}`)
 	for _, path := range []string{"/sys/re-bkey-init", "/sys/re-bkey"} {
-		o.mustRefuse("POST", path, bkey(password), "does not change passwords")
+		o.mustRefuse("POST", path, bkey(password), "sealed: run unseal")
 	}
 	o.mustAnswer("POST", "/sys/stop", "", `{"data":"stop success","status":"ok"}`)
 	if o.stopped != 1 {

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/countersign-mpc/countersign/keystore"
 	"github.com/countersign-mpc/countersign/node/asking"
 	"github.com/countersign-mpc/countersign/wire"
 )
@@ -18,10 +17,14 @@ const approvalLife = 10 * time.Minute
 
 // Guard asks the callback servers of this node. *asking.Asker is one.
 type Guard interface {
-	// Check returns what the servers decided; an error is no decision.
-	Check(ctx context.Context, q asking.Question, progress func(error)) (asking.Answer, error)
+	// Check returns what the servers decided; an error is no decision. progress hears of every try.
+	Check(ctx context.Context, q asking.Question, progress func(asking.Try)) (asking.Answer, error)
 	// Report delivers a finished signature; nil says that it was acknowledged.
 	Report(ctx context.Context, q asking.Question) error
+	// WantsOutcome tells whether any server is told how approved requests end.
+	WantsOutcome() bool
+	// Outcome delivers how an approved request ended; nil says that it was acknowledged, or that no server wants to know.
+	Outcome(ctx context.Context, q asking.Question) error
 }
 
 // renewAsk makes a new question for a request: a fresh callback_id and the body that goes with it. It must be stored
@@ -69,7 +72,7 @@ func (p *party) ask(r *request) {
 	if r.asking {
 		return
 	}
-	r.asking = true
+	r.asking, r.asked = true, time.Now()
 	p.wg.Go(func() {
 		err := p.askUntilDecided(r)
 		if err == nil {
@@ -125,23 +128,26 @@ func (p *party) check(r *request, rec *requestRecord) (asking.Answer, error) {
 	ctx, cancel := context.WithTimeout(p.ctx, rec.Expires.Sub(p.clock()))
 	defer cancel()
 	question := asking.Question{Body: rec.Ask.Body, Signature: rec.Ask.Signature, Asked: rec.asked()}
-	answer, err := guard.Check(ctx, question, func(try error) { p.unanswered(r, try) })
+	answer, err := guard.Check(ctx, question, func(try asking.Try) { p.tried(r, try) })
 	if err != nil && p.ctx.Err() == nil && ctx.Err() != nil {
 		return asking.Answer{}, errors.New("the request expired before the callback answered")
 	}
 	return answer, err
 }
 
-// unanswered tells the coordinator why the callback has not answered yet.
-func (p *party) unanswered(r *request, why error) {
-	p.metrics.callback("no-answer")
+// tried counts a try, and tells the coordinator why the callback has not answered yet.
+func (p *party) tried(r *request, try asking.Try) {
+	p.metrics.tried(try)
+	if try.Err == nil {
+		return
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if r.record.State != StateAsking {
 		return
 	}
 	rec := *r.record
-	rec.Reason = clip(why.Error(), maxTold)
+	rec.Reason = clip(try.Err.Error(), maxTold)
 	r.record = &rec
 	p.tell(r)
 }
@@ -161,14 +167,17 @@ func (p *party) answered(r *request, answer asking.Answer) (decided bool, err er
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.metrics.callback(string(answer.Action))
 	p.log.Info("callback answered", "sino_id", r.record.SinoID, "callback_id", r.record.Ask.CallbackID, "action", string(answer.Action))
 	p.settle(r, func(rec *requestRecord) {
 		ask := *rec.Ask
+		ask.Approved = answer.Approved || answer.Action == wire.Approve
 		ask.Action, ask.Reason, ask.Wait, ask.AnsweredAt = answer.Action, answer.Reason, answer.Wait, p.clock().Add(-answer.Age)
 		rec.Ask, rec.State, rec.Reason = &ask, state, answer.Reason
 	})
 	r.asking = r.record.State == StateWaiting
+	if !r.asking {
+		p.metrics.stage(r.record.Terms.Type, stageApproval, time.Since(r.asked))
+	}
 	p.letGo(r)
 	return !r.asking, nil
 }
@@ -224,63 +233,4 @@ func (p *party) signatureReport(rec *requestRecord, signature []byte) (*reportRe
 		return nil, fmt.Errorf("make signature report: %w", err)
 	}
 	return &reportRecord{Version: recordVersion, CallbackID: rec.Ask.CallbackID, Asked: check.Asked(), Body: body, Signature: seal}, nil
-}
-
-// resumeReports delivers every stored report that no server has acknowledged yet.
-func (p *party) resumeReports() error {
-	err := each(p.records, bucketReport, func(rec *reportRecord) error {
-		p.deliverReport(rec)
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("read signature reports: %w", err)
-	}
-	return nil
-}
-
-const (
-	reportFirstPause = time.Second
-	reportMaxPause   = time.Hour
-	reportDaily      = 24 * time.Hour
-)
-
-// deliverReport tries until the report is acknowledged; the stored record outlives this process.
-func (p *party) deliverReport(rec *reportRecord) {
-	p.wg.Go(func() {
-		for pause := reportFirstPause; ; pause = min(2*pause, reportMaxPause) {
-			err := p.tryReport(rec)
-			if err == nil {
-				return
-			}
-			var reply *wire.ReplyError
-			if errors.As(err, &reply) && reply.DecryptFailed() {
-				pause = reportDaily
-			}
-			p.log.Warn("signature report is not acknowledged yet", "callback_id", rec.CallbackID, "error", err, "again_in", pause)
-			timer := time.NewTimer(pause)
-			select {
-			case <-p.ctx.Done():
-				timer.Stop()
-				return
-			case <-timer.C:
-			}
-		}
-	})
-}
-
-func (p *party) tryReport(rec *reportRecord) error {
-	guard, err := p.settings.Guard()
-	if err != nil {
-		return err
-	}
-	if guard == nil {
-		return errors.New("the callback server was taken out of the configuration while a report was waiting for it")
-	}
-	if err := guard.Report(p.ctx, asking.Question{Body: rec.Body, Signature: rec.Signature, Asked: rec.Asked}); err != nil {
-		return err
-	}
-	if err := p.records.store.Update(func(tx *keystore.Tx) error { return tx.Delete(bucketReport, rec.CallbackID) }); err != nil {
-		return fmt.Errorf("forget acknowledged report: %w", err)
-	}
-	return nil
 }

@@ -100,7 +100,9 @@ func (p *party) complete(s *session, state State, report *manifest.Report, extra
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	r := s.request
-	err := p.change(r, func(rec *requestRecord) { rec.State, rec.Reason, rec.Report = state, "", report }, extra)
+	err := p.change(r, func(rec *requestRecord) {
+		rec.State, rec.Reason, rec.Report, rec.signature = state, "", report, s.signature
+	}, extra)
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package node
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 
@@ -39,6 +40,8 @@ func (p *party) finishSignature(s *session, signature *signing.Signature) error 
 		return err
 	}
 	reported := plainSignature(s.target.scheme, s.record.SignType, p.settings.OnEVM(info.ChainSymbol), signature)
+	sum := sha256.Sum256(reported)
+	s.signature = sum[:]
 	report := s.report()
 	if s.recipient.Index == 0 {
 		report.Result, report.RecoveryID = bytes.Clone(signature.Bytes[:]), signature.RecoveryID
@@ -56,7 +59,7 @@ func (p *party) finishSignature(s *session, signature *signing.Signature) error 
 		return err
 	}
 	if toCallback != nil {
-		p.deliverReport(toCallback)
+		p.carry(bucketReport, toCallback.CallbackID)
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package node_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"slices"
@@ -43,6 +44,9 @@ func TestStoredFormats(t *testing.T) {
 	requester := newP256(t)
 	r.acceptRequester(requester)
 	r.guard.reportsTo(reports{got: make(chan asking.Question, 8), failing: errors.New("the server is down")})
+	r.guard.mu.Lock()
+	r.guard.outcome = func(context.Context, asking.Question) error { return errors.New("the server is down") }
+	r.guard.mu.Unlock()
 	message := func() ask {
 		a := r.signing()
 		a.terms.SignType, a.terms.Message, a.terms.TxInfo = wire.SignTypeMessage, "hello", []byte(`{"chainSymbol":"ETH"}`)
@@ -62,11 +66,12 @@ func TestStoredFormats(t *testing.T) {
 		{"identity", "p256", "private_key v"},
 		{"key", r.keyID, "confirmed.#.signature confirmed.#.active created epoch index key_id last_used parties.Index parties.NodeID parties.Guarded " +
 			"parties.Recipient share state statement_hash told v"},
-		{"request", done.sino, always + "sessions share_released report.SessionID report.Completed report.Reason report.Culprit report.PublicKey " +
+		{"request", done.sino, always + "ask.approved ask.outcome sessions share_released report.SessionID report.Completed report.Reason report.Culprit report.PublicKey " +
 			"report.ChainCode report.Digest report.Result report.RecoveryID report.DerivedKey report.Released report.Encrypted report.Signature"},
 		{"request", waiting.sino, always + "ask.reason ask.wait message reason tx_info"},
 		{"nonce", "", "expires sino_id v"},
 		{"report", "", "asked.CallbackID asked.ExtraInfo.sino_id asked.ExtraInfo.request_id body callback_id signature v"},
+		{"outcome", "", "asked.CallbackID asked.ExtraInfo.sino_id asked.ExtraInfo.request_id body callback_id signature v"},
 		{"session", "", "joined sino_id v"},
 	} {
 		found := false
@@ -93,7 +98,7 @@ func TestStoredFormats(t *testing.T) {
 	}
 	stat, err := r.a.store.Stat()
 	must(t, err)
-	if len(stat.Records) != 6 {
+	if len(stat.Records) != 7 {
 		t.Errorf("the store has buckets %v", stat.Records)
 	}
 }

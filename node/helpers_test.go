@@ -127,12 +127,14 @@ type guard struct {
 	always wire.Action
 	asked  []asking.Question
 	report func(context.Context, asking.Question) error
+	// outcome, if there is one, is told how requests end.
+	outcome func(context.Context, asking.Question) error
 }
 
 // call is one question that waits for its answer.
 type call struct {
 	asking.Question
-	progress func(error)
+	progress func(asking.Try)
 	answer   chan asking.Answer
 	fail     chan error
 }
@@ -141,7 +143,7 @@ var _ node.Guard = (*guard)(nil)
 
 func newGuard(always wire.Action) *guard { return &guard{calls: make(chan *call, 16), always: always} }
 
-func (g *guard) Check(ctx context.Context, q asking.Question, progress func(error)) (asking.Answer, error) {
+func (g *guard) Check(ctx context.Context, q asking.Question, progress func(asking.Try)) (asking.Answer, error) {
 	g.mu.Lock()
 	g.asked = append(g.asked, q)
 	always := g.always
@@ -151,6 +153,7 @@ func (g *guard) Check(ctx context.Context, q asking.Question, progress func(erro
 		if always != wire.Approve {
 			d.Reason = "as always"
 		}
+		progress(asking.Try{Action: always})
 		return asking.Answer{Decision: d}, nil
 	}
 	c := &call{Question: q, progress: progress, answer: make(chan asking.Answer, 1), fail: make(chan error, 1)}
@@ -161,8 +164,25 @@ func (g *guard) Check(ctx context.Context, q asking.Question, progress func(erro
 	case err := <-c.fail:
 		return asking.Answer{}, err
 	case a := <-c.answer:
+		progress(asking.Try{Action: a.Action})
 		return a, nil
 	}
+}
+
+func (g *guard) WantsOutcome() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.outcome != nil
+}
+
+func (g *guard) Outcome(ctx context.Context, q asking.Question) error {
+	g.mu.Lock()
+	outcome := g.outcome
+	g.mu.Unlock()
+	if outcome == nil {
+		return nil
+	}
+	return outcome(ctx, q)
 }
 
 func (g *guard) Report(ctx context.Context, q asking.Question) error {

@@ -6,6 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/countersign-mpc/countersign/keystore"
+	"github.com/countersign-mpc/countersign/node/asking"
 	"github.com/countersign-mpc/countersign/wire"
 )
 
@@ -14,7 +15,10 @@ type Metrics struct {
 	registry  *prometheus.Registry
 	requests  *prometheus.CounterVec
 	sessions  *prometheus.HistogramVec
+	stages    *prometheus.HistogramVec
 	callbacks *prometheus.CounterVec
+	calls     *prometheus.HistogramVec
+	outcomes  *prometheus.CounterVec
 	links     prometheus.Counter
 }
 
@@ -27,12 +31,22 @@ func NewMetrics() *Metrics {
 		sessions: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "countersign_node_session_seconds",
 			Help:    "Length of sessions at this node in seconds, by type and result.",
 			Buckets: []float64{0.1, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600}, NativeHistogramBucketFactor: 1.1}, []string{"type", "result"}),
+		stages: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "countersign_node_stage_seconds",
+			Help: "Length of the stages of requests and their sessions in seconds, by type: approval (until the callback's Approve or " +
+				"Reject), gather (until all parties have contributed), protocol, result (verified and stored).",
+			Buckets: []float64{0.01, 0.1, 0.5, 1, 2, 5, 10, 30, 60, 300, 3600}, NativeHistogramBucketFactor: 1.1}, []string{"type", "stage"}),
+		calls: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "countersign_node_callback_seconds",
+			Help: "Length of calls of callback servers in seconds, by call (check, report, outcome) and result: an action or no-answer " +
+				"of a check, acknowledged or failed of the others.",
+			Buckets: []float64{0.005, 0.02, 0.1, 0.5, 1, 5, 30}, NativeHistogramBucketFactor: 1.1}, []string{"call", "result"}),
+		outcomes: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "countersign_node_outcomes_total",
+			Help: "Final words stored for callback servers about approved requests, by word."}, []string{"word"}),
 		callbacks: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "countersign_node_callback_answers_total",
 			Help: "Answers of callback servers, by action; no-answer counts tries that brought no answer that counts."}, []string{"action"}),
 		links: prometheus.NewCounter(prometheus.CounterOpts{Name: "countersign_node_link_connections_total",
 			Help: "Connections made to the coordinator."}),
 	}
-	m.registry.MustRegister(m.requests, m.sessions, m.callbacks, m.links)
+	m.registry.MustRegister(m.requests, m.sessions, m.stages, m.callbacks, m.calls, m.outcomes, m.links)
 	return m
 }
 
@@ -54,7 +68,20 @@ func (m *Metrics) watch(n *Node) {
 			}
 			return float64(stat.Bytes)
 		}),
+		n.recordsGauge(bucketReport, "Signature reports that no callback server has acknowledged yet."),
+		n.recordsGauge(bucketOutcome, "Outcomes of approved requests that no callback server has acknowledged yet."),
 	)
+}
+
+// recordsGauge counts the records of a bucket; 0 while the node is sealed.
+func (n *Node) recordsGauge(bucket, help string) prometheus.GaugeFunc {
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "countersign_node_unacknowledged_" + bucket + "s", Help: help}, func() float64 {
+		stat, err := n.cfg.Store.Stat()
+		if err != nil {
+			return 0
+		}
+		return float64(stat.Records[bucket])
+	})
 }
 
 func truth(b bool) float64 {
@@ -87,6 +114,47 @@ func (m *Metrics) session(kind string, completed bool, took time.Duration) {
 	m.sessions.WithLabelValues(typeLabel(kind), result).Observe(took.Seconds())
 }
 
-func (m *Metrics) callback(action string) { m.callbacks.WithLabelValues(action).Inc() }
+// The stages of a request.
+const (
+	stageApproval = "approval"
+	stageGather   = "gather"
+	stageProtocol = "protocol"
+	stageResult   = "result"
+)
+
+func (m *Metrics) stage(kind, stage string, took time.Duration) {
+	m.stages.WithLabelValues(typeLabel(kind), stage).Observe(took.Seconds())
+}
+
+// sessionStages counts how long a session that has ended gathered and computed.
+func (m *Metrics) sessionStages(s *session, started, ended time.Time) {
+	if s.bound.IsZero() {
+		m.stage(s.manifest.Type, stageGather, ended.Sub(started))
+		return
+	}
+	m.stage(s.manifest.Type, stageGather, s.bound.Sub(started))
+	m.stage(s.manifest.Type, stageProtocol, ended.Sub(s.bound))
+}
+
+// tried counts one try of a check.
+func (m *Metrics) tried(try asking.Try) {
+	result := string(try.Action)
+	if try.Err != nil {
+		result = "no-answer"
+	}
+	m.callbacks.WithLabelValues(result).Inc()
+	m.calls.WithLabelValues("check", result).Observe(try.Took.Seconds())
+}
+
+// delivered counts one try to deliver a report or an outcome.
+func (m *Metrics) delivered(call string, acknowledged bool, took time.Duration) {
+	result := "failed"
+	if acknowledged {
+		result = "acknowledged"
+	}
+	m.calls.WithLabelValues(call, result).Observe(took.Seconds())
+}
+
+func (m *Metrics) outcome(word string) { m.outcomes.WithLabelValues(word).Inc() }
 
 func (m *Metrics) connected() { m.links.Inc() }

@@ -19,6 +19,7 @@ import (
 
 	"github.com/countersign-mpc/countersign/internal/secret"
 	"github.com/countersign-mpc/countersign/keystore"
+	"github.com/countersign-mpc/countersign/keystore/segment"
 	"github.com/countersign-mpc/countersign/transport"
 	"github.com/countersign-mpc/countersign/wire"
 )
@@ -33,12 +34,19 @@ type Config struct {
 	Metrics    *Metrics
 	Log        *slog.Logger
 	Clock      func() time.Time // nil: time.Now
+	// Segments returns the set of segments with which init and a change of the password seal the store; nil, or a nil set:
+	// one password does.
+	Segments func() (*segment.Manifest, error)
 	MinBackoff time.Duration    // of the link; 0: its default
+	TendEvery  time.Duration    // how often it is looked for requests that have expired; 0: a minute
 }
 
 // Node is the daemon behind the admin interface. It is safe for concurrent use.
 type Node struct {
 	cfg Config
+
+	entryMu sync.Mutex // guards entry; taken before mu
+	entry   entering
 
 	mu     sync.Mutex // guards the fields below; held through Init, Unseal and Seal
 	party  *party     // while unsealed
@@ -58,6 +66,9 @@ func New(cfg Config) (*Node, error) {
 	if cfg.Clock == nil {
 		cfg.Clock = time.Now
 	}
+	if cfg.TendEvery <= 0 {
+		cfg.TendEvery = time.Minute
+	}
 	if cfg.Metrics == nil {
 		cfg.Metrics = NewMetrics()
 	}
@@ -74,12 +85,16 @@ type Identity struct {
 
 // Init sets the password and makes the identity key. The store is sealed afterwards.
 func (n *Node) Init(ctx context.Context, password secret.Bytes) (Identity, error) {
+	return n.initWith(ctx, keystore.Password(password))
+}
+
+func (n *Node) initWith(ctx context.Context, under keystore.Credential) (Identity, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.closed {
 		return Identity{}, errClosing
 	}
-	if err := n.cfg.Store.Init(ctx, password); err != nil {
+	if err := n.cfg.Store.InitWith(ctx, under); err != nil {
 		return Identity{}, err
 	}
 	defer n.cfg.Store.Seal()
@@ -95,12 +110,16 @@ var errClosing = errors.New("the node is stopping")
 
 // Unseal opens the store, resumes what was interrupted and connects to the coordinator.
 func (n *Node) Unseal(ctx context.Context, password secret.Bytes) error {
+	return n.unsealWith(ctx, keystore.Password(password))
+}
+
+func (n *Node) unsealWith(ctx context.Context, under keystore.Credential) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.closed {
 		return errClosing
 	}
-	if err := n.cfg.Store.Unseal(ctx, password); err != nil {
+	if err := n.cfg.Store.UnsealWith(ctx, under); err != nil {
 		return err
 	}
 	if err := n.open(); err != nil {
@@ -125,7 +144,8 @@ func (n *Node) open() error {
 	p := &party{
 		id: wire.NodeIDOf(&identity.PublicKey), identity: identity, records: records{n.cfg.Store}, settings: n.cfg.Settings,
 		protocols: n.cfg.Protocols, clock: n.cfg.Clock, log: n.cfg.Log, metrics: n.cfg.Metrics, ctx: ctx,
-		requests: make(map[string]*request), sessions: make(map[string]*session),
+		requests: make(map[string]*request), sessions: make(map[string]*session), due: make(map[string]time.Time),
+		tendEvery: n.cfg.TendEvery, couriers: newCouriers(),
 	}
 	link, err := transport.NewLink(transport.LinkConfig{
 		URL: n.cfg.LinkURL, Identity: identity, Instance: hex.EncodeToString(instance), Software: n.cfg.Software, Handler: p,
@@ -156,6 +176,7 @@ func (n *Node) open() error {
 // Seal ends every session and every connection, and forgets the master key. What was asked and is unanswered goes on after
 // the next Unseal.
 func (n *Node) Seal() {
+	n.CancelEntry()
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.seal()
@@ -175,6 +196,7 @@ func (n *Node) seal() {
 
 // Close seals the node and closes its store.
 func (n *Node) Close() error {
+	n.CancelEntry()
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.closed = true
@@ -220,6 +242,9 @@ type StoreState struct {
 	ID      string `json:"id"`
 	Size    int64  `json:"size_bytes"`
 	Commits uint64 `json:"commits,omitempty"`
+	// Password names the current password, to tell which one opens a backup; another after each change.
+	Password string `json:"password,omitempty"`
+	Segments string `json:"segments,omitempty"` // "2 of 3, set 0123456789abcdef" where it is one of segments
 }
 
 // Info returns the node's state for operators.
@@ -231,7 +256,10 @@ func (n *Node) Info() (Info, error) {
 	if err != nil {
 		return info, err
 	}
-	info.Store = StoreState{ID: stat.ID, Size: stat.Bytes, Commits: stat.Sequence}
+	info.Store = StoreState{ID: stat.ID, Size: stat.Bytes, Commits: stat.Sequence, Password: stat.Password}
+	if set, err := n.cfg.Store.SegmentSet(); err == nil && set != nil {
+		info.Store.Segments = fmt.Sprintf("%d of %d, set %x", set.T, set.N, set.ID)
+	}
 	if n.party == nil {
 		return info, nil
 	}

@@ -35,13 +35,17 @@ type party struct {
 	clock     func() time.Time
 	log       *slog.Logger
 	metrics   *Metrics
+	tendEvery time.Duration
 	ctx       context.Context // ends when the node is sealed or stopped
 	wg        sync.WaitGroup  // of everything that runs under ctx
 
-	mu       sync.Mutex          // guards the fields below, every request in them, and what session.go says of sessions
-	pruned   time.Time           // when the store was last pruned
-	requests map[string]*request // by sino_id: those for which something goes on
-	sessions map[string]*session // by session id: those that run
+	mu       sync.Mutex           // guards the fields below, every request in them, and what session.go says of sessions
+	pruned   time.Time            // when the store was last pruned
+	requests map[string]*request  // by sino_id: those for which something goes on
+	sessions map[string]*session  // by session id: those that run
+	due      map[string]time.Time // by sino_id: when an approved request expires about which no final word is said yet
+
+	couriers *couriers
 }
 
 // request is a request for which something goes on: it is asked for, it has a seat in an offered session, or a session of
@@ -52,6 +56,7 @@ type request struct {
 	running *session      // the session that runs for it; there is never a second one
 	next    *linkv1.Begin // of seat's session, if it came while running was still winding up
 	asking  bool          // a goroutine asks for it
+	asked   time.Time     // when that began
 }
 
 // seat is this node's place in an offered session.
@@ -62,14 +67,17 @@ type seat struct {
 	self    byte
 }
 
-// start resumes what a restart or a seal interrupted: questions without an answer, and reports without acknowledgement. What
-// is approved waits in the store for the next offer.
+// start resumes what a restart or a seal interrupted: questions without an answer, reports and outcomes without
+// acknowledgement. What is approved waits in the store for the next offer, or for its end.
 func (p *party) start() error {
 	var open []*requestRecord
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	err := each(p.records, bucketRequest, func(rec *requestRecord) error {
 		if rec.State == StateAsking || rec.State == StateWaiting {
 			open = append(open, rec)
 		}
+		p.watch(rec)
 		return nil
 	})
 	if err != nil {
@@ -78,14 +86,17 @@ func (p *party) start() error {
 	if err := p.prune(); err != nil {
 		return err
 	}
-	p.mu.Lock()
 	for _, rec := range open {
 		r := &request{record: rec}
 		p.requests[rec.SinoID] = r
 		p.ask(r)
 	}
-	p.mu.Unlock()
-	return p.resumeReports()
+	p.conclude()
+	if err := p.deliverStored(); err != nil {
+		return err
+	}
+	p.wg.Go(p.tend)
+	return nil
 }
 
 // stop waits until everything that runs has ended; ctx must have ended.

@@ -21,7 +21,7 @@ func (p *party) prune() error {
 	now := p.clock()
 	err := p.records.store.Update(func(tx *keystore.Tx) error {
 		old := func(rec *requestRecord) bool {
-			return rec.Expires.Before(now.Add(-keepRequests)) && (rec.State.final() || rec.State == StateApproved)
+			return rec.Expires.Before(now.Add(-keepRequests)) && (rec.State.final() || rec.State == StateApproved && !rec.Ask.owes())
 		}
 		if err := dropIf(tx, bucketRequest, old); err != nil {
 			return err

@@ -20,6 +20,7 @@ const (
 	bucketRequest  = "request"  // sino_id: a request and what came of it
 	bucketNonce    = "nonce"    // requester key id / nonce: which request used it, until when
 	bucketReport   = "report"   // callback_id: a signature report that is not acknowledged yet
+	bucketOutcome  = "outcome"  // callback_id: the word on how an approved request ended, as far as it is not acknowledged yet
 	bucketSession  = "session"  // session id: that this node has contributed to it
 )
 
@@ -66,6 +67,9 @@ type requestRecord struct {
 	Sessions      []string                `json:"sessions,omitempty"` // joined, oldest first: each once
 	Released      bool                    `json:"share_released,omitempty"`
 	Report        *manifest.Report        `json:"report,omitempty"` // of the session that gave the result
+
+	signature []byte // SHA-256 of the signature, while it is being stored
+	lost      bool   // the share went out in a session that came to no result here, while that is being stored
 }
 
 // askRecord is one question to the callback, kept before it is sent: the protocol starts only from this body.
@@ -73,10 +77,17 @@ type askRecord struct {
 	CallbackID string        `json:"callback_id"`
 	Body       []byte        `json:"body"`
 	Signature  string        `json:"signature"`
-	Action     wire.Action   `json:"action,omitempty"` // empty until an answer that counts has come
+	Action     wire.Action   `json:"action,omitempty"`   // empty until an answer that counts has come
+	Approved   bool          `json:"approved,omitempty"` // by one server at least, whatever Action is
 	Reason     string        `json:"reason,omitempty"`
 	Wait       time.Duration `json:"wait,omitempty"`
 	AnsweredAt time.Time     `json:"answered_at,omitzero"`
+	Outcome    string        `json:"outcome,omitempty"` // the final word about it, once there is one: it is stored with the word itself
+}
+
+// owes tells whether a final word is due about the question: some server has approved it, or may have, and none was said.
+func (a *askRecord) owes() bool {
+	return a != nil && a.Outcome == "" && (a.Approved || a.Action == wire.Approve || a.Action == "")
 }
 
 // shrink drops what a final request is not needed for any more, so that requests which come to nothing cost little: what was
@@ -175,13 +186,16 @@ type sessionRecord struct {
 	Joined  time.Time `json:"joined"`
 }
 
-// reportRecord is a signature report that some callback server has not acknowledged yet.
+// reportRecord is a signature report, or the word on how an approved request ended, that some callback server has not
+// acknowledged yet.
 type reportRecord struct {
 	Version    int        `json:"v"`
 	CallbackID string     `json:"callback_id"`
 	Asked      wire.Asked `json:"asked"`
 	Body       []byte     `json:"body"`
 	Signature  string     `json:"signature"`
+
+	word string // of an outcome, while it is being stored
 }
 
 // nonceKey names a nonce record: requester and nonce are bounded and checked before.

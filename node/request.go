@@ -204,10 +204,16 @@ func (r *request) again() offer {
 func (p *party) change(r *request, f func(*requestRecord), extra func(*keystore.Tx) error) error {
 	rec := *r.record
 	f(&rec)
-	if err := p.records.saveRequest(&rec, extra); err != nil {
+	words, err := p.finalWords(r.record, &rec)
+	if err != nil {
 		return err
 	}
+	if err := p.records.saveRequest(&rec, stored(&rec, words, extra)); err != nil {
+		return err
+	}
+	rec.signature, rec.lost = nil, false
 	r.record = &rec
+	p.said(&rec, words)
 	return nil
 }
 

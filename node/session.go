@@ -38,6 +38,8 @@ type session struct {
 	target        target         // signing: the key that signs
 	message       []byte         // signing: what is signed
 	recipient     manifest.Party // signing: who alone learns the signature; the zero Party: all do
+	signature     []byte         // signing: SHA-256 of the signature, once it is there
+	bound         time.Time      // when the last contribution had come
 	inbox         chan any       // *linkv1.Contribution and *linkv1.Envelope
 	stopped       chan *signing.Abort
 
@@ -60,8 +62,11 @@ func (p *party) runSession(s *session, deadline time.Time) {
 	ctx, cancel := context.WithTimeout(p.ctx, deadline.Sub(p.clock()))
 	defer cancel()
 	err := p.drive(ctx, s)
+	p.metrics.sessionStages(s, started, time.Now())
 	if err == nil {
+		computed := time.Now()
 		err = p.finish(s)
+		p.metrics.stage(s.manifest.Type, stageResult, time.Since(computed))
 	}
 	p.metrics.session(s.manifest.Type, err == nil, time.Since(started))
 	p.mu.Lock()
@@ -69,6 +74,9 @@ func (p *party) runSession(s *session, deadline time.Time) {
 	delete(p.sessions, s.id)
 	s.request.running = nil
 	p.ended(s, err)
+	if err != nil {
+		p.lost(s.request)
+	}
 	next := s.request.next
 	s.request.next = nil
 	if next != nil && p.ctx.Err() == nil {
@@ -181,7 +189,7 @@ func (p *party) startProtocol(s *session) error {
 	if err != nil {
 		return &signing.Abort{Reason: "the session could not be bound", Err: err}
 	}
-	s.channel, s.ephemeral = channel, nil
+	s.channel, s.ephemeral, s.bound = channel, nil, time.Now()
 	p.log.Info("session starts", "session_id", s.id, "sino_id", s.record.SinoID, "type", s.manifest.Type, "parties", len(s.manifest.Parties))
 	if s.protocol, err = p.protocol(s); err != nil {
 		return err
@@ -274,5 +282,5 @@ func (p *party) released(s *session) error {
 	if !s.request.record.Expires.After(p.clock()) {
 		return &signing.Abort{Reason: "the request has expired: the share is not used for it any more"}
 	}
-	return p.change(s.request, func(rec *requestRecord) { rec.Released = true }, nil)
+	return p.change(s.request, func(rec *requestRecord) { rec.Released = true }, mayRelease(s.record))
 }

@@ -41,6 +41,9 @@ type Settings interface {
 type CallbackServer struct {
 	Address       string
 	PublicKeyPath string
+	TLS           asking.TLSFiles
+	Outcome       bool // it is told how each approved request ended
+	UnsignedAck   bool // it signs no acknowledgements of signature reports
 }
 
 // FileSettings are Settings from a configuration file and the key files that it names.
@@ -54,6 +57,7 @@ type FileSettings struct {
 	CallbackMode         asking.Mode
 	RetryTimes           int
 	Sleep                time.Duration
+	Timeout              time.Duration // of one try; 0: the default of asking.Config
 	UnguardedQuorum      bool
 	EncryptPublicKeyPath string   // empty: results are not encrypted
 	EVMChains            []string // values of tx_info.chainSymbol
@@ -70,13 +74,17 @@ func (s *FileSettings) Guard() (Guard, error) {
 		}
 		return nil, nil
 	}
-	cfg := asking.Config{Mode: s.CallbackMode, RetryTimes: s.RetryTimes, Sleep: s.Sleep, Log: s.Log}
+	cfg := asking.Config{Mode: s.CallbackMode, RetryTimes: s.RetryTimes, Sleep: s.Sleep, Timeout: s.Timeout, Log: s.Log}
 	for _, server := range s.CallbackServers {
 		key, err := loadKey(server.PublicKeyPath)
 		if err != nil {
 			return nil, fmt.Errorf("the public key of callback server %s (callback.server.public-key-path) cannot be read: %w", server.Address, err)
 		}
-		cfg.Servers = append(cfg.Servers, asking.Server{Address: server.Address, Key: key})
+		config, err := asking.LoadTLS(server.TLS)
+		if err != nil {
+			return nil, fmt.Errorf("callback server %s: %w", server.Address, err)
+		}
+		cfg.Servers = append(cfg.Servers, asking.Server{Address: server.Address, Key: key, TLS: config, Outcome: server.Outcome, UnsignedAck: server.UnsignedAck})
 	}
 	asker, err := asking.New(cfg)
 	if err != nil {

@@ -47,10 +47,16 @@ type config struct {
 		Mode                 string `toml:"mode"`
 		RetryTimes           int    `toml:"retry-times"`
 		SleepSeconds         int    `toml:"sleep-seconds"`
+		TimeoutSeconds       int    `toml:"timeout-seconds"`
 		AllowUnguardedQuorum bool   `toml:"allow-unguarded-quorum"`
 		Server               []struct {
 			Address       string `toml:"address"`
 			PublicKeyPath string `toml:"public-key-path"`
+			Outcome       bool   `toml:"outcome"`
+			RawdataAck    string `toml:"rawdata-ack"`
+			CAPath        string `toml:"ca-path"`
+			ClientCert    string `toml:"client-cert-path"`
+			ClientKey     string `toml:"client-key-path"`
 		} `toml:"server"`
 	} `toml:"callback"`
 	Parties struct {
@@ -83,7 +89,7 @@ func defaults() config {
 	c.Storage.Engine, c.Storage.T, c.Storage.N, c.Storage.Path = "bolt", 1, 1, "asset.db"
 	c.Storage.UnsealServerAddress = "127.0.0.1:10080"
 	c.Service.Protocol, c.Service.Address, c.Service.Path = "ws", "127.0.0.1:8080", "/proxy"
-	c.Callback.Mode, c.Callback.RetryTimes, c.Callback.SleepSeconds = string(asking.ModeAll), 60, 60
+	c.Callback.Mode, c.Callback.RetryTimes, c.Callback.SleepSeconds, c.Callback.TimeoutSeconds = string(asking.ModeAll), 60, 60, 30
 	c.Monitoring.Address = "127.0.0.1:9102"
 	return c
 }
@@ -104,7 +110,8 @@ func loadConfig(path string) (config, error) {
 func (c *config) paths() []*string {
 	out := []*string{&c.Storage.Path, &c.Encrypt.PublicKeyPath, &c.Parties.PartyIDsPath, &c.Log.File.Path, &c.AddressFile}
 	for i := range c.Callback.Server {
-		out = append(out, &c.Callback.Server[i].PublicKeyPath)
+		s := &c.Callback.Server[i]
+		out = append(out, &s.PublicKeyPath, &s.CAPath, &s.ClientCert, &s.ClientKey)
 	}
 	for i := range c.Authorization.PublicKeyPaths {
 		out = append(out, &c.Authorization.PublicKeyPaths[i])
@@ -158,9 +165,21 @@ func (c *config) validate() error {
 	if c.Callback.RetryTimes < 0 || c.Callback.SleepSeconds < 1 {
 		problem("callback.retry-times must be 0 or more and callback.sleep-seconds 1 or more")
 	}
+	if c.Callback.TimeoutSeconds < 1 || c.Callback.TimeoutSeconds > 600 {
+		problem("callback.timeout-seconds is %d: 1 to 600 is needed", c.Callback.TimeoutSeconds)
+	}
 	for i, s := range c.Callback.Server {
 		if s.Address == "" || s.PublicKeyPath == "" {
 			problem("callback.server number %d needs address and public-key-path", i+1)
+		}
+		if s.RawdataAck != "" && s.RawdataAck != ackSigned && s.RawdataAck != ackUnsigned {
+			problem("callback.server number %d has rawdata-ack %q: %q or %q is needed", i+1, s.RawdataAck, ackSigned, ackUnsigned)
+		}
+		if tls := s.CAPath + s.ClientCert + s.ClientKey; tls != "" && !strings.HasPrefix(strings.ToLower(s.Address), "https://") {
+			problem("callback.server number %d has TLS files (ca-path, client-cert-path, client-key-path), and its address does not begin with https://", i+1)
+		}
+		if (s.ClientCert == "") != (s.ClientKey == "") {
+			problem("callback.server number %d needs client-cert-path and client-key-path together", i+1)
 		}
 	}
 	if c.Authorization.Required && len(c.Authorization.PublicKeyPaths) == 0 {
@@ -169,15 +188,25 @@ func (c *config) validate() error {
 	return errors.Join(problems...)
 }
 
+// The values of rawdata-ack: whether a server's acknowledgements of signature reports are signed.
+const (
+	ackSigned   = "signed"
+	ackUnsigned = "unsigned"
+)
+
 func (c *config) settings() *node.FileSettings {
 	s := &node.FileSettings{
 		PartyIDs: c.Parties.PartyIDs, PartyIDsPath: c.Parties.PartyIDsPath,
 		RequesterKeyPaths: c.Authorization.PublicKeyPaths, RequesterRequired: c.Authorization.Required,
 		CallbackRequired: c.Callback.Required, CallbackMode: asking.Mode(c.Callback.Mode), RetryTimes: c.Callback.RetryTimes,
-		Sleep: time.Duration(c.Callback.SleepSeconds) * time.Second, UnguardedQuorum: c.Callback.AllowUnguardedQuorum, EVMChains: c.App.EVMChains,
+		Sleep:   time.Duration(c.Callback.SleepSeconds) * time.Second,
+		Timeout: time.Duration(c.Callback.TimeoutSeconds) * time.Second, UnguardedQuorum: c.Callback.AllowUnguardedQuorum, EVMChains: c.App.EVMChains,
 	}
 	for _, server := range c.Callback.Server {
-		s.CallbackServers = append(s.CallbackServers, node.CallbackServer{Address: server.Address, PublicKeyPath: server.PublicKeyPath})
+		s.CallbackServers = append(s.CallbackServers, node.CallbackServer{
+			Address: server.Address, PublicKeyPath: server.PublicKeyPath, Outcome: server.Outcome, UnsignedAck: server.RawdataAck == ackUnsigned,
+			TLS: asking.TLSFiles{CA: server.CAPath, Certificate: server.ClientCert, Key: server.ClientKey},
+		})
 	}
 	if c.Encrypt.Enable {
 		s.EncryptPublicKeyPath = c.Encrypt.PublicKeyPath

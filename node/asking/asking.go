@@ -1,17 +1,16 @@
 // Package asking puts a node's questions to its callback servers: the check before every keygen and every signature, and
-// the report of a finished signature. It follows the node's side of the callback protocol: what counts as an answer, what
+// the report of a finished signature, and the word on how an approved request ended. It follows the node's side of the callback protocol: what counts as an answer, what
 // is tried again, and how the answers of several servers become one.
 //
 // It decides nothing and stores nothing: the caller keeps the exact body before it asks, and acts only on a Decision.
 package asking
 
 import (
-	"bytes"
 	"context"
 	"crypto/ecdsa"
+	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"time"
@@ -36,6 +35,10 @@ const (
 type Server struct {
 	Address string           // callback.server.address, see wire.CallbackURLs
 	Key     *ecdsa.PublicKey // its reply key
+	TLS     *tls.Config      // for https; nil: the system's roots and no client certificate. See LoadTLS
+	Outcome bool             // it is told how each approved request ended
+	// UnsignedAck takes "status":"0" without any signature for an acknowledgement of a report, and of nothing else.
+	UnsignedAck bool
 }
 
 // Config says whom to ask and how patiently.
@@ -45,7 +48,6 @@ type Config struct {
 	RetryTimes int              // tries after the first one that failed, for each question
 	Sleep      time.Duration    // between tries
 	Timeout    time.Duration    // of one try; 0: 30 s
-	Client     *http.Client     // nil: one that follows no redirects, uses no proxy and keeps no connection
 	Log        *slog.Logger     // nil: none
 	Clock      func() time.Time // nil: time.Now
 	// Pause waits between tries; nil waits for the time to pass. Tests step it.
@@ -59,8 +61,9 @@ type Asker struct {
 }
 
 type endpoints struct {
-	key            *ecdsa.PublicKey
-	check, rawdata string
+	Server
+	client                  *http.Client
+	check, rawdata, outcome string
 }
 
 // New checks the configuration.
@@ -84,9 +87,6 @@ func New(cfg Config) (*Asker, error) {
 	if cfg.Timeout <= 0 {
 		cfg.Timeout = defaultTimeout
 	}
-	if cfg.Client == nil {
-		cfg.Client = newClient()
-	}
 	if cfg.Pause == nil {
 		cfg.Pause = pause
 	}
@@ -95,23 +95,23 @@ func New(cfg Config) (*Asker, error) {
 	}
 	a := &Asker{cfg: cfg}
 	for _, s := range cfg.Servers {
-		check, rawdata, _, err := wire.CallbackURLs(s.Address)
+		check, rawdata, outcome, err := wire.CallbackURLs(s.Address)
 		if err != nil {
 			return nil, fmt.Errorf("callback.server.address %q: %w", s.Address, err)
 		}
 		if s.Key == nil {
 			return nil, fmt.Errorf("callback server %s: its public key is missing", s.Address)
 		}
-		a.servers = append(a.servers, endpoints{key: s.Key, check: check, rawdata: rawdata})
+		a.servers = append(a.servers, endpoints{Server: s, client: newClient(s.TLS), check: check, rawdata: rawdata, outcome: outcome})
 	}
 	return a, nil
 }
 
-// newClient makes the client for one Asker, which lives for a question or two: it keeps no connection open behind it. A
-// redirect is no answer, and what is asked goes to nobody but the server that is configured.
-func newClient() *http.Client {
+// newClient makes the client for one server of an Asker, which lives for a question or two: it keeps no connection open
+// behind it. A redirect is no answer, and what is asked goes to nobody but the server that is configured, past any proxy.
+func newClient(config *tls.Config) *http.Client {
 	return &http.Client{
-		Transport:     &http.Transport{DisableKeepAlives: true, TLSHandshakeTimeout: defaultTimeout},
+		Transport:     &http.Transport{DisableKeepAlives: true, TLSHandshakeTimeout: defaultTimeout, TLSClientConfig: config},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 }
@@ -126,8 +126,18 @@ type Question struct {
 // Answer is what the servers decided together, and how old that is.
 type Answer struct {
 	wire.Decision
+	// Approved tells that at least one server said Approve, whatever the others made of it: it counts the request as approved.
+	Approved bool
 	// Age is how long ago the first of the replies came in: while one server could not be reached, another's grew old.
 	Age time.Duration
+}
+
+// Try is one try at one server.
+type Try struct {
+	Server string      // the URL
+	Action wire.Action // what it answered; empty where nothing came that counts
+	Err    error       // why nothing did
+	Took   time.Duration
 }
 
 // UnansweredError says that no answer that counts came from a server, after all tries.
@@ -146,14 +156,18 @@ func (e *UnansweredError) Error() string {
 func (e *UnansweredError) Unwrap() error { return e.Last }
 
 // Check asks for approval and returns what the servers decided together: in mode all the strictest answer (Reject before
-// Wait before Approve, and the longest wait). progress, if not nil, hears of every try that failed. The error is the
-// context's or an *UnansweredError.
-func (a *Asker) Check(ctx context.Context, q Question, progress func(error)) (Answer, error) {
+// Wait before Approve, and the longest wait). progress, if not nil, hears of every try. The error is the context's or an
+// *UnansweredError; some servers may have approved all the same.
+func (a *Asker) Check(ctx context.Context, q Question, progress func(Try)) (Answer, error) {
+	if progress == nil {
+		progress = func(Try) {}
+	}
 	if a.cfg.Mode == ModeFirst {
 		d, err := a.patiently(ctx, a.servers, q, progress)
-		return Answer{Decision: d}, err
+		return Answer{Decision: d, Approved: d.Action == wire.Approve}, err
 	}
 	all := wire.Decision{Action: wire.Approve}
+	approved := false
 	var first time.Time
 	for i, s := range a.servers {
 		d, err := a.patiently(ctx, []endpoints{s}, q, progress)
@@ -163,12 +177,13 @@ func (a *Asker) Check(ctx context.Context, q Question, progress func(error)) (An
 		if i == 0 {
 			first = a.cfg.Clock()
 		}
+		approved = approved || d.Action == wire.Approve
 		all = stricter(all, d)
 		if all.Action == wire.Reject {
 			break
 		}
 	}
-	return Answer{Decision: all, Age: a.cfg.Clock().Sub(first)}, nil
+	return Answer{Decision: all, Approved: approved, Age: a.cfg.Clock().Sub(first)}, nil
 }
 
 // stricter merges two answers. An action that is none of the three cannot come out of wire.OpenReply; it would be Reject.
@@ -196,25 +211,66 @@ func stricter(a, b wire.Decision) wire.Decision {
 // Report delivers a finished signature's report. In mode all every server must acknowledge it, in mode first any one. It
 // tries once at each server, also where another one failed: the caller keeps the report until this returns nil.
 func (a *Asker) Report(ctx context.Context, q Question) error {
-	var failed []error
+	return a.deliver(a.servers, func(s endpoints) error {
+		body, code, err := s.post(ctx, a.cfg.Timeout, s.rawdata, q)
+		if err == nil && !(s.UnsignedAck && unsignedAck(code, body)) {
+			_, err = wire.OpenReply(code, body, s.Key, q.Asked)
+		}
+		return wrap(s.rawdata, err)
+	})
+}
+
+// WantsOutcome tells whether any server is told how approved requests end.
+func (a *Asker) WantsOutcome() bool { return len(a.outcomes()) > 0 }
+
+// Outcome delivers the word on how an approved request ended to the servers that want it, as Report does. Without any such
+// server it is delivered.
+func (a *Asker) Outcome(ctx context.Context, q Question) error {
+	return a.deliver(a.outcomes(), func(s endpoints) error {
+		_, err := a.once(ctx, s, s.outcome, q)
+		return wrap(s.outcome, err)
+	})
+}
+
+func (a *Asker) outcomes() []endpoints {
+	var out []endpoints
 	for _, s := range a.servers {
-		_, err := a.once(ctx, s, s.rawdata, q)
-		if err != nil {
-			failed = append(failed, fmt.Errorf("report to %s: %w", s.rawdata, err))
-		} else if a.cfg.Mode == ModeFirst {
+		if s.Server.Outcome {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// deliver tries once at each server, by the mode.
+func (a *Asker) deliver(servers []endpoints, try func(endpoints) error) error {
+	var failed []error
+	for _, s := range servers {
+		err := try(s)
+		if err == nil && a.cfg.Mode == ModeFirst {
 			return nil
 		}
+		failed = append(failed, err)
 	}
 	return errors.Join(failed...)
 }
 
+func wrap(url string, err error) error {
+	if err != nil {
+		return fmt.Errorf("report to %s: %w", url, err)
+	}
+	return nil
+}
+
 // patiently asks the servers in turn until one gives an answer that counts, with pauses after each round of failures.
-func (a *Asker) patiently(ctx context.Context, servers []endpoints, q Question, progress func(error)) (wire.Decision, error) {
+func (a *Asker) patiently(ctx context.Context, servers []endpoints, q Question, progress func(Try)) (wire.Decision, error) {
 	for try := 0; ; try++ {
 		var last error
 		for _, s := range servers {
+			began := time.Now()
 			d, err := a.once(ctx, s, s.check, q)
 			if err == nil {
+				progress(Try{Server: s.check, Action: d.Action, Took: time.Since(began)})
 				return *d, nil
 			}
 			if ctx.Err() != nil {
@@ -223,9 +279,7 @@ func (a *Asker) patiently(ctx context.Context, servers []endpoints, q Question, 
 			last = err
 			a.cfg.Log.WarnContext(ctx, "callback gave no answer that counts", "callback_id", q.Asked.CallbackID,
 				"server", s.check, "try", try+1, "error", err)
-			if progress != nil {
-				progress(fmt.Errorf("callback server %s: %w", s.check, err))
-			}
+			progress(Try{Server: s.check, Err: fmt.Errorf("callback server %s: %w", s.check, err), Took: time.Since(began)})
 		}
 		if try >= a.cfg.RetryTimes {
 			return wire.Decision{}, &UnansweredError{Server: servers[len(servers)-1].check, Tries: try + 1, Last: last}
@@ -238,27 +292,11 @@ func (a *Asker) patiently(ctx context.Context, servers []endpoints, q Question, 
 
 // once posts a body and reads the answer by the rules of what counts.
 func (a *Asker) once(ctx context.Context, s endpoints, url string, q Question) (*wire.Decision, error) {
-	ctx, cancel := context.WithTimeout(ctx, a.cfg.Timeout)
-	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(q.Body))
-	if err != nil {
-		return nil, fmt.Errorf("make request: %w", err)
-	}
-	request.Header.Set("Content-Type", "application/json")
-	request.Header.Set("Signature", q.Signature)
-	response, err := a.cfg.Client.Do(request)
+	body, code, err := s.post(ctx, a.cfg.Timeout, url, q)
 	if err != nil {
 		return nil, err
 	}
-	defer response.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(response.Body, maxReply+1))
-	if err != nil {
-		return nil, fmt.Errorf("read the reply: %w", err)
-	}
-	if len(body) > maxReply {
-		return nil, fmt.Errorf("the reply has more than %d bytes", maxReply)
-	}
-	return wire.OpenReply(response.StatusCode, body, s.key, q.Asked)
+	return wire.OpenReply(code, body, s.Key, q.Asked)
 }
 
 func pause(ctx context.Context, d time.Duration) error {

@@ -77,8 +77,10 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	s.mu.Unlock()
 	path := wire.PathCheck
-	if strings.HasSuffix(r.URL.Path, string(wire.PathRawdata)) {
-		path = wire.PathRawdata
+	for _, p := range []wire.Path{wire.PathRawdata, wire.PathOutcome} {
+		if strings.HasSuffix(r.URL.Path, string(p)) {
+			path = p
+		}
 	}
 	request, err := wire.OpenRequest(path, body, r.Header.Get("Signature"), []*ecdsa.PublicKey{s.node})
 	if err != nil || r.Method != http.MethodPost || r.Header.Get("Content-Type") != "application/json" {
@@ -163,8 +165,12 @@ func TestActions(t *testing.T) {
 		s = newServer(t, node, say(&s, action, nil))
 		for _, mode := range []asking.Mode{"", asking.ModeAll, asking.ModeFirst} {
 			a, p := newAsker(t, mode, 3, s)
-			got, err := a.Check(context.Background(), question(t, node, wire.TypeSign), func(err error) { t.Errorf("progress: %v", err) })
-			if err != nil || got.Decision != want || len(p.all) != 0 {
+			got, err := a.Check(context.Background(), question(t, node, wire.TypeSign), func(try asking.Try) {
+				if try.Err != nil || try.Action != action || try.Server != s.url+"/v1/check" || try.Took <= 0 {
+					t.Errorf("progress: %+v", try)
+				}
+			})
+			if err != nil || got.Decision != want || got.Approved != (action == wire.Approve) || len(p.all) != 0 {
 				t.Errorf("%s, mode %q: %+v (%v)", action, mode, got, err)
 			}
 		}
@@ -281,7 +287,11 @@ func TestWhatDoesNotCountIsTriedAgain(t *testing.T) {
 			a, p := newAsker(t, asking.ModeAll, 2, s)
 			var heard []error
 			q := question(t, node, wire.TypeSign)
-			got, err := a.Check(context.Background(), q, func(err error) { heard = append(heard, err) })
+			got, err := a.Check(context.Background(), q, func(try asking.Try) {
+				if try.Err != nil {
+					heard = append(heard, try.Err)
+				}
+			})
 			if err != nil || got.Action != wire.Approve {
 				t.Fatalf("%+v (%v)", got, err)
 			}
@@ -396,7 +406,7 @@ func TestAskingEndsWithItsContext(t *testing.T) {
 	s := newServer(t, node, status(500, ""))
 	a, err := asking.New(asking.Config{Servers: []asking.Server{{Address: s.url, Key: &s.key.PublicKey}}, RetryTimes: 1000, Sleep: time.Hour})
 	must(t, err)
-	_, err = a.Check(ctx, question(t, node, wire.TypeSign), func(error) { cancel() }) // it pauses, and is called off
+	_, err = a.Check(ctx, question(t, node, wire.TypeSign), func(asking.Try) { cancel() }) // it pauses, and is called off
 	if !errors.Is(err, context.Canceled) || len(s.got()) != 1 {
 		t.Fatalf("%v after %d tries", err, len(s.got()))
 	}

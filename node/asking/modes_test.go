@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"testing"
 	"time"
 
@@ -56,7 +57,8 @@ func TestAllMustApprove(t *testing.T) {
 		for _, s := range all {
 			asked += len(s.got())
 		}
-		if err != nil || got.Action != c.want || got.Wait != c.wait || asked != c.asked {
+		approved := slices.Contains(c.servers[:c.asked], wire.Approve)
+		if err != nil || got.Action != c.want || got.Wait != c.wait || asked != c.asked || got.Approved != approved {
 			t.Errorf("%v: %+v of %d servers (%v)", c.servers, got, asked, err)
 		}
 	}
