@@ -5,6 +5,7 @@ import (
 	"crypto/ecdh"
 	"crypto/ecdsa"
 	"crypto/rand"
+	"encoding/hex"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -35,6 +36,9 @@ type outsider struct {
 	seen   map[string]bool          // requests
 	runs   map[string]*hostileRun   // by session
 	sealed [][]byte                 // what it has sent in earlier sessions
+	share  *signing.Share           // of a key that it took part in making
+	word   manifest.Confirmation    // about that share
+	heard  map[uint32]bool          // who has confirmed the key
 }
 
 // hostileRun is a session at the outsider.
@@ -43,6 +47,9 @@ type hostileRun struct {
 	self      byte
 	ephemeral *ecdh.PrivateKey
 	all       []manifest.Contribution
+	terms     manifest.Terms
+	channel   *transport.Channel // of an honest run
+	protocol  signing.Session
 }
 
 // plans are what an outsider sends in place of its first protocol messages.
@@ -75,8 +82,8 @@ var plans = map[string]func(o *outsider, run *hostileRun, c *transport.Channel) 
 		return envelopes, err
 	},
 	// its true first message, and the same once more in the place of the second
-	"replay": func(_ *outsider, run *hostileRun, c *transport.Channel) ([]*linkv1.Envelope, error) {
-		honest, err := run.honest(c.Binding())
+	"replay": func(o *outsider, run *hostileRun, c *transport.Channel) ([]*linkv1.Envelope, error) {
+		honest, err := run.honest(c.Binding(), o.share)
 		if err != nil {
 			return nil, err
 		}
@@ -93,18 +100,21 @@ var plans = map[string]func(o *outsider, run *hostileRun, c *transport.Channel) 
 }
 
 func (r *hostileRun) broadcast(data []byte) signing.Message {
-	round := uint16(2) // whose messages CMP's keygen sends first
-	if r.manifest.Cryptography == wire.EdDSAEd25519 {
+	round := uint16(2)                                // whose messages CMP's keygen sends first
+	if r.manifest.Cryptography == wire.EdDSAEd25519 { // FROST's signing too
 		round = 1
 	}
 	return signing.Message{From: signing.PartyID(r.self), Round: round, Broadcast: true, Data: data}
 }
 
-// honest starts the protocol as it should be.
-func (r *hostileRun) honest(binding manifest.Binding) (signing.Session, error) {
+// honest starts the protocol as it should be; share is for signing.
+func (r *hostileRun) honest(binding manifest.Binding, share *signing.Share) (signing.Session, error) {
 	var parties []signing.PartyID
 	for _, p := range r.manifest.Parties {
 		parties = append(parties, signing.PartyID(p.Index))
+	}
+	if !r.terms.IsKeygen() {
+		return r.honestSign(binding, share, parties)
 	}
 	if r.manifest.Cryptography == wire.EdDSAEd25519 {
 		return eddsa.NewKeygen(eddsa.KeygenConfig{Binding: binding, Self: signing.PartyID(r.self), Parties: parties, Threshold: r.manifest.T})
@@ -112,9 +122,9 @@ func (r *hostileRun) honest(binding manifest.Binding) (signing.Session, error) {
 	return cmp.NewKeygen(cmp.KeygenConfig{Binding: binding, Self: signing.PartyID(r.self), Parties: parties, Threshold: r.manifest.T})
 }
 
-// join links the outsider to the coordinator.
-func join(ctx context.Context, c *cluster.Cluster, name string) (*outsider, error) {
-	o := &outsider{key: c.Outsiders[name].Key, frames: make(chan *linkv1.Frame, 1024), ended: make(chan struct{}), offers: make(map[string]*linkv1.Offer),
+// join links the outsider to the coordinator. It follows a plan, and knows what it has sent and what share it holds.
+func join(ctx context.Context, c *cluster.Cluster, name, plan string, sealed [][]byte, share *signing.Share) (*outsider, error) {
+	o := &outsider{key: c.Outsiders[name].Key, plan: plan, sealed: sealed, share: share, heard: make(map[uint32]bool), frames: make(chan *linkv1.Frame, 1024), ended: make(chan struct{}), offers: make(map[string]*linkv1.Offer),
 		seen: make(map[string]bool), runs: make(map[string]*hostileRun)}
 	var err error
 	o.link, err = transport.NewLink(transport.LinkConfig{URL: "ws://" + c.Ports.Coordinator + "/proxy", Identity: o.key, Instance: name + rand.Text(),
@@ -178,13 +188,18 @@ func (o *outsider) frame(f *linkv1.Frame) ([]*linkv1.Frame, error) {
 		return o.begin(body.Begin)
 	case *linkv1.Frame_Contribution:
 		return o.contribution(body.Contribution)
+	case *linkv1.Frame_Envelope:
+		return o.envelope(body.Envelope)
+	case *linkv1.Frame_Confirmation:
+		return o.confirmation(body.Confirmation)
 	}
 	return nil, nil
 }
 
 func (o *outsider) begin(b *linkv1.Begin) ([]*linkv1.Frame, error) {
 	offer := o.offers[b.SessionId]
-	run := &hostileRun{manifest: manifestOf(offer, b)}
+	run := &hostileRun{terms: termsOf(offer.Terms)}
+	run.manifest = run.manifestOf(offer, b)
 	if o.plan == "manifest" {
 		run.manifest.Epoch++
 	}
@@ -208,20 +223,27 @@ func (o *outsider) begin(b *linkv1.Begin) ([]*linkv1.Frame, error) {
 		{Body: &linkv1.Frame_Contribution{Contribution: frameOf(own)}}}, nil
 }
 
-// manifestOf is what an honest party of a keygen would compute.
-func manifestOf(o *linkv1.Offer, b *linkv1.Begin) manifest.Manifest {
-	t := o.Terms
-	terms := manifest.Terms{Type: t.Type, RequestID: t.RequestId, T: int(t.T), N: int(t.N), Cryptography: t.Cryptography}
+func termsOf(t *linkv1.Terms) manifest.Terms {
+	terms := manifest.Terms{Type: t.Type, RequestID: t.RequestId, KeyID: t.KeyId, T: int(t.T), N: int(t.N), Cryptography: t.Cryptography, Path: t.Path,
+		SignType: t.SignType, Message: t.Message, TxInfo: t.TxInfo, TapScriptRoot: t.TapScriptRoot}
 	for _, id := range t.Parties {
 		terms.Parties = append(terms.Parties, wire.NodeID(id))
 	}
-	m := manifest.Manifest{Type: t.Type, Terms: terms.ContentHash(), KeyID: o.KeyId, Epoch: 1, T: terms.T, Cryptography: t.Cryptography,
-		RequesterSignature: o.GetAuthorization().GetSignature()}
+	return terms
+}
+
+// manifestOf is what an honest party would compute, of a keygen or of a signature of raw data by a key that all have made with
+// Ed25519.
+func (r *hostileRun) manifestOf(o *linkv1.Offer, b *linkv1.Begin) manifest.Manifest {
+	m := manifest.Manifest{Type: r.terms.Type, Terms: r.terms.ContentHash(), KeyID: o.KeyId, Epoch: 1, T: r.terms.T, Cryptography: r.terms.Cryptography,
+		Path: r.terms.Path, RequesterSignature: o.GetAuthorization().GetSignature()}
 	for _, s := range b.Statements {
-		m.Parties = append(m.Parties, manifest.Party{Index: byte(s.Index), NodeID: wire.NodeID(s.NodeId), Guarded: s.Guarded, Recipient: s.Recipient})
-		if s.Recipient != "" {
-			m.Recipient = s.Recipient
-		}
+		m.Parties = append(m.Parties, manifest.Party{Index: byte(s.Index), NodeID: wire.NodeID(s.NodeId), Guarded: s.Guarded})
+	}
+	if !r.terms.IsKeygen() {
+		m.KeyID, m.T, m.Cryptography = r.terms.KeyID, len(m.Parties), wire.EdDSAEd25519
+		message, _ := hex.DecodeString(r.terms.Message)
+		m.Digest = manifest.Digest(m.Cryptography, message)
 	}
 	return m
 }
@@ -244,6 +266,13 @@ func (o *outsider) contribution(f *linkv1.Contribution) ([]*linkv1.Frame, error)
 	if err != nil {
 		return nil, err
 	}
+	if o.plan == honest {
+		run.channel = channel
+		if run.protocol, err = run.honest(channel.Binding(), o.share); err != nil {
+			return nil, err
+		}
+		return o.flush(run)
+	}
 	envelopes, err := plans[o.plan](o, run, channel)
 	var out []*linkv1.Frame
 	for _, e := range envelopes {
@@ -253,24 +282,27 @@ func (o *outsider) contribution(f *linkv1.Contribution) ([]*linkv1.Frame, error)
 	return out, err
 }
 
-// hostile asks for a 3-of-3 key of a, b and d, in which d does what a plan says, and waits until d's session and the request
+// hostile asks for a 3-of-3 key of a, b and d, or for a signature with the one that d has helped to make, in which d does what a
+// plan says, and waits until d's session and the request
 // have failed. Both nodes must have aborted that session, with the text in their reason.
 func (w *world) hostile(ctx context.Context, a []string) error {
 	plan, text := a[0], a[1]
 	if plans[plan] == nil {
 		return fmt.Errorf("no plan %q", plan)
 	}
-	o, err := join(ctx, w.c, "d")
+	id := strings.Join(append([]string{"hostile", plan}, a[2:]...), "-")
+	terms := w.keygenTerms(id, "d")
+	switch {
+	case len(a) > 2 && a[2] == "sign":
+		terms = w.sharedTerms(id)
+	case len(a) > 2:
+		terms.Cryptography = a[2]
+	}
+	o, err := join(ctx, w.c, "d", plan, w.sealed, w.share)
 	if err != nil {
 		return err
 	}
-	defer func() { o.stop(); w.sealed = append(w.sealed, o.sealed...) }()
-	o.plan, o.sealed = plan, w.sealed
-	id := strings.Join(append([]string{"hostile", plan}, a[2:]...), "-")
-	terms := w.keygenTerms(id, "d")
-	if len(a) > 2 {
-		terms.Cryptography = a[2]
-	}
+	defer func() { o.stop(); w.sealed = o.sealed }()
 	if err := w.submit(ctx, id, terms); err != nil {
 		return err
 	}
@@ -318,7 +350,7 @@ func (w *world) intrude(ctx context.Context, a []string) error {
 	if err != nil {
 		return err
 	}
-	o, err := join(ctx, w.c, "d")
+	o, err := join(ctx, w.c, "d", "", nil, nil)
 	if err != nil {
 		return err
 	}

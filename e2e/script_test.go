@@ -17,6 +17,7 @@ import (
 
 	"github.com/countersign-mpc/countersign/e2e/cluster"
 	"github.com/countersign-mpc/countersign/manifest"
+	"github.com/countersign-mpc/countersign/signing"
 	"github.com/countersign-mpc/countersign/wire"
 )
 
@@ -65,8 +66,9 @@ type world struct {
 	keys     map[string]cluster.Request // finished keygens by name: "main" is keyID
 	asked    map[string]asked           // by request id
 	traffic  float64
-	liar     *http.Server // in the callback's place
-	sealed   [][]byte     // what party d has sent so far
+	liar     *http.Server   // in the callback's place
+	sealed   [][]byte       // what party d has sent so far
+	share    *signing.Share // of party d: see shareWithD
 }
 
 const patience = 2 * time.Minute
@@ -225,7 +227,9 @@ func (w *world) commands() map[string]command {
 		// lie VARIANT / truth: put a server in the callback's place that answers node a in one wrong form; take it away
 		"lie":   simple(1, func(_ context.Context, a []string) error { return w.lie(a[0]) }),
 		"truth": simple(0, func(context.Context, []string) error { w.liar.Close(); return nil }),
-		// hostile PLAN TEXT [CRYPTOGRAPHY]: a keygen with party d, which does what the plan says; the nodes abort with TEXT in their reason
+		// share-with-d: a key of Ed25519 that party d has made with a and b, and an honest signature with it
+		"share-with-d": simple(0, w.shareWithD),
+		// hostile PLAN TEXT [CRYPTOGRAPHY|sign]: a keygen, or a signature with the key of share-with-d, with party d, which does what the plan says; the nodes abort with TEXT in their reason
 		"hostile": simple(2, w.hostile),
 		// intrude ID FRAME TEXT: party d sends a frame about the request's session; its link is ended with TEXT in the reason
 		"intrude": simple(3, w.intrude),

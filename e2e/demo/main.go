@@ -273,10 +273,11 @@ Try next:
   %s keys
   bin/callback approvals --server http://%s --token-file %s
   bin/callback decisions --server http://%s --token-file %s
+  bin/callback results list --server http://%s --token-file %s
   curl -H "X-API-Key: $(cat %s)" http://%s/api/v1/keys
   bin/coordinator request %s --config %s --requester-key %s --wait 1m
 
 Step by step: %s
-`, node, node, c.Ports.CallbackAdmin, c.TokenPath(), c.Ports.CallbackAdmin, c.TokenPath(), filepath.Join(c.Dir, "keys", "api.key"),
+`, node, node, c.Ports.CallbackAdmin, c.TokenPath(), c.Ports.CallbackAdmin, c.TokenPath(), c.Ports.CallbackAdmin, c.TokenPath(), filepath.Join(c.Dir, "keys", "api.key"),
 		c.Ports.Coordinator, d.example, filepath.Join(c.Dir, "coordinator.toml"), filepath.Join(c.Dir, "keys", "requester.pem"), filepath.Join(c.Dir, "report.json"))
 }
