@@ -27,12 +27,15 @@ type office struct {
 	stopped int
 }
 
-func newOffice(t testing.TB) *office {
+func newOffice(t testing.TB, change ...func(*node.Config)) *office {
 	t.Helper()
 	store, err := keystore.Open(keystore.Config{Path: filepath.Join(t.TempDir(), "asset.db"), Argon2: cheap})
 	must(t, err)
-	n, err := node.New(node.Config{Store: store, Settings: &settings{}, Protocols: &toys{}, LinkURL: "ws://127.0.0.1:1/proxy",
-		Log: slog.New(slog.DiscardHandler)})
+	cfg := node.Config{Store: store, Settings: &settings{}, Protocols: &toys{}, LinkURL: "ws://127.0.0.1:1/proxy", Log: slog.New(slog.DiscardHandler)}
+	for _, f := range change {
+		f(&cfg)
+	}
+	n, err := node.New(cfg)
 	must(t, err)
 	t.Cleanup(func() { _ = n.Close() })
 	o := &office{t: t, node: n, store: store}

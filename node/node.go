@@ -26,19 +26,19 @@ import (
 
 // Config is what a node is made of.
 type Config struct {
-	Store      *keystore.Store
-	Settings   Settings
-	Protocols  Protocols
-	LinkURL    string // ws:// or wss:// address of the coordinator
-	Software   string // name and version, told to the coordinator
-	Metrics    *Metrics
-	Log        *slog.Logger
-	Clock      func() time.Time // nil: time.Now
+	Store     *keystore.Store
+	Settings  Settings
+	Protocols Protocols
+	LinkURL   string // ws:// or wss:// address of the coordinator
+	Software  string // name and version, told to the coordinator
+	Metrics   *Metrics
+	Log       *slog.Logger
+	Clock     func() time.Time // nil: time.Now
 	// Segments returns the set of segments with which init and a change of the password seal the store; nil, or a nil set:
 	// one password does.
-	Segments func() (*segment.Manifest, error)
-	MinBackoff time.Duration    // of the link; 0: its default
-	TendEvery  time.Duration    // how often it is looked for requests that have expired; 0: a minute
+	Segments   func() (*segment.Manifest, error)
+	MinBackoff time.Duration // of the link; 0: its default
+	TendEvery  time.Duration // how often it is looked for requests that have expired; 0: a minute
 }
 
 // Node is the daemon behind the admin interface. It is safe for concurrent use.
