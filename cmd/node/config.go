@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/countersign-mpc/countersign/internal/conffile"
+	"github.com/countersign-mpc/countersign/keystore/segment"
 	"github.com/countersign-mpc/countersign/node"
 	"github.com/countersign-mpc/countersign/node/asking"
 )
@@ -29,6 +30,7 @@ type config struct {
 		Engine              string   `toml:"engine"`
 		T                   int      `toml:"t"`
 		N                   int      `toml:"n"`
+		SegmentsPath        string   `toml:"segments-path"`
 		Path                string   `toml:"db-file-path"`
 		UnsealServerAddress string   `toml:"unseal-server-address"`
 		UnsealServerNames   []string `toml:"unseal-server-names"`
@@ -87,6 +89,7 @@ func defaults() config {
 	c.App.EVMChains = []string{"ETH"}
 	c.Log.Stdout = logConfig{Enable: true, Level: 4}
 	c.Storage.Engine, c.Storage.T, c.Storage.N, c.Storage.Path = "bolt", 1, 1, "asset.db"
+	c.Storage.SegmentsPath = "segments.json"
 	c.Storage.UnsealServerAddress = "127.0.0.1:10080"
 	c.Service.Protocol, c.Service.Address, c.Service.Path = "ws", "127.0.0.1:8080", "/proxy"
 	c.Callback.Mode, c.Callback.RetryTimes, c.Callback.SleepSeconds, c.Callback.TimeoutSeconds = string(asking.ModeAll), 60, 60, 30
@@ -108,7 +111,7 @@ func loadConfig(path string) (config, error) {
 
 // paths are the settings that name files.
 func (c *config) paths() []*string {
-	out := []*string{&c.Storage.Path, &c.Encrypt.PublicKeyPath, &c.Parties.PartyIDsPath, &c.Log.File.Path, &c.AddressFile}
+	out := []*string{&c.Storage.Path, &c.Storage.SegmentsPath, &c.Encrypt.PublicKeyPath, &c.Parties.PartyIDsPath, &c.Log.File.Path, &c.AddressFile}
 	for i := range c.Callback.Server {
 		s := &c.Callback.Server[i]
 		out = append(out, &s.PublicKeyPath, &s.CAPath, &s.ClientCert, &s.ClientKey)
@@ -126,7 +129,12 @@ func (c *config) validate() error {
 		problem("storage.engine is %q: this version has \"bolt\" (a sealed file) only", c.Storage.Engine)
 	}
 	if c.Storage.T != 1 {
-		problem("storage.t is %d: this version seals with one password, t = 1", c.Storage.T)
+		if err := segment.CheckNumbers(c.Storage.T, c.Storage.N); err != nil {
+			problem("storage.t and storage.n: %v; t = 1 means one password", err)
+		}
+		if c.Storage.SegmentsPath == "" {
+			problem("storage.segments-path is missing: `mpc-node password generate` makes that file")
+		}
 	}
 	for _, a := range []struct{ key, value string }{{"storage.unseal-server-address", c.Storage.UnsealServerAddress}, {"monitoring.address", c.Monitoring.Address}} {
 		if err := conffile.Loopback(a.value); err != nil {

@@ -42,7 +42,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"code": code, "replace": replace, "start": nodes.start, "ended": nodes.ended, "same-identity": sameIdentity,
-			"taken": taken, "uncomment": uncomment,
+			"taken": taken, "uncomment": uncomment, "swap-letter": swapLetter,
 		},
 		RequireExplicitExec: true,
 	})
@@ -197,8 +197,8 @@ func TestHelp(t *testing.T) {
 	if code := run(t.Context(), []string{"--help"}, streams{strings.NewReader(""), &out, &out}); code != 0 {
 		t.Fatalf("exit code %d: %s", code, out.String())
 	}
-	commands := []string{"init", "info", "keys", "seal", "start", "status", "stop", "unseal", "version"}
-	for _, name := range append(commands, "config check") {
+	commands := []string{"init", "info", "keys", "seal", "start", "status", "stop", "unseal", "reset", "cmreset", "version"}
+	for _, name := range append(commands, "config check", "password generate") {
 		if first, _, _ := strings.Cut(name, " "); !strings.Contains(out.String(), "\n  "+first) {
 			t.Errorf("the list of commands has no %s:\n%s", first, out.String())
 		}
@@ -271,4 +271,18 @@ func uncomment(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("%s has no keys that are commented out", args[0])
 	}
 	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(key.ReplaceAllString(text, "$1")), 0o600))
+}
+
+// swapLetter changes the letter of a file at a place: swap-letter FILE PLACE.
+func swapLetter(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: swap-letter file place")
+	}
+	at, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	text := []byte(ts.ReadFile(args[0]))
+	if text[at]++; text[at] > 'Z' {
+		text[at] = 'A'
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), text, 0o600))
 }

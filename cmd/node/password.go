@@ -1,0 +1,188 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/countersign-mpc/countersign/internal/secret"
+	"github.com/countersign-mpc/countersign/keystore/segment"
+)
+
+// password is the parent of the commands that make passwords.
+func (o *options) password() *cobra.Command {
+	parent := &cobra.Command{Use: "password", Short: "Make the segments of a t-of-n password"}
+	parent.AddCommand(o.passwordGenerate())
+	return parent
+}
+
+func (o *options) passwordGenerate() *cobra.Command {
+	t, n, dir, manifest := 0, 0, "", ""
+	cmd := &cobra.Command{
+		Use: "generate", Short: "Make a password of n segments of which t open the node, and their manifest", Args: cobra.NoArgs,
+		Long: `Make a password of n segments of which t open the node, for as many people, and the manifest by which the node checks each of
+them. The segments are printed once, one a line, or written to n files (--output-dir) that only their owner can read. They are
+kept nowhere else. The manifest is not secret: storage.segments-path names it.
+
+Set storage.t and storage.n in the configuration, then run init t times with one segment each; so too unseal after each start.`,
+		Example: "  mpc-node password generate -t 2 -n 3\n  mpc-node password generate -t 2 -n 3 --output-dir /mnt/usb",
+		RunE: func(*cobra.Command, []string) error {
+			if err := segment.CheckNumbers(t, n); err != nil {
+				return fmt.Errorf("%w; with t = 1 any good password will do", err)
+			}
+			if manifest == "" {
+				c, err := loadConfig(o.config)
+				if err != nil {
+					return fmt.Errorf("where does the manifest go? give --manifest FILE (%w)", err)
+				}
+				manifest = c.Storage.SegmentsPath
+			}
+			return o.generate(t, n, dir, manifest)
+		},
+	}
+	cmd.Flags().IntVarP(&t, "threshold", "t", 0, "segments that are needed to open the node")
+	cmd.Flags().IntVarP(&n, "segments", "n", 0, "segments that are made")
+	cmd.Flags().StringVar(&dir, "output-dir", "", "folder for the files segment-1.txt to segment-n.txt (default: print the segments)")
+	cmd.Flags().StringVar(&manifest, "manifest", "", "file for the manifest, which must not exist (default: storage.segments-path)")
+	return cmd
+}
+
+// generate writes the manifest first: segments without one are of no use.
+func (o *options) generate(t, n int, dir, manifest string) error {
+	m, texts, err := segment.Generate(t, n)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		for _, text := range texts {
+			text.Wipe()
+		}
+	}()
+	if err := writeNew(manifest, 0o644, m.Encode()); err != nil {
+		return fmt.Errorf("write the manifest: %w", err)
+	}
+	for i, text := range texts {
+		line := append(bytes.Clone(text.Expose()), '\n')
+		if dir == "" {
+			_, err = o.out.Write(line)
+		} else {
+			err = writeNew(filepath.Join(dir, fmt.Sprintf("segment-%d.txt", i+1)), 0o600, line)
+		}
+		secret.Wipe(line)
+		if err != nil {
+			return fmt.Errorf("write segment %d: %w", i+1, err)
+		}
+	}
+	fmt.Fprintf(o.err, "set %x: any %d of these %d segments open the node; manifest: %s\n", m.ID, t, n, manifest)
+	return nil
+}
+
+// writeNew writes a file that must not exist, durably.
+func writeNew(path string, mode os.FileMode, data []byte) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, mode)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	return errors.Join(err, f.Sync(), f.Close())
+}
+
+// loadSegments reads the manifest that the configuration names; nil where t is 1.
+func (c *config) loadSegments() (*segment.Manifest, error) {
+	if c.Storage.T == 1 {
+		return nil, nil
+	}
+	f, err := os.Open(c.Storage.SegmentsPath)
+	if err != nil {
+		return nil, fmt.Errorf("storage.segments-path: %w: make it with `mpc-node password generate -t %d -n %d`", err, c.Storage.T, c.Storage.N)
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, 64<<10))
+	if err != nil {
+		return nil, fmt.Errorf("storage.segments-path: %w", err)
+	}
+	m, err := segment.ParseManifest(data)
+	if err != nil {
+		return nil, fmt.Errorf("storage.segments-path: %s: %w", c.Storage.SegmentsPath, err)
+	}
+	if m.T != c.Storage.T || m.N != c.Storage.N {
+		return nil, fmt.Errorf("storage.segments-path: %s is of %d of %d segments, and storage.t and storage.n say %d of %d",
+			c.Storage.SegmentsPath, m.T, m.N, c.Storage.T, c.Storage.N)
+	}
+	return m, nil
+}
+
+// entry is a command that sends a password or one segment to a call of the admin interface.
+func (o *options) entry(cmd *cobra.Command, path string, read func() (secret.Bytes, error)) *cobra.Command {
+	cancel := false
+	cmd.Args = cobra.NoArgs
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if cancel {
+			return o.cancelEntry(cmd.Context())
+		}
+		password, err := read()
+		if err != nil {
+			return err
+		}
+		return o.sendPassword(cmd.Context(), path, password)
+	}
+	cmd.Flags().BoolVar(&cancel, "cancel", false, "forget the segments that were entered, and a change of the password that has begun")
+	return cmd
+}
+
+func (o *options) cancelEntry(ctx context.Context) error {
+	answer, err := o.call(ctx, "POST", "/sys/cancel-bkey", nil)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(o.out, "%s\n", bytes.TrimSpace(answer))
+	return nil
+}
+
+func (o *options) present() (secret.Bytes, error) { return o.readPassword("Enter current password: ") }
+
+func (o *options) init() *cobra.Command {
+	return o.entry(&cobra.Command{
+		Use: "init", Short: "Set the password of a new node and make its identity",
+		Long: `Set the password that seals this node, and make its identity key. Done once; prints the node id and the public key.
+
+A password has at least 12 characters with upper and lower case, a digit and a special character. It is read twice from the
+terminal, or once from the first line of standard input when that is not a terminal. It cannot be recovered. Where storage.t is
+more than 1, run init t times, each time with one segment of "password generate".`,
+		Example: "  mpc-node init\n  mpc-node init < password.txt",
+	}, "/sys/init", o.newPassword)
+}
+
+func (o *options) unseal() *cobra.Command {
+	return o.entry(&cobra.Command{
+		Use: "unseal", Short: "Open the sealed store with the password; the node then connects and works",
+		Long: `Open the sealed store with the password; the node then connects and works. A node that is sealed with t-of-n segments takes
+t of them, one call each, within ten minutes of each other; info shows which have been entered.`,
+		Example: "  mpc-node unseal\n  mpc-node unseal < password.txt",
+	}, "/sys/in-bkey", o.present)
+}
+
+func (o *options) reset() *cobra.Command {
+	return o.entry(&cobra.Command{
+		Use: "reset", Short: "Begin to change the password: give the present one, then run cmreset",
+		Long: `Begin to change the password, or all segments, of a node that is unsealed: give the present password, or t segments in one call
+each. Then run cmreset within ten minutes. Copies of asset.db that were made before still open with the old password: where
+that has leaked, run rekey, and destroy the copies.`,
+		Example: "  mpc-node reset\n  mpc-node reset --cancel",
+	}, "/sys/re-bkey-init", o.present)
+}
+
+func (o *options) cmreset() *cobra.Command {
+	return o.entry(&cobra.Command{
+		Use: "cmreset", Short: "End the change of the password that reset began: give the new one",
+		Long: `End the change of the password that reset began: give the new password, or, where storage.t is more than 1, t segments of the
+set that storage.segments-path describes now, in one call each. Until the last one the old password holds.`,
+		Example: "  mpc-node cmreset\n  mpc-node cmreset --cancel",
+	}, "/sys/re-bkey", o.newPassword)
+}
