@@ -92,6 +92,7 @@ type Tx struct {
 	RequestID     string      `json:"request_id"`
 	InputID       string      `json:"input_id"` // tx_info.curInputId
 	TapScriptRoot string      `json:"tap_script_root"`
+	Gas           *Gas        `json:"gas"`      // EVM only, else nil
 	Source        string      `json:"source"`   // "evidence" or "claim"
 	Problems      []Problem   `json:"problems"` // each one a reason to reject
 }

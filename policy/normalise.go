@@ -94,10 +94,13 @@ func (n *normaliser) tx(info *wire.TxInfo) *Tx {
 // fees reads what an EVM transaction may cost. On UTXO chains fee is a rate per byte, which is no amount.
 func (n *normaliser) fees(tx *Tx, info *wire.TxInfo) {
 	native, known := n.chain.Assets[n.chain.Native]
-	if n.chain.Family != FamilyEVM || info.Fee == "" || !known {
+	if n.chain.Family != FamilyEVM {
 		return
 	}
-	tx.FeeBase = n.amount("fee", info.Fee, native)
+	if info.Fee != "" && known {
+		tx.FeeBase = n.amount("fee", info.Fee, native)
+	}
+	tx.Gas = claimedGas(tx, info)
 }
 
 func (n *normaliser) amount(field, amount string, asset Asset) json.Number {

@@ -24,6 +24,7 @@ func (e *Engine) Complete(in *Input) {
 		e.reconcileUTXO(in)
 	default:
 		in.Evidence = e.Reconcile(in.Tx, in.Evidence)
+		signedGas(in)
 	}
 }
 

@@ -27,6 +27,8 @@ proofs := {
 		"limit.per_transaction",
 		"window.max",
 		"approval.required",
+		"gas.max",
+		"gas.fee_share",
 	},
 	"message": {"request.type", "evidence.verified", "message.key", "message.content", "message.permit", "window.max"},
 	"raw": {"request.type", "raw.key", "window.max"},

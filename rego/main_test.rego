@@ -26,6 +26,7 @@ decide(request) := got if {
 		with data.typed_data as {}
 		with data.permits as {}
 		with data.windows as {}
+		with data.gas as {}
 }
 
 test_transfer_within_limits_is_approved if f.approved(decide(f.transfer(1500000000)))

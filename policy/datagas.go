@@ -1,0 +1,71 @@
+package policy
+
+import "encoding/json"
+
+// fileGas is what the transactions of an EVM chain may cost. What is left out is not capped.
+type fileGas struct {
+	MaxGasPriceWei string `json:"max_gas_price_wei"`
+	MaxGasLimit    string `json:"max_gas_limit"`
+	MaxFee         string `json:"max_fee"` // in coins
+	MaxFeePerMille *int   `json:"max_fee_per_mille"`
+}
+
+// gas writes the caps under the names that the numbers have in input.tx.gas.
+func (c *compiler) gas() map[string]any {
+	out := make(map[string]any, len(c.file.Gas))
+	for _, symbol := range sortedKeys(c.file.Gas) {
+		at, f := []string{"gas", symbol}, c.file.Gas[symbol]
+		chain, ok := c.evmChain("gas", symbol)
+		if !ok {
+			continue
+		}
+		if f == (fileGas{}) {
+			c.add(at, "is empty: give one of max_gas_price_wei, max_gas_limit, max_fee and max_fee_per_mille, or leave it out")
+		}
+		limits := map[string]any{}
+		if f.MaxGasPriceWei != "" {
+			limits["price_base"] = gasCap(f.MaxGasPriceWei+" wei", c.whole(under(at, "max_gas_price_wei"), f.MaxGasPriceWei))
+		}
+		if f.MaxGasLimit != "" {
+			limits["limit"] = gasCap(f.MaxGasLimit, c.whole(under(at, "max_gas_limit"), f.MaxGasLimit))
+		}
+		if (f.MaxFee != "" || f.MaxFeePerMille != nil) && chain.Native == "" {
+			c.add(at, "limits fees, but /chains/%s/assets has no native asset", symbol)
+		} else if f.MaxFee != "" {
+			limits["fee_base"] = gasCap(f.MaxFee+" "+chain.Native, c.coins(under(at, "max_fee"), chain.Assets[chain.Native], f.MaxFee))
+		}
+		entry := map[string]any{"max": limits}
+		if f.MaxFeePerMille != nil {
+			if *f.MaxFeePerMille < 1 || *f.MaxFeePerMille > 1000 {
+				c.add(under(at, "max_fee_per_mille"), "is %d, not from 1 to 1000", *f.MaxFeePerMille)
+			}
+			entry["max_fee_per_mille"] = *f.MaxFeePerMille
+		}
+		out[symbol] = entry
+	}
+	return out
+}
+
+func gasCap(written string, base json.Number) map[string]any {
+	return map[string]any{"written": written, "base": base}
+}
+
+// whole reads a whole number that stands in a string, since JSON's numbers are not exact everywhere.
+func (c *compiler) whole(at []string, text string) json.Number {
+	n, err := baseUnits(text, UnitBase, 0)
+	if err != nil {
+		c.add(at, "%v: write a whole number as a string, such as \"20\"", err)
+	}
+	return n
+}
+
+func (c *compiler) evmChain(section, symbol string) (Chain, bool) {
+	chain, known := c.chains[symbol]
+	switch {
+	case !known:
+		c.add([]string{section, symbol}, "is not a chain of /chains")
+	case chain.Family != FamilyEVM:
+		c.add([]string{section, symbol}, "is of family %s: this section is for chains of family %s", chain.Family, FamilyEVM)
+	}
+	return chain, known && chain.Family == FamilyEVM
+}

@@ -1,0 +1,94 @@
+# METADATA
+# title: What an EVM transaction may cost
+package countersign.rules.gas
+
+import data.countersign.lib
+
+caps := data.gas[input.tx.chain]
+
+# A number that is not known is within nothing.
+within(field, cap) if {
+	is_number(input.tx.gas[field])
+	input.tx.gas[field] <= cap.base
+}
+
+# METADATA
+# title: Gas price, gas limit and fee are within data.json gas, or the chain has no entry there
+# labels:
+#   id: gas.max
+allow contains {"id": "gas.max"} if {
+	lib.kind == "transaction"
+	not caps
+}
+
+# METADATA
+# title: Gas price, gas limit and fee are within data.json gas, or the chain has no entry there
+# labels:
+#   id: gas.max
+allow contains {"id": "gas.max"} if {
+	lib.kind == "transaction"
+	every field, cap in caps.max {
+		within(field, cap)
+	}
+}
+
+# METADATA
+# title: Gas price, gas limit or fee is over data.json gas, or not known
+# labels:
+#   id: gas.max
+reject contains {"id": "gas.max", "message": message} if {
+	lib.kind == "transaction"
+	some field, cap in caps.max
+	not within(field, cap)
+	message := sprintf("%s is %s, and data.json gas.%s allows %s", [name[field], known(field), input.tx.chain, cap.written])
+}
+
+name := {"price_base": "the gas price", "limit": "the gas limit", "fee_base": "the fee"}
+
+known(field) := format_int(input.tx.gas[field], 10) if is_number(input.tx.gas[field])
+
+else := "not known"
+
+# A share of the amount can be told where fee and amount are of one asset.
+sharing if {
+	is_number(caps.max_fee_per_mille)
+	input.tx.asset == data.chains[input.tx.chain].native
+}
+
+small if {
+	is_number(lib.amount)
+	is_number(input.tx.gas.fee_base)
+	input.tx.gas.fee_base * 1000 <= lib.amount * caps.max_fee_per_mille
+}
+
+# METADATA
+# title: The fee is a small share of the amount, or data.json gas asks for none
+# labels:
+#   id: gas.fee_share
+allow contains {"id": "gas.fee_share"} if {
+	lib.kind == "transaction"
+	not sharing
+}
+
+# METADATA
+# title: The fee is a small share of the amount, or data.json gas asks for none
+# labels:
+#   id: gas.fee_share
+allow contains {"id": "gas.fee_share"} if {
+	lib.kind == "transaction"
+	small
+}
+
+# METADATA
+# title: The fee is too large a share of the amount, or not known
+# labels:
+#   id: gas.fee_share
+reject contains {"id": "gas.fee_share", "message": message} if {
+	lib.kind == "transaction"
+	sharing
+	not small
+	message := sprintf(
+		"a fee of %s base units is not known to be within %d per mille of the amount, as data.json gas.%s asks",
+		[known("fee_base"), caps.max_fee_per_mille, input.tx.chain],
+	)
+}
