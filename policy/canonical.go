@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-
-	"github.com/open-policy-agent/opa/v1/ast"
 )
 
 // InputFormat is the first member of an input's JSON form; it is checked when a recorded input is replayed.
@@ -18,35 +16,35 @@ var inputPrefix = []byte(`{"format":"` + InputFormat + `",`)
 // Canonical is the input's JSON as it is evaluated and as it is recorded: the same input gives the same bytes. It fails
 // for an input that could be read in two ways, or whose numbers are not exact integers.
 func (in Input) Canonical() ([]byte, error) {
-	b, _, err := in.canonical()
+	b, _, err := in.canonical(spanTable{})
 	return b, err
 }
 
-// canonical returns the JSON and, read from it, the value that Rego sees.
-func (in Input) canonical() ([]byte, ast.Value, error) {
+// canonical returns the JSON and, read from it, what Rego sees.
+func (in Input) canonical(t spanTable) ([]byte, inputDoc, error) {
 	if err := in.validate(); err != nil {
-		return nil, nil, fmt.Errorf("write the policy's input: %w", err)
+		return nil, inputDoc{}, fmt.Errorf("write the policy's input: %w", err)
 	}
 	b, err := json.Marshal(struct {
 		Format string `json:"format"`
 		Input
 	}{InputFormat, in.withoutNil()})
 	if err != nil {
-		return nil, nil, fmt.Errorf("write the policy's input: %v", err)
+		return nil, inputDoc{}, fmt.Errorf("write the policy's input: %v", err)
 	}
-	v, err := inputValue(b)
+	d, err := readDocument(b, t)
 	if err != nil {
-		return nil, nil, fmt.Errorf("write the policy's input: %w", err)
+		return nil, inputDoc{}, fmt.Errorf("write the policy's input: %w", err)
 	}
-	return b, v, nil
+	return b, d, nil
 }
 
-// recordedValue reads bytes that Canonical is said to have written into the value that Rego sees.
-func recordedValue(b []byte) (ast.Value, error) {
+// readRecorded reads bytes that Canonical is said to have written into what Rego sees.
+func readRecorded(b []byte, t spanTable) (inputDoc, error) {
 	if !bytes.HasPrefix(b, inputPrefix) {
-		return nil, fmt.Errorf("the recorded input does not begin as %s does", InputFormat)
+		return inputDoc{}, fmt.Errorf("the recorded input does not begin as %s does", InputFormat)
 	}
-	return inputValue(b)
+	return readDocument(b, t)
 }
 
 // validate checks what the types leave open. An absent integer is left out of the JSON form, since null and strings
@@ -82,6 +80,11 @@ func (in Input) integers() []json.Number {
 	if in.Tx != nil {
 		add(in.Tx.AmountBase)
 		add(in.Tx.FeeBase)
+		if g := in.Tx.Gas; g != nil {
+			add(g.PriceBase)
+			add(g.Limit)
+			add(g.FeeBase)
+		}
 	}
 	if in.UTXO != nil {
 		for _, c := range in.UTXO.Inputs {

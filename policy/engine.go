@@ -52,7 +52,8 @@ type Engine struct {
 	data     *Data
 	source   *Source
 	rules    map[string]RuleInfo
-	query    rego.PreparedEvalQuery
+	query    rego.PreparedEvalQuery // of the entrypoint, where parts is nil
+	parts    *parts                 // nil: the policy is asked as a whole
 }
 
 // RuleInfo describes a rule that may have a say in a decision.
@@ -102,25 +103,42 @@ func (e *Engine) compile(ctx context.Context) error {
 	if e.rules, err = declaredRules(modules); err != nil {
 		return err
 	}
-	c := newCompiler()
-	if c.Compile(modules); c.Failed() {
-		return fmt.Errorf("compile: %w", c.Errors)
-	}
 	store, err := e.data.store()
 	if err != nil {
 		return err
 	}
-	e.query, err = rego.New(
-		rego.Query(entrypoint),
+	if e.parts, err = newParts(ctx, copyOf(modules), store); err != nil || e.parts != nil {
+		return err
+	}
+	c := newCompiler()
+	if c.Compile(modules); c.Failed() {
+		return fmt.Errorf("compile: %w", c.Errors)
+	}
+	e.query, err = prepare(ctx, c, store, entrypoint)
+	return err
+}
+
+// prepare makes a query that gives one value, as Rego has it.
+func prepare(ctx context.Context, c *ast.Compiler, store storage.Store, query string) (rego.PreparedEvalQuery, error) {
+	q, err := rego.New(
+		rego.Query(query),
 		rego.Compiler(c),
 		rego.Store(store),
 		rego.StrictBuiltinErrors(true),
 		rego.GenerateJSON(func(t *ast.Term, _ *rego.EvalContext) (any, error) { return t.Value, nil }),
 	).PrepareForEval(ctx)
 	if err != nil {
-		return fmt.Errorf("prepare %s: %w", entrypoint, err)
+		return q, fmt.Errorf("prepare %s: %w", query, err)
 	}
-	return nil
+	return q, nil
+}
+
+func copyOf(modules map[string]*ast.Module) map[string]*ast.Module {
+	out := make(map[string]*ast.Module, len(modules))
+	for name, m := range modules {
+		out[name] = m.Copy()
+	}
+	return out
 }
 
 func newCompiler() *ast.Compiler {
@@ -198,26 +216,34 @@ func (e *Engine) Evaluate(ctx context.Context, in Input) (Decision, error) {
 // Judge is Evaluate that also returns the input as it was evaluated and is to be recorded: its canonical form, nil where it
 // has none.
 func (e *Engine) Judge(ctx context.Context, in Input) (Decision, []byte, error) {
-	b, value, err := in.canonical()
+	b, doc, err := in.canonical(e.spans())
 	if err != nil {
 		return e.rejection(RuleEngineInput, "the request cannot be judged"), nil, err
 	}
-	d, err := e.evaluate(ctx, value)
+	d, err := e.evaluate(ctx, doc)
 	return d, b, err
 }
 
 // Replay decides about an input recorded as Input.Canonical wrote it. It gives the decision that Evaluate gave.
 func (e *Engine) Replay(ctx context.Context, recorded []byte) (Decision, error) {
-	value, err := recordedValue(recorded)
+	doc, err := readRecorded(recorded, e.spans())
 	if err != nil {
 		err = fmt.Errorf("replay: %w", err)
 		return e.rejection(RuleEngineInput, "the recorded input cannot be judged"), err
 	}
-	return e.evaluate(ctx, value)
+	return e.evaluate(ctx, doc)
+}
+
+// spans are the parts of the input that this policy looks at.
+func (e *Engine) spans() spanTable {
+	if e.parts == nil {
+		return nil
+	}
+	return e.parts.spans
 }
 
 // evaluate turns whatever happens to the evaluation into a Reject, a panic in the evaluator included.
-func (e *Engine) evaluate(ctx context.Context, input ast.Value) (d Decision, err error) {
+func (e *Engine) evaluate(ctx context.Context, input inputDoc) (d Decision, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			d, err = e.rejection(RuleEngineError, "the policy failed"), fmt.Errorf("evaluate policy: panic: %v", p)
@@ -225,25 +251,65 @@ func (e *Engine) evaluate(ctx context.Context, input ast.Value) (d Decision, err
 	}()
 	limited, cancel := context.WithTimeout(ctx, e.timeout)
 	defer cancel()
-	results, err := e.query.Eval(limited, rego.EvalParsedInput(input), rego.EvalCopyMaps(false))
+	verdict, err := e.ask(limited, input)
+	var shape *shapeError
 	switch {
 	case ctx.Err() != nil: // also where the evaluation was faster: nobody waits for it any more
 		return e.rejection(RuleEngineError, "the evaluation was broken off"), fmt.Errorf("evaluate policy: %w", ctx.Err())
 	case err != nil && (topdown.IsCancel(err) || limited.Err() != nil):
 		return e.rejection(RuleEngineTimeout, "the policy took too long"), fmt.Errorf("evaluate policy within %v: %w", e.timeout, err)
+	case errors.Is(err, errUndefined):
+		return e.rejection(RuleEngineUndefined, "the policy gave no result"), fmt.Errorf("evaluate policy: %s is undefined", entrypoint)
+	case errors.As(err, &shape):
+		return e.rejection(RuleEngineShape, "the policy's result cannot be read"), fmt.Errorf("evaluate policy: result of %s: %w", entrypoint, err)
 	case err != nil:
 		return e.rejection(RuleEngineError, "the policy failed"), fmt.Errorf("evaluate policy: %w", err)
-	case len(results) != 1 || len(results[0].Expressions) != 1:
-		return e.rejection(RuleEngineUndefined, "the policy gave no result"), fmt.Errorf("evaluate policy: %s is undefined", entrypoint)
-	}
-	verdict, err := readVerdict(results[0].Expressions[0].Value)
-	if err == nil {
-		err = e.check(verdict)
-	}
-	if err != nil {
-		return e.rejection(RuleEngineShape, "the policy's result cannot be read"), fmt.Errorf("evaluate policy: result of %s: %w", entrypoint, err)
 	}
 	return e.decide(verdict), nil
+}
+
+var errUndefined = errors.New("it gave no result")
+
+// shapeError says that the result is not one that can be merged.
+type shapeError struct{ err error }
+
+func (e *shapeError) Error() string { return e.err.Error() }
+
+// ask evaluates the policy and checks what it says.
+func (e *Engine) ask(ctx context.Context, input inputDoc) (v verdict, err error) {
+	if e.parts != nil {
+		v, err = e.parts.evaluate(ctx, input)
+	} else {
+		var result ast.Value
+		if result, err = run(ctx, e.query, input.value); err == nil {
+			if v, err = readVerdict(result); err != nil {
+				err = &shapeError{err}
+			}
+		}
+	}
+	if err != nil {
+		return v, err
+	}
+	if err := e.check(v); err != nil {
+		return v, &shapeError{err}
+	}
+	return v, nil
+}
+
+// run evaluates a prepared query, errUndefined if it is.
+func run(ctx context.Context, query rego.PreparedEvalQuery, input ast.Value) (ast.Value, error) {
+	results, err := query.Eval(ctx, rego.EvalParsedInput(input), rego.EvalCopyMaps(false))
+	if err != nil {
+		return nil, err
+	}
+	if len(results) != 1 || len(results[0].Expressions) != 1 {
+		return nil, errUndefined
+	}
+	value, isValue := results[0].Expressions[0].Value.(ast.Value)
+	if !isValue {
+		return nil, errUndefined
+	}
+	return value, nil
 }
 
 // Revision is the hex SHA-256 over the canonical content of modules and data (docs/FORMATS.md, "policy").

@@ -71,7 +71,7 @@ func (e *Engine) decide(v verdict) Decision {
 	for _, s := range v.Wait {
 		waiting[s.ID] = true
 	}
-	missing := slices.DeleteFunc(slices.Sorted(slices.Values(v.Require)), func(id string) bool { return proven[id] || waiting[id] })
+	missing := slices.DeleteFunc(slices.Compact(slices.Sorted(slices.Values(v.Require))), func(id string) bool { return proven[id] || waiting[id] })
 	switch {
 	case len(v.Reject) > 0:
 		d.Action = Reject

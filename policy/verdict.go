@@ -36,7 +36,7 @@ type requirementSay struct {
 }
 
 // readVerdict reads the result of an evaluation strictly.
-func readVerdict(result any) (verdict, error) {
+func readVerdict(result ast.Value) (verdict, error) {
 	var out verdict
 	obj, ok := result.(ast.Object)
 	if !ok || obj.Len() != len(outcomes) {
@@ -47,18 +47,26 @@ func readVerdict(result any) (verdict, error) {
 		if member == nil {
 			return out, fmt.Errorf("it has no member %s", key)
 		}
-		set, isSet := member.Value.(ast.Set)
-		if !isSet {
-			return out, fmt.Errorf("its member %s is not a set", key)
-		}
-		if err := out.read(key, set.Slice()); err != nil {
-			return out, fmt.Errorf("in its member %s: %w", key, err)
+		if err := out.readMember(key, member.Value); err != nil {
+			return out, err
 		}
 	}
 	return out, nil
 }
 
-func (v *verdict) read(key string, elements []*ast.Term) error {
+// readMember reads allow, reject, wait or require.
+func (v *verdict) readMember(key string, value ast.Value) error {
+	set, isSet := value.(ast.Set)
+	if !isSet {
+		return fmt.Errorf("its member %s is not a set", key)
+	}
+	if err := v.readElements(key, set.Slice()); err != nil {
+		return fmt.Errorf("in its member %s: %w", key, err)
+	}
+	return nil
+}
+
+func (v *verdict) readElements(key string, elements []*ast.Term) error {
 	if key == "require" {
 		for _, e := range elements {
 			var id string
