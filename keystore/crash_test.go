@@ -36,6 +36,8 @@ func TestMain(m *testing.M) {
 		fail(childCreate(os.Getenv(childPath)))
 	case "change":
 		fail(childChange(os.Getenv(childPath)))
+	case "rekey":
+		fail(childRekey(os.Getenv(childPath)))
 	case "fill":
 		fail(childFill(os.Getenv(childPath)))
 	}

@@ -12,3 +12,4 @@ var errSystem = errors.New("this operating system lacks the file locks and modes
 
 func createIfAbsent(string, time.Time) error           { return errSystem }
 func lockFile(string, time.Duration) (*os.File, error) { return nil, errSystem }
+func syncDir(string) error                             { return errSystem }
