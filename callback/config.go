@@ -56,9 +56,11 @@ type Config struct {
 	Operators []Operator
 	// AdminTLS says that Admin is served over TLS, and that other hosts may reach it: /metrics then needs a role, and any
 	// Host header is taken.
-	AdminTLS    bool
-	ActionStyle wire.ActionStyle // empty: wire.StyleTitle
-	BodyLimit   int64            // bytes; 0: DefaultBodyLimit
+	AdminTLS bool
+	// Certificates tell, by the name of a listener, when its TLS certificate runs out; metrics show it.
+	Certificates map[string]func() time.Time
+	ActionStyle  wire.ActionStyle // empty: wire.StyleTitle
+	BodyLimit    int64            // bytes; 0: DefaultBodyLimit
 	// RateLimit is how many requests a second one client address may send, with bursts of twice that; 0:
 	// DefaultRateLimit, negative: no limit.
 	RateLimit float64

@@ -112,13 +112,14 @@ var (
 	descCheckpoint = prometheus.NewDesc(metricPrefix+"log_checkpointed_entries", "Entries below the log's newest checkpoint.", nil, nil)
 	descClock      = prometheus.NewDesc(metricPrefix+"clock_trusted", "Whether the clock is trusted; while it is not, nothing is approved.", nil, nil)
 	descBusy       = prometheus.NewDesc(metricPrefix+"requests_in_progress", "Requests that are being verified and decided.", nil, nil)
+	descExpiry     = prometheus.NewDesc(metricPrefix+"certificate_expiry_timestamp_seconds", "When the TLS certificate of a listener runs out.", []string{"listener"}, nil)
 	descBuild      = prometheus.NewDesc(metricPrefix+"build_info", "The software, always 1.", []string{"version"}, nil)
 )
 
 // Describe implements prometheus.Collector.
 func (c *stateCollector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		descPolicy, descLoaded, descReload, descUp, descPending, descLog, descCheckpoint, descClock, descBusy, descBuild,
+		descPolicy, descLoaded, descReload, descUp, descPending, descLog, descCheckpoint, descClock, descBusy, descExpiry, descBuild,
 	} {
 		ch <- d
 	}
@@ -130,6 +131,9 @@ func (c *stateCollector) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
 	}
 	gauge(descBuild, 1, c.s.cfg.Version)
+	for name, expires := range c.s.cfg.Certificates {
+		gauge(descExpiry, float64(expires().Unix()), name)
+	}
 	gauge(descBusy, float64(c.s.throttle.busy()))
 	if e := c.s.cfg.Policy.Engine(); e != nil {
 		gauge(descPolicy, 1, e.Revision())

@@ -3,12 +3,15 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
 	"time"
 
@@ -17,6 +20,7 @@ import (
 	"github.com/countersign-mpc/countersign/internal/conffile"
 	"github.com/countersign-mpc/countersign/internal/listeners"
 	"github.com/countersign-mpc/countersign/internal/secret"
+	"github.com/countersign-mpc/countersign/internal/servertls"
 	"github.com/countersign-mpc/countersign/wire"
 )
 
@@ -28,36 +32,91 @@ const (
 // admin is the admin API of a running server.
 type admin struct {
 	address   string // host:port, or a URL; "": from the configuration
-	tokenFile string // "": from the configuration
+	tokenFile string // "": from the configuration, unless there is a client certificate
+	caFile    string // roots that the server's certificate is checked with; "": the system's, or from the configuration
+	cert, key string // files of the client's certificate; "": none
+
+	pinned bool // caFile is the server's own certificate
 }
 
 func (a *admin) flags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&a.address, "server", "", "admin address of the server, host:port (default: from the configuration)")
-	cmd.Flags().StringVar(&a.tokenFile, "token-file", "", "file with the admin token (default: from the configuration)")
+	cmd.Flags().StringVar(&a.tokenFile, "token-file", "", "file with an operator's or the admin token (default: from the configuration)")
+	cmd.Flags().StringVar(&a.caFile, "ca-file", "", "PEM file of roots for a server with TLS, https://host:port (default: the system's, or from the configuration)")
+	cmd.Flags().StringVar(&a.cert, "client-cert", "", "PEM file of an operator's client certificate, in place of a token; with --client-key")
+	cmd.Flags().StringVar(&a.key, "client-key", "", "PEM file of its private key")
 }
 
 // fill takes from the configuration what no flag says: the address that a running server wrote to its address-file, or
 // the configured one.
 func (a *admin) fill(configPath string) error {
-	if a.address != "" && a.tokenFile != "" {
+	if (a.cert == "") != (a.key == "") {
+		return errors.New("--client-cert and --client-key belong together")
+	}
+	if a.address != "" && (a.tokenFile != "" || a.cert != "") {
 		return nil
 	}
 	c, err := loadConfig(configPath)
 	if err != nil {
 		return fmt.Errorf("%w (or give --server and --token-file)", err)
 	}
-	if a.tokenFile == "" {
+	if a.tokenFile == "" && a.cert == "" {
 		a.tokenFile = c.AdminTokenPath
 	}
 	if a.address != "" {
 		return nil
 	}
 	a.address = c.AdminListen
-	if c.AddressFile == "" {
-		return nil
-	}
-	if real, err := listeners.Announced(c.AddressFile); err == nil && real["admin"] != "" {
+	if real, err := listeners.Announced(c.AddressFile); c.AddressFile != "" && err == nil && real["admin"] != "" {
 		a.address = real["admin"]
+	}
+	if c.AdminTLS.on() {
+		a.address = "https://" + a.address
+		if a.caFile == "" {
+			a.caFile, a.pinned = c.AdminTLS.CertificatePath, true
+		}
+	}
+	return nil
+}
+
+// client makes the connection: over TLS 1.3, where it is TLS.
+func (a *admin) client() (*http.Client, error) {
+	t := &tls.Config{MinVersion: tls.VersionTLS13}
+	if a.cert != "" {
+		if err := private(a.key); err != nil {
+			return nil, fmt.Errorf("--client-key: %w", err)
+		}
+		pair, err := tls.LoadX509KeyPair(a.cert, a.key)
+		if err != nil {
+			return nil, fmt.Errorf("client certificate %s: %w", a.cert, err)
+		}
+		t.Certificates = []tls.Certificate{pair}
+	}
+	if a.caFile != "" {
+		pool, err := servertls.ReadPool(a.caFile)
+		if err != nil {
+			return nil, fmt.Errorf("roots of the server's certificate: %w", err)
+		}
+		t.RootCAs = pool
+	}
+	if a.pinned { // the server is on this machine, and its certificate need not name this machine
+		t.InsecureSkipVerify, t.VerifyConnection = true, a.isOwn
+	}
+	return &http.Client{
+		Transport:     &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: t, DisableKeepAlives: true},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}, nil
+}
+
+// isOwn takes the certificate in caFile and no other.
+func (a *admin) isOwn(conn tls.ConnectionState) error {
+	data, err := os.ReadFile(a.caFile)
+	if err != nil {
+		return err
+	}
+	block, _ := pem.Decode(data)
+	if block == nil || len(conn.PeerCertificates) == 0 || !bytes.Equal(block.Bytes, conn.PeerCertificates[0].Raw) {
+		return fmt.Errorf("the server shows another certificate than the one in %s", a.caFile)
 	}
 	return nil
 }
@@ -67,13 +126,17 @@ func (o *options) call(ctx context.Context, a *admin, method, path string, in, o
 	if err := a.fill(o.config); err != nil {
 		return err
 	}
-	token, err := readToken(a.tokenFile)
-	if err != nil {
-		return err
+	var token secret.Bytes
+	if a.tokenFile != "" {
+		var err error
+		if token, err = readToken(a.tokenFile); err != nil {
+			return err
+		}
 	}
 	defer token.Wipe()
 	var body []byte
 	if in != nil {
+		var err error
 		if body, err = json.Marshal(in); err != nil {
 			return err
 		}
@@ -96,21 +159,26 @@ func (a *admin) do(ctx context.Context, method, path string, body []byte, token 
 		base = "http://" + base
 	}
 	u, err := url.Parse(base)
-	if err != nil || u.Host == "" {
-		return nil, fmt.Errorf("--server %q: host:port is needed", a.address)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return nil, fmt.Errorf("--server %q: host:port or https://host:port is needed", a.address)
 	}
 	if u.Scheme == "http" {
 		if err := conffile.Loopback(hostPort(u)); err != nil {
-			return nil, refused(fmt.Errorf("--server: %w", err))
+			return nil, refused(fmt.Errorf("--server: %w; or a server with [admin-tls] as https://host:port", err))
 		}
 	}
 	request, err := http.NewRequestWithContext(ctx, method, strings.TrimRight(base, "/")+path, bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}
-	request.Header.Set("Authorization", "Bearer "+string(token.Expose()))
+	if token.Len() > 0 {
+		request.Header.Set("Authorization", "Bearer "+string(token.Expose()))
+	}
 	request.Header.Set("Content-Type", "application/json")
-	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	client, err := a.client()
+	if err != nil {
+		return nil, err
+	}
 	response, err := client.Do(request)
 	if err != nil {
 		return nil, &codedError{exitAway, fmt.Errorf("no callback server answers at %s: is it started? (%v)", a.address, errors.Unwrap(err))}
@@ -128,7 +196,7 @@ func (a *admin) do(ctx context.Context, method, path string, body []byte, token 
 			return nil, refused(fmt.Errorf("%s is where the nodes ask (listen), and not the admin address (admin-listen, %s unless it is configured otherwise)", a.address, defaults().AdminListen))
 		}
 		if json.Unmarshal(answer, &refusal) != nil || refusal.Error == "" {
-			return nil, fmt.Errorf("%s answered HTTP %d: is that the admin address of a callback server?", a.address, response.StatusCode)
+			return nil, fmt.Errorf("%s answered HTTP %d: is that the admin address of a callback server, and with [admin-tls] given as https://host:port?", a.address, response.StatusCode)
 		}
 		return nil, refused(fmt.Errorf("the server refused: %s", refusal.Error))
 	}

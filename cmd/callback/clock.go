@@ -31,7 +31,7 @@ recorded is the wrong one, confirm the clock: look at it first, since approvals 
 		Example: "  callback clock confirm --reason 'time server was wrong until 10:00'\n  callback clock confirm --operator alice --json",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if said.Operator == "" {
+			if said.Operator == "" && server.cert == "" && server.tokenFile == "" { // else the server knows, or asks for, the name
 				u, err := user.Current()
 				if err != nil {
 					return fmt.Errorf("who confirms the clock is not known: give --operator (%w)", err)
@@ -56,7 +56,7 @@ recorded is the wrong one, confirm the clock: look at it first, since approvals 
 		},
 	}
 	server.flags(cmd)
-	cmd.Flags().StringVar(&said.Operator, "operator", "", "who says so, as it is recorded (default: the name of the user that runs this)")
+	cmd.Flags().StringVar(&said.Operator, "operator", "", "who says so, as it is recorded (default: the name under which the server knows the client; with the configured admin token, that of the user that runs this)")
 	cmd.Flags().StringVar(&said.Reason, "reason", "", "why, as it is recorded")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd

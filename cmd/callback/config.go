@@ -24,14 +24,18 @@ import (
 
 // config is callback.toml; deploy/callback.toml explains every key. Relative paths are meant from the file's folder.
 type config struct {
-	Listen         string  `toml:"listen"`
-	AdminListen    string  `toml:"admin-listen"`
-	AddressFile    string  `toml:"address-file"`
-	AdminTokenPath string  `toml:"admin-token-path"`
-	DBPath         string  `toml:"db-path"`
-	ActionStyle    string  `toml:"action-style"`
-	BodyLimit      int64   `toml:"body-limit"`
-	RateLimit      float64 `toml:"rate-limit"`
+	Listen         string           `toml:"listen"`
+	AdminListen    string           `toml:"admin-listen"`
+	AddressFile    string           `toml:"address-file"`
+	AdminTokenPath string           `toml:"admin-token-path"`
+	DBPath         string           `toml:"db-path"`
+	ActionStyle    string           `toml:"action-style"`
+	BodyLimit      int64            `toml:"body-limit"`
+	RateLimit      float64          `toml:"rate-limit"`
+	MaxConcurrent  int              `toml:"max-concurrent"`
+	TLS            tlsConfig        `toml:"tls"`
+	AdminTLS       tlsConfig        `toml:"admin-tls"`
+	Operator       []operatorConfig `toml:"operator"`
 	AuditLog       struct {
 		Origin  string `toml:"origin"`
 		KeyPath string `toml:"key-path"`
@@ -66,11 +70,12 @@ type keyConfig struct {
 }
 
 type nodeConfig struct {
-	Name           string `toml:"name"`
-	PublicKeyPath  string `toml:"public-key-path"`
-	NodeID         string `toml:"node-id"`
-	ReplyKeyPath   string `toml:"reply-key-path"`
-	DecryptKeyPath string `toml:"decrypt-key-path"`
+	Name                  string `toml:"name"`
+	PublicKeyPath         string `toml:"public-key-path"`
+	NodeID                string `toml:"node-id"`
+	ReplyKeyPath          string `toml:"reply-key-path"`
+	DecryptKeyPath        string `toml:"decrypt-key-path"`
+	ClientCertificatePath string `toml:"client-certificate-path"`
 }
 
 // defaults are what holds where the file says nothing.
@@ -79,7 +84,7 @@ func defaults() config {
 	c.Listen, c.AdminListen = "127.0.0.1:9090", "127.0.0.1:9091"
 	c.AdminTokenPath, c.DBPath, c.Results.KeyPath = "admin.token", "callback.db", "result.key"
 	c.ActionStyle = string(wire.StyleTitle)
-	c.BodyLimit, c.RateLimit = callback.DefaultBodyLimit, callback.DefaultRateLimit
+	c.BodyLimit, c.RateLimit, c.MaxConcurrent = callback.DefaultBodyLimit, callback.DefaultRateLimit, callback.DefaultMaxConcurrent
 	c.AuditLog.Origin = "countersign/callback"
 	c.Postgres.Schema = pgstore.DefaultSchema
 	c.Policy.Timeout = conffile.Duration(policy.DefaultTimeout)
@@ -102,6 +107,7 @@ func loadConfig(path string) (*config, error) {
 // paths are the settings that name files.
 func (c *config) paths() []*string {
 	out := []*string{&c.AddressFile, &c.AdminTokenPath, &c.DBPath, &c.Postgres.URLPath, &c.Results.KeyPath, &c.AuditLog.KeyPath, &c.Policy.Dir, &c.Policy.DataPath, &c.Evidence.ABIDir}
+	out = append(out, c.outsidePaths()...)
 	for i := range c.Node {
 		n := &c.Node[i]
 		out = append(out, &n.PublicKeyPath, &n.ReplyKeyPath, &n.DecryptKeyPath)
@@ -115,8 +121,8 @@ func (c *config) validate() error {
 	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
 		problem("listen is %q: host:port is needed, such as \"127.0.0.1:9090\"", c.Listen)
 	}
-	if err := conffile.Loopback(c.AdminListen); err != nil {
-		problem("admin-listen: %v", err)
+	if err := c.checkOutside(); err != nil {
+		problems = append(problems, err)
 	}
 	if c.AdminTokenPath == "" || c.DBPath == "" || c.Results.KeyPath == "" {
 		problem("admin-token-path, db-path and results.key-path must not be empty")
@@ -210,6 +216,9 @@ func (n *nodeConfig) load() (callback.Node, error) {
 		return out, err
 	}
 	if out.ReplyKey, err = loadPrivateKey(n.ReplyKeyPath); err != nil {
+		return out, err
+	}
+	if out.ClientCertificate, err = n.clientCertificate(); err != nil {
 		return out, err
 	}
 	if n.DecryptKeyPath != "" {
@@ -313,6 +322,14 @@ func (c *config) checkMade() error {
 		}
 	}
 	return errors.Join(problems...)
+}
+
+// maxConcurrent is the setting as package callback wants it.
+func (c *config) maxConcurrent() int {
+	if c.MaxConcurrent == 0 {
+		return -1 // no limit
+	}
+	return c.MaxConcurrent
 }
 
 // rateLimit is the setting as package callback wants it.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"crypto/tls"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -10,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -18,7 +20,9 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/countersign-mpc/countersign/internal/certtest"
 	"github.com/countersign-mpc/countersign/internal/listeners"
+	"github.com/countersign-mpc/countersign/internal/servertls"
 	"github.com/countersign-mpc/countersign/wire"
 )
 
@@ -32,14 +36,27 @@ func TestScripts(t *testing.T) {
 		Dir: "testdata/script",
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"serve": serveCommand, "interrupt": interruptCommand, "hangup": hangupCommand, "data": dataCommand, "exits": exitsCommand,
-			"idof": idOfCommand, "public": publicCommand, "nodesport": nodesPortCommand, "sub": subCommand, "damage": damageCommand, "wrongtoken": wrongTokenCommand, "database": databaseCommand,
+			"idof": idOfCommand, "public": publicCommand, "nodesport": portCommand("callback"), "adminport": portCommand("admin"), "sub": subCommand, "damage": damageCommand, "wrongtoken": wrongTokenCommand, "database": databaseCommand,
 		},
 		Condition: condition,
 		Setup: func(env *testscript.Env) error {
 			env.Values[serverKey{}] = &server{}
-			return nil
+			return certificates(t, filepath.Join(env.WorkDir, "pki"))
 		},
 	})
+}
+
+// certificates makes a root and a server's and some clients' certificates of it.
+func certificates(t *testing.T, dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	root := certtest.NewRoot(t, dir, "root")
+	root.Server("server")
+	for _, name := range []string{"node-a", "node-b", "olga", "vera"} {
+		root.Client(name)
+	}
+	return nil
 }
 
 // ask is `ask ADDRESSES-FILE KEY REPLY-KEY BODY-FILE [PATH]`: it signs a body as a node does, sends it, and prints action and
@@ -77,12 +94,16 @@ func askServer(args []string) error {
 	if len(args) > 4 {
 		path = args[4]
 	}
-	request, err := http.NewRequest(http.MethodPost, "http://"+where["callback"]+path, bytes.NewReader(body))
+	client, scheme, err := askClient()
+	if err != nil {
+		return err
+	}
+	request, err := http.NewRequest(http.MethodPost, scheme+"://"+where["callback"]+path, bytes.NewReader(body))
 	if err != nil {
 		return err
 	}
 	request.Header.Set(wire.HeaderSignature, hex.EncodeToString(signature))
-	response, err := http.DefaultClient.Do(request)
+	response, err := client.Do(request)
 	if err != nil {
 		return err
 	}
@@ -101,6 +122,27 @@ func askServer(args []string) error {
 	}
 	fmt.Println(d.Action, d.Reason)
 	return nil
+}
+
+// askClient speaks TLS where $ASK_ROOT names the root to trust, and shows the client certificate $ASK_CLIENT if there is one.
+func askClient() (*http.Client, string, error) {
+	root, client := os.Getenv("ASK_ROOT"), os.Getenv("ASK_CLIENT")
+	if root == "" {
+		return http.DefaultClient, "http", nil
+	}
+	pool, err := servertls.ReadPool(root)
+	if err != nil {
+		return nil, "", err
+	}
+	t := &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS13}
+	if client != "" {
+		pair, err := tls.LoadX509KeyPair(client+".crt", client+".key")
+		if err != nil {
+			return nil, "", err
+		}
+		t.Certificates = []tls.Certificate{pair}
+	}
+	return &http.Client{Transport: &http.Transport{TLSClientConfig: t}}, "https", nil
 }
 
 // serverKey is under which a script's server is kept.
@@ -238,11 +280,13 @@ func publicCommand(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Setenv(args[0], view.PublicKey)
 }
 
-// nodesPortCommand is `nodesport VARIABLE FILE`: the address for nodes out of an address-file.
-func nodesPortCommand(ts *testscript.TestScript, _ bool, args []string) {
-	where, err := listeners.Announced(ts.MkAbs(args[1]))
-	ts.Check(err)
-	ts.Setenv(args[0], where["callback"])
+// portCommand is `nodesport VARIABLE FILE` and `adminport VARIABLE FILE`: the address of a side out of an address-file.
+func portCommand(side string) func(*testscript.TestScript, bool, []string) {
+	return func(ts *testscript.TestScript, _ bool, args []string) {
+		where, err := listeners.Announced(ts.MkAbs(args[1]))
+		ts.Check(err)
+		ts.Setenv(args[0], where[side])
+	}
 }
 
 // subCommand is `sub FILE OLD NEW`: it replaces a text that has to be there.

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/countersign-mpc/countersign/callback"
+	"github.com/countersign-mpc/countersign/internal/conffile"
 	"github.com/countersign-mpc/countersign/internal/listeners"
 	"github.com/countersign-mpc/countersign/internal/logging"
 	"github.com/countersign-mpc/countersign/ledger"
@@ -27,7 +28,7 @@ func (o *options) serve() *cobra.Command {
 		Use: "serve", Short: "Run the callback server in the foreground",
 		Long: `Run the callback server until it gets SIGINT or SIGTERM; what it is answering then it answers to the end.
 
-SIGHUP reads the policy anew. A policy that does not compile or pass the lint and its own tests keeps the server from starting;
+SIGHUP reads the policy anew, and the files of TLS certificates. A policy that does not compile or pass the lint and its own tests keeps the server from starting;
 at a reload the one before stays.`,
 		Example: "  callback serve --config /etc/countersign/callback.toml",
 		Args:    cobra.NoArgs,
@@ -73,22 +74,34 @@ func (o *options) runServer(ctx context.Context, c *config) (err error) {
 	if err != nil {
 		return refused(err)
 	}
+	side, err := c.openSides()
+	if err != nil {
+		return err
+	}
+	defer side.wipe()
 	server, err := callback.New(callback.Config{
 		Ledger: books.ledger, Policy: live, Nodes: nodes, Keys: keys, ResultKey: resultKey, AdminToken: token, ActionStyle: wire.ActionStyle(c.ActionStyle),
-		BodyLimit: c.BodyLimit, RateLimit: c.rateLimit(), Log: log, Version: version,
+		BodyLimit: c.BodyLimit, RateLimit: c.rateLimit(), MaxConcurrent: c.maxConcurrent(), Log: log, Version: version,
+		Operators: side.operators, AdminTLS: side.admin != nil, Certificates: side.certificates(),
 	})
 	if err != nil {
 		return err
 	}
 	l, err := listeners.Open(c.AddressFile,
-		listeners.Side{Name: "callback", Key: "listen", Address: c.Listen, Handler: server.Handler()},
-		listeners.Side{Name: "admin", Key: "admin-listen", Address: c.AdminListen, Handler: server.Admin()})
+		listeners.Side{Name: "callback", Key: "listen", Address: c.Listen, Handler: server.Handler(), TLS: serverTLS(side.nodes), Log: log},
+		listeners.Side{Name: "admin", Key: "admin-listen", Address: c.AdminListen, Handler: server.Admin(), TLS: serverTLS(side.admin), Log: log})
 	if err != nil {
 		return err
 	}
-	defer reloadOnHangup(ctx, server)()
+	defer reloadOnHangup(func() {
+		_, _ = server.ReloadPolicy(ctx) // it logs what came of it
+		side.reload(log)
+	})()
 	if len(c.Node) == 0 {
 		log.Warn("no [[node]] is configured: every request is refused")
+	}
+	if side.nodes == nil && conffile.Loopback(c.Listen) != nil {
+		log.Warn("listen is reached from other hosts without TLS: requests are signed, and what they say can be read on the way", "listen", c.Listen)
 	}
 	log.Info("callback server started", "version", version, "callback", l.Address("callback"), "admin", l.Address("admin"), "nodes", len(c.Node))
 	fmt.Fprintf(o.out, "callback %s: serving nodes on %s, admin on %s\n", version, l.Address("callback"), l.Address("admin"))
@@ -125,8 +138,8 @@ func (b *books) close() error {
 	return errors.Join(err, b.store.Close())
 }
 
-// reloadOnHangup reloads the policy at each SIGHUP until the function that it returns is called.
-func reloadOnHangup(ctx context.Context, server *callback.Server) (stop func()) {
+// reloadOnHangup reloads at each SIGHUP until the function that it returns is called.
+func reloadOnHangup(reload func()) (stop func()) {
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
 	done := make(chan struct{})
@@ -137,7 +150,7 @@ func reloadOnHangup(ctx context.Context, server *callback.Server) (stop func()) 
 			case <-done:
 				return
 			case <-hangups:
-				_, _ = server.ReloadPolicy(ctx) // it logs what came of it
+				reload()
 			}
 		}
 	})
@@ -164,7 +177,7 @@ passes its lint and its own tests. Nothing is made or changed; the server may be
 			nodes, nodeErr := c.nodes()
 			engine, policyErr := buildEngine(cmd.Context(), c.policyFiles())
 			_, knownErr := c.known()
-			if err := errors.Join(nodeErr, policyErr, knownErr, c.checkMade()); err != nil {
+			if err := errors.Join(nodeErr, policyErr, knownErr, c.checkMade(), c.checkSides()); err != nil {
 				return refused(err)
 			}
 			if asJSON {

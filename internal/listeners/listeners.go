@@ -4,9 +4,11 @@ package listeners
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -31,6 +33,8 @@ type Side struct {
 	Address      string // host:port; port 0 takes a free one
 	Handler      http.Handler
 	WriteTimeout time.Duration // 0: a minute
+	TLS          *tls.Config   // nil: plain HTTP
+	Log          *slog.Logger  // of connections that came to nothing, at level debug; nil: slog.Default()
 }
 
 // Set is the open sides of one process.
@@ -107,7 +111,11 @@ func (s *Set) Run(ctx context.Context, stopping func(context.Context)) error {
 	for i, side := range s.sides {
 		servers[i] = side.server(calls)
 		wg.Go(func() {
-			if err := servers[i].Serve(s.listeners[i]); !errors.Is(err, http.ErrServerClosed) {
+			serve := servers[i].Serve
+			if side.TLS != nil {
+				serve = func(l net.Listener) error { return servers[i].ServeTLS(l, "", "") }
+			}
+			if err := serve(s.listeners[i]); !errors.Is(err, http.ErrServerClosed) {
 				failed <- fmt.Errorf("serve %s: %w", side.Name, err)
 			}
 		})
@@ -135,7 +143,12 @@ func (s Side) server(calls context.Context) *http.Server {
 	if write == 0 {
 		write = defaultWriteTimeout
 	}
+	quiet := s.Log
+	if quiet == nil {
+		quiet = slog.Default()
+	}
 	return &http.Server{
+		TLSConfig: s.TLS, ErrorLog: slog.NewLogLogger(quiet.Handler(), slog.LevelDebug),
 		Handler: s.Handler, ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, WriteTimeout: write, IdleTimeout: idleTimeout,
 		MaxHeaderBytes: maxHeaders, BaseContext: func(net.Listener) context.Context { return calls },
 	}
