@@ -15,7 +15,8 @@ type Step struct {
 	// it is not known.
 	From     string `json:"from,omitempty"`
 	Contract string `json:"contract,omitempty"`
-	// Value is the wei that go with the call; empty where none can, or where it is not known.
+	// Value is the wei that go with the call; empty where none can, or where it is not known. With a DELEGATECALL none go,
+	// though a value be named.
 	Value string `json:"value,omitempty"`
 	// Method is the canonical signature, Selector its first four bytes; both are empty without calldata. Method is empty
 	// too where it is not known.

@@ -75,9 +75,8 @@ func (e *encoder) wrapped(s evidence.Step, in abi.Argument) any {
 		}
 		if inner.Delegate {
 			c.operation = 1
-		} else {
-			c.value.SetString(inner.Value, 10)
 		}
+		c.value.SetString(inner.Value, 10)
 		joined = append(joined, c)
 	}
 	switch {

@@ -12,8 +12,9 @@ type site struct {
 	depth int
 	// from calls contract; nil where it is not known.
 	from, contract *[20]byte
-	// value is the wei that go with the call; nil where it is not known, and where coins cannot move: a contract that calls
-	// itself (self), and a DELEGATECALL (delegate), which runs contract's code as from.
+	// value is the wei that go with the call; nil where it is not known, and for a contract that calls itself (self), where
+	// coins cannot move. Neither can they by a DELEGATECALL (delegate), which runs contract's code as from, whatever value is
+	// named with it.
 	value          *big.Int
 	data           []byte
 	self, delegate bool
@@ -48,7 +49,7 @@ func (t *tracer) follow(s site) {
 		Depth: s.depth, From: formatAddress(s.from), Contract: formatAddress(s.contract), Value: formatInt(s.value), Delegate: s.delegate,
 	})
 	step := &t.steps[at]
-	if moves := s.value != nil && (s.value.Sign() > 0 || len(s.data) == 0); moves {
+	if moves := s.value != nil && !s.delegate && (s.value.Sign() > 0 || len(s.data) == 0); moves {
 		t.move(Movement{Asset: AssetNative, From: step.From, To: step.Contract, Amount: s.value.String()})
 	}
 	if len(s.data) == 0 {

@@ -60,7 +60,7 @@ func (t *tracer) refund(gasPrice *big.Int) {
 func (t *tracer) safeCall(s site, safe, to *[20]byte, value *big.Int, data []byte, operation uint64) site {
 	inner := site{depth: s.depth + 1, from: safe, contract: to, value: value, data: data}
 	if operation == operationDelegateCall {
-		inner.value, inner.delegate = nil, true
+		inner.delegate = true
 		t.open = true
 		t.note(CodeDelegateCall, "a Safe runs the code of "+formatAddress(to)+" as its own (DELEGATECALL)")
 	}

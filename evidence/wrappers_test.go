@@ -227,7 +227,7 @@ func TestOrder(t *testing.T) {
 	inner := exec(t, carol, new(big.Int), multiSend(t,
 		packedCall{0, *address(alice), n(7), nil},
 		packedCall{0, *address(token), n(0), multicall(t, transferTo(t, alice, 1), transferTo(t, carol, 2))},
-		packedCall{1, *address(sender), n(0), unhex("12345678aa")},
+		packedCall{1, *address(sender), n(9), unhex("12345678aa")},
 	), 1, 0)
 	f := evidence.Check(claimed(t, safe, n(3), inner, evidence.Asset{}))
 	var got []string
@@ -241,12 +241,12 @@ func TestOrder(t *testing.T) {
 	}
 	want := []string{
 		"0x742d>0xdbF0 3 execTransaction ",
-		" 0xdbF0>0xfB69  multiSend  delegate",
+		" 0xdbF0>0xfB69 0 multiSend  delegate",
 		"  0xdbF0>0x5aAe 7  ",
 		"  0xdbF0>0xdAC1 0 multicall ",
 		"   0xdbF0>0xdAC1  transfer ",
 		"   0xdbF0>0xdAC1  transfer ",
-		"  0xdbF0>0xD122  0x12345678aa unknown-call delegate",
+		"  0xdbF0>0xD122 9 0x12345678aa unknown-call delegate",
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("calls\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
