@@ -22,6 +22,7 @@ type fileData struct {
 	Limits        map[string]map[string][]fileLimit `json:"limits"`
 	Windows       map[string]fileWindow             `json:"windows"`
 	Addresses     map[string]fileAddresses          `json:"addresses"`
+	Hours         map[string]fileHours              `json:"hours"`
 	Gas           map[string]fileGas                `json:"gas"`
 	Evidence      fileEvidence                      `json:"evidence"`
 	Messages      map[string]fileMessages           `json:"messages"`

@@ -43,6 +43,12 @@ func TestDataFaults(t *testing.T) {
 		return []object{l}
 	}
 	tier := func(key string, value any) any { return limit(func(_, tier object) { tier[key] = value }) }
+	opening := func(key string, value any) object {
+		return officeHours(set(object{"days": []string{"monday"}, "from": "09:00", "to": "17:00"}, key, value))
+	}
+	office := func(key string, value any) object {
+		return set(officeHours(object{"days": []string{"monday"}, "from": "09:00", "to": "17:00"}), key, value)
+	}
 	usdtLimit := "limits.ETH.USDT_ETH"
 	for name, c := range map[string]struct {
 		path  string
@@ -90,24 +96,41 @@ func TestDataFaults(t *testing.T) {
 			[]string{"at /limits/ETH/USDT_ETH/0/approvals/1/above", "tiers rise"}},
 		"two limits that ask one group": {usdtLimit, []object{limit(func(object, object) {}).([]object)[0], limit(func(object, object) {}).([]object)[0]},
 			[]string{"at /limits/ETH/USDT_ETH/1/approvals/0/group", "into one limit"}},
-		"group":               {usdtLimit, tier("group", "board"), []string{"at /limits/ETH/USDT_ETH/0/approvals/0/group", "board"}},
-		"threshold of none":   {usdtLimit, tier("threshold", 0), []string{"at /limits/ETH/USDT_ETH/0/approvals/0/threshold"}},
-		"threshold too high":  {usdtLimit, tier("threshold", 4), []string{"at /limits/ETH/USDT_ETH/0/approvals/0/threshold", "3 members"}},
-		"no expiry":           {usdtLimit, tier("expiry_seconds", 0), []string{"at /limits/ETH/USDT_ETH/0/approvals/0/expiry_seconds"}},
-		"wait of a day":       {usdtLimit, tier("wait_seconds", 86400), []string{"at /limits/ETH/USDT_ETH/0/approvals/0/wait_seconds"}},
-		"addresses":           {"addresses.XTH", object{}, []string{"at /addresses/XTH"}},
-		"address":             {"addresses.ETH.deny", object{"0x1": ""}, []string{"at /addresses/ETH/deny/0x1"}},
-		"address twice":       {"addresses.ETH.deny", object{burned: "", strings.ToLower(burned): ""}, []string{"at /addresses/ETH/deny/0x", "twice"}},
-		"any and a list":      {"addresses.ETH.allow", object{recipient: ""}, []string{"at /addresses/ETH/allow_any"}},
-		"gas of no chain":     {"gas.XTH", object{"max_gas_limit": "1"}, []string{"at /gas/XTH", "not a chain"}},
-		"gas of nothing":      {"gas.ETH", object{}, []string{"at /gas/ETH", "empty"}},
-		"gas price in gwei":   {"gas.ETH.max_gas_price_wei", "1.5", []string{"at /gas/ETH/max_gas_price_wei", "point"}},
-		"gas price":           {"gas.ETH.max_gas_price_wei", "1e9", []string{"at /gas/ETH/max_gas_price_wei", "whole number"}},
-		"gas limit":           {"gas.ETH.max_gas_limit", "0x1", []string{"at /gas/ETH/max_gas_limit", "whole number"}},
-		"gas limit, a number": {"gas.ETH.max_gas_limit", 21000, []string{"at /gas/ETH/max_gas_limit", "JSON string"}},
-		"fee":                 {"gas.ETH.max_fee", "1,5", []string{"at /gas/ETH/max_fee"}},
-		"fee share of none":   {"gas.ETH.max_fee_per_mille", 0, []string{"at /gas/ETH/max_fee_per_mille", "1 to 1000"}},
-		"fee share of all":    {"gas.ETH.max_fee_per_mille", 1001, []string{"at /gas/ETH/max_fee_per_mille", "1 to 1000"}},
+		"group":                 {usdtLimit, tier("group", "board"), []string{"at /limits/ETH/USDT_ETH/0/approvals/0/group", "board"}},
+		"threshold of none":     {usdtLimit, tier("threshold", 0), []string{"at /limits/ETH/USDT_ETH/0/approvals/0/threshold"}},
+		"threshold too high":    {usdtLimit, tier("threshold", 4), []string{"at /limits/ETH/USDT_ETH/0/approvals/0/threshold", "3 members"}},
+		"no expiry":             {usdtLimit, tier("expiry_seconds", 0), []string{"at /limits/ETH/USDT_ETH/0/approvals/0/expiry_seconds"}},
+		"wait of a day":         {usdtLimit, tier("wait_seconds", 86400), []string{"at /limits/ETH/USDT_ETH/0/approvals/0/wait_seconds"}},
+		"addresses":             {"addresses.XTH", object{}, []string{"at /addresses/XTH"}},
+		"address":               {"addresses.ETH.deny", object{"0x1": ""}, []string{"at /addresses/ETH/deny/0x1"}},
+		"address twice":         {"addresses.ETH.deny", object{burned: "", strings.ToLower(burned): ""}, []string{"at /addresses/ETH/deny/0x", "twice"}},
+		"any and a list":        {"addresses.ETH.allow", object{recipient: ""}, []string{"at /addresses/ETH/allow_any"}},
+		"gas of no chain":       {"gas.XTH", object{"max_gas_limit": "1"}, []string{"at /gas/XTH", "not a chain"}},
+		"gas of nothing":        {"gas.ETH", object{}, []string{"at /gas/ETH", "empty"}},
+		"gas price in gwei":     {"gas.ETH.max_gas_price_wei", "1.5", []string{"at /gas/ETH/max_gas_price_wei", "point"}},
+		"gas price":             {"gas.ETH.max_gas_price_wei", "1e9", []string{"at /gas/ETH/max_gas_price_wei", "whole number"}},
+		"gas limit":             {"gas.ETH.max_gas_limit", "0x1", []string{"at /gas/ETH/max_gas_limit", "whole number"}},
+		"gas limit, a number":   {"gas.ETH.max_gas_limit", 21000, []string{"at /gas/ETH/max_gas_limit", "JSON string"}},
+		"fee":                   {"gas.ETH.max_fee", "1,5", []string{"at /gas/ETH/max_fee"}},
+		"fee share of none":     {"gas.ETH.max_fee_per_mille", 0, []string{"at /gas/ETH/max_fee_per_mille", "1 to 1000"}},
+		"fee share of all":      {"gas.ETH.max_fee_per_mille", 1001, []string{"at /gas/ETH/max_fee_per_mille", "1 to 1000"}},
+		"hours that never open": {"hours.office", object{"zone": "UTC", "outside": "wait"}, []string{"at /hours/office/open", "empty"}},
+		"hours without a zone":  {"hours.office", office("zone", ""), []string{"at /hours/office/zone", "Europe/Zurich"}},
+		"hours of the machine":  {"hours.office", office("zone", "Local"), []string{"at /hours/office/zone"}},
+		"hours and no outside":  {"hours.office", office("outside", "x"), []string{"at /hours/office/outside", "reject"}},
+		"hours by a number":     {"hours.office", opening("from", "9"), []string{"at /hours/office/open/0/from", "09:30"}},
+		"hours of 25":           {"hours.office", opening("to", "25:00"), []string{"at /hours/office/open/0/to", "09:30"}},
+		"hours over midnight":   {"hours.office", opening("to", "09:00"), []string{"at /hours/office/open/0/to", "midnight"}},
+		"hours on no day":       {"hours.office", opening("days", []string{}), []string{"at /hours/office/open/0/days", "empty"}},
+		"hours on a Day":        {"hours.office", opening("days", []string{"Monday"}), []string{"at /hours/office/open/0/days/0", "lower case"}},
+		"hours on a day twice":  {"hours.office", opening("days", []string{"friday", "friday"}), []string{"at /hours/office/open/0/days/1", "twice"}},
+		"hours of a kind":       {"hours.office", office("kinds", []string{"refresh"}), []string{"at /hours/office/kinds/0", "pre_sign"}},
+		"hours of no chain":     {"hours.office", office("chain", "XTH"), []string{"at /hours/office/chain"}},
+		"hours of an asset":     {"hours.office", office("asset", "ETH"), []string{"at /hours/office/asset", "chain"}},
+		"hours of a raw chain": {"hours.office", set(office("chain", "ETH"), "kinds", []string{"raw", "transaction"}),
+			[]string{"at /hours/office/chain", "only transactions"}},
+		"hours of no asset":   {"hours.office", set(office("chain", "ETH"), "asset", "FOO"), []string{"at /hours/office/asset", "FOO"}},
+		"holiday":             {"hours.office", office("holidays", object{"2026-02-30": ""}), []string{"at /hours/office/holidays/2026-02-30"}},
 		"evidence chain":      {"evidence.unverifiable.XTH", object{"codes": []string{"x"}, "any_requester": true}, []string{"at /evidence/unverifiable/XTH"}},
 		"evidence codes":      {"evidence.unverifiable.ETH", object{"any_requester": true}, []string{"at /evidence/unverifiable/ETH/codes"}},
 		"evidence to nobody":  {"evidence.unverifiable.ETH", object{"codes": []string{"x"}}, []string{"at /evidence/unverifiable/ETH", "any_requester"}},

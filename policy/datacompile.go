@@ -55,6 +55,7 @@ func (f *fileData) compile() (*Data, error) {
 		"limits":         c.limits(),
 		"windows":        c.windows(),
 		"addresses":      c.addresses(),
+		"hours":          c.hours(),
 		"gas":            c.gas(),
 		"evidence":       map[string]any{"unverifiable": c.unverifiable()},
 		"messages":       c.messages(),

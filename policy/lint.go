@@ -26,7 +26,7 @@ var (
 		"approvals", "now", "unknown_fields", "problems",
 	}
 	dataRoots = []string{
-		"countersign", "request_types", "unknown_fields", "chains", "keygen", "limits", "windows", "addresses", "gas", "evidence", "messages", "raw",
+		"countersign", "request_types", "unknown_fields", "chains", "keygen", "limits", "windows", "addresses", "hours", "gas", "evidence", "messages", "raw",
 		"pre_sign", "utxo", "brc20", "runes", "taproot", "typed_data", "permits", "groups", "custom",
 	}
 )

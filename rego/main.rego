@@ -17,10 +17,11 @@ decision := {
 
 # What has to be proven, by kind of request. A rule that is silent because of a missing field therefore rejects.
 proofs := {
-	"keygen": {"request.type", "keygen.parties", "keygen.scheme"},
-	"pre_sign": {"request.type", "pre_sign.key"},
+	"keygen": {"request.type", "hours.open", "keygen.parties", "keygen.scheme"},
+	"pre_sign": {"request.type", "hours.open", "pre_sign.key"},
 	"transaction": {
 		"request.type",
+		"hours.open",
 		"tx.invalid",
 		"evidence.verified",
 		"address.listed",
@@ -30,8 +31,16 @@ proofs := {
 		"gas.max",
 		"gas.fee_share",
 	},
-	"message": {"request.type", "evidence.verified", "message.key", "message.content", "message.permit", "window.max"},
-	"raw": {"request.type", "raw.key", "window.max"},
+	"message": {
+		"request.type",
+		"hours.open",
+		"evidence.verified",
+		"message.key",
+		"message.content",
+		"message.permit",
+		"window.max",
+	},
+	"raw": {"request.type", "hours.open", "raw.key", "window.max"},
 }
 
 require contains id if some id in proofs[lib.kind]

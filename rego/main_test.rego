@@ -27,6 +27,7 @@ decide(request) := got if {
 		with data.permits as {}
 		with data.windows as {}
 		with data.gas as {}
+		with data.hours as {}
 }
 
 test_transfer_within_limits_is_approved if f.approved(decide(f.transfer(1500000000)))
