@@ -193,8 +193,8 @@ func (w *world) commands() map[string]command {
 		"pay": simple(2, w.pay),
 		// ask ID [field=value…]: a transfer whose terms are changed before the requester signs them
 		"ask": simple(1, w.ask),
-		// unasked ID TEXT [field=value…]: as ask, but the coordinator refuses at once, with TEXT in its error
-		"unasked": simple(2, w.unasked),
+		// denied TEXT ask|pay|spend|sign ARGUMENTS: as that command, but the coordinator refuses at once, with TEXT in its error
+		"denied": simple(3, w.denied),
 		// await ID STATE: until the request is completed, failed …
 		"await": simple(2, w.await),
 		// running ID: until the request's session runs its protocol

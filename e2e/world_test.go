@@ -105,14 +105,18 @@ func (w *world) ask(ctx context.Context, a []string) error {
 	return err
 }
 
-// unasked submits what the coordinator refuses.
-func (w *world) unasked(ctx context.Context, a []string) error {
-	err := w.ask(ctx, append([]string{a[0]}, a[2:]...))
+// denied submits what the coordinator refuses.
+func (w *world) denied(ctx context.Context, a []string) error {
+	submit := map[string]func(context.Context, []string) error{"ask": w.ask, "pay": w.pay, "spend": w.spend, "sign": w.signData}[a[1]]
+	if submit == nil {
+		return fmt.Errorf("%q submits nothing", a[1])
+	}
+	err := submit(ctx, a[2:])
 	if err == nil {
 		return errors.New("it was not refused")
 	}
-	if !strings.Contains(err.Error(), a[1]) {
-		return fmt.Errorf("it was refused with %q, want %q in it", err, a[1])
+	if !strings.Contains(err.Error(), a[0]) {
+		return fmt.Errorf("it was refused with %q, want %q in it", err, a[0])
 	}
 	return nil
 }
