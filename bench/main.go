@@ -14,6 +14,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/countersign-mpc/countersign/internal/heap"
 	"github.com/countersign-mpc/countersign/wire"
 )
 
@@ -49,6 +50,7 @@ func main() {
 
 func (o *options) run(w io.Writer) (err error) {
 	if o.mode != "" {
+		heap.Tune(os.Getenv("GOGC")) // as cmd/callback does, for every mode alike
 		return serve(o.mode, o.dir, os.Stdin, os.Stdout)
 	}
 	if o.requests < 1 || o.connections < 1 || o.seconds <= 0 || o.log < 0 {
@@ -272,11 +274,11 @@ func (b *bench) longLog() (err error) {
 	if _, err := l.run(b.seconds); err != nil {
 		return err
 	}
-	heap, err := p.number("heap")
+	alive, err := p.number("heap")
 	if err != nil {
 		return err
 	}
 	fmt.Fprintf(b.out, "with %d decisions in the log (%s, filled in %.0f s): start %.0f ms, heap %s after %d more\n",
-		b.log, megabytes(uint64(info.Size())), filled.Seconds(), p.started.Seconds()*1e3, megabytes(heap), len(l.requests))
+		b.log, megabytes(uint64(info.Size())), filled.Seconds(), p.started.Seconds()*1e3, megabytes(alive), len(l.requests))
 	return nil
 }

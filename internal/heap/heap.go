@@ -1,0 +1,17 @@
+// Package heap says how far the heap of a server may grow between two collections. It is for processes whose lasting heap is
+// small and that make much garbage for each request.
+package heap
+
+import "runtime/debug"
+
+// Growth is by how many per cent of what lives the heap grows until it is collected. Go's own is 100: a policy with lists of
+// ten thousand addresses (about 15 MB) would then be gone over every few dozen requests. At 400 that is done a quarter as
+// often, and the heap comes to 75 MB.
+const Growth = 400
+
+// Tune applies Growth, unless the operator has chosen: gogc is the variable GOGC of the environment.
+func Tune(gogc string) {
+	if gogc == "" {
+		debug.SetGCPercent(Growth)
+	}
+}
