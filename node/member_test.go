@@ -34,6 +34,7 @@ type member struct {
 	log      *logBuffer
 	node     *node.Node
 	id       wire.NodeID
+	tend     time.Duration // how often the node looks for what has expired; 0: the default
 }
 
 // member makes a node that is initialised, unsealed and linked. It asks nobody.
@@ -61,7 +62,7 @@ func (m *member) open() {
 		config = m.all
 	}
 	n, err := node.New(node.Config{Store: m.store, Settings: config, Protocols: m.toys, LinkURL: m.h.url, Software: "test",
-		Log: slog.New(slog.NewTextHandler(m.log, &slog.HandlerOptions{Level: slog.LevelDebug})), Clock: m.h.clock.Now, MinBackoff: time.Millisecond})
+		Log: slog.New(slog.NewTextHandler(m.log, &slog.HandlerOptions{Level: slog.LevelDebug})), Clock: m.h.clock.Now, MinBackoff: time.Millisecond, TendEvery: m.tend})
 	must(t, err)
 	m.node = n
 	t.Cleanup(func() {
