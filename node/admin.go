@@ -56,6 +56,13 @@ func (n *Node) Admin(cfg AdminConfig) http.Handler {
 		keys, err := n.Keys(query.Get("path"), derive.Network(query.Get("network")))
 		answer(w, keys, err)
 	})
+	r.Post("/sys/backup", func(w http.ResponseWriter, _ *http.Request) {
+		path, manifest, err := n.Backup()
+		answer(w, struct {
+			File     string         `json:"file"`
+			Manifest BackupManifest `json:"manifest"`
+		}{path, manifest}, err)
+	})
 	r.Post("/sys/seal", func(w http.ResponseWriter, _ *http.Request) {
 		n.Seal()
 		answer(w, "seal success", nil)

@@ -86,6 +86,11 @@ func (n *Node) Enter(ctx context.Context, call Entry, text secret.Bytes) (any, e
 	return n.perform(ctx, call, credential)
 }
 
+// segmentsText describes a set.
+func segmentsText(set *segment.Manifest) string {
+	return fmt.Sprintf("%d of %d, set %x", set.T, set.N, set.ID)
+}
+
 // mayEnter refuses what the state of the node does not allow before anybody has entered t segments for nothing.
 func (n *Node) mayEnter(call Entry) error {
 	n.mu.Lock()

@@ -63,3 +63,6 @@ func SignTerms(share *signing.Share, t manifest.Terms) (digest, message, key []b
 
 // ParseRecipient reads the key that results are encrypted to.
 func ParseRecipient(text string) (*ecdsa.PublicKey, error) { return parseRecipient(text) }
+
+// SetBackupDir gives a node a folder for backups.
+func SetBackupDir(n *Node, dir string) { n.cfg.BackupDir = dir }

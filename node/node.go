@@ -37,6 +37,7 @@ type Config struct {
 	// Segments returns the set of segments with which init and a change of the password seal the store; nil, or a nil set:
 	// one password does.
 	Segments   func() (*segment.Manifest, error)
+	BackupDir  string        // folder of backups; empty: none are made
 	MinBackoff time.Duration // of the link; 0: its default
 	TendEvery  time.Duration // how often it is looked for requests that have expired; 0: a minute
 }
@@ -258,7 +259,7 @@ func (n *Node) Info() (Info, error) {
 	}
 	info.Store = StoreState{ID: stat.ID, Size: stat.Bytes, Commits: stat.Sequence, Password: stat.Password}
 	if set, err := n.cfg.Store.SegmentSet(); err == nil && set != nil {
-		info.Store.Segments = fmt.Sprintf("%d of %d, set %x", set.T, set.N, set.ID)
+		info.Store.Segments = segmentsText(set)
 	}
 	if n.party == nil {
 		return info, nil
