@@ -210,6 +210,9 @@ func (c *Case) examine(e *policy.Engine, p *wire.Parsed) {
 // describe writes a finding in the policy's terms.
 func (c *Case) describe(f evidence.Finding) policy.Evidence {
 	out := policy.Evidence{Status: policy.EvidenceStatus(f.Status), Code: string(f.Code), Reason: f.Reason}
+	for _, code := range f.Codes {
+		out.Codes = append(out.Codes, string(code))
+	}
 	for _, d := range f.Differences {
 		out.Differences = append(out.Differences, policy.Difference{Field: d.Field, Claimed: d.Claimed, Signed: d.Signed})
 	}

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/big"
+	"strconv"
 
 	"github.com/countersign-mpc/countersign/ledger"
 	"github.com/countersign-mpc/countersign/policy"
@@ -81,7 +82,7 @@ func (c *Case) decoded() (decodedTransaction, error) {
 }
 
 // payment counts a transaction that nobody has seen by its payment's name: all inputs of a payment count its amount once.
-// The name is bound to what is claimed, and each of its inputs to one digest.
+// The name is bound to what is claimed and to one digest; where vinList names inputs, each of them to one.
 func (c *Case) payment(x *ledger.Execution, p *wire.Parsed) error {
 	content, err := paymentOf(p.Check.RequestDetail.TxInfo)
 	if err != nil {
@@ -93,10 +94,27 @@ func (c *Case) payment(x *ledger.Execution, p *wire.Parsed) error {
 		{What: "payment " + clip(p.TxInfo.RequestID, maxName), Name: anchor("payment-content", name...), Value: sha256.Sum256(content)},
 		{
 			What: "input " + clip(p.TxInfo.CurInputID, maxName) + " of payment " + clip(p.TxInfo.RequestID, maxName),
-			Name: anchor("payment-input", append(name, p.TxInfo.CurInputID, p.Check.RequestDetail.Path)...), Value: sha256.Sum256(c.own),
+			Name: anchor("payment-input", append(name, c.inputOf(p.TxInfo))...), Value: sha256.Sum256(c.own),
 		},
 	}
 	return nil
+}
+
+// inputOf names the input of a payment that is signed: by its place in vinList, so that it has one name only. A payment
+// without inputs has one digest.
+func (c *Case) inputOf(info *wire.TxInfo) string {
+	if c.Input.Tx == nil || c.Input.Tx.Family != policy.FamilyUTXO || info.ExtraData == nil {
+		return ""
+	}
+	for i, in := range info.ExtraData.VinList {
+		if in.ID != "" && in.ID == info.CurInputID {
+			return strconv.Itoa(i)
+		}
+	}
+	if i, err := strconv.Atoi(info.CurInputID); err == nil && i >= 0 && i < len(info.ExtraData.VinList) {
+		return strconv.Itoa(i)
+	}
+	return ""
 }
 
 // anchor names something that can happen once only.

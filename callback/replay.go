@@ -34,7 +34,9 @@ func (s *Server) replayDecision(r *http.Request) (any, error) {
 		return nil, err
 	}
 	out := ReplayView{ID: rec.ID, Revision: rec.Revision, Differences: []string{}}
-	differ := func(format string, args ...any) { out.Differences = append(out.Differences, fmt.Sprintf(format, args...)) }
+	differ := func(format string, args ...any) {
+		out.Differences = append(out.Differences, fmt.Sprintf(format, args...))
+	}
 	if engine := s.cfg.Policy.Engine(); rec.Ask.Path == wire.PathCheck && engine != nil && engine.Revision() == rec.Revision {
 		out.Judged = true
 		v, err := rejudge(r.Context(), engine, rec)

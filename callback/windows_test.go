@@ -57,15 +57,13 @@ func wallet(id string) func(map[string]any) {
 func TestWindowOfPayments(t *testing.T) {
 	w := newWorld(t, options{data: windowed})
 	pay := func(callbackID, name string, amount int64, digest string) *wire.Decision {
-		c := payment{callbackID: callbackID, requestID: name, amount: amount, claim: func(info map[string]any) { delete(info, "rawTx") }}.check(t)
-		c.RequestDetail.Message = digest
-		d, _ := w.ask(c)
-		return d
+		return payInput(t, w, callbackID, name, amount, digest, "")
 	}
 	one, two := fmt.Sprintf("%064x", 1), fmt.Sprintf("%064x", 2)
 	want(t, pay("p-1", "payment-1", 6_000, one), wire.Approve)
 	want(t, pay("p-2", "payment-1", 6_000, one), wire.Approve)
 	want(t, pay("p-3", "payment-1", 6_000, two), wire.Reject, "ledger.execution: ")
+	want(t, payInput(t, w, "p-3b", "payment-1", 6_000, two, "7"), wire.Reject, "ledger.execution: ")
 	want(t, pay("p-4", "payment-1", 5_000, one), wire.Reject, "ledger.execution: payment payment-1")
 	want(t, pay("p-5", "payment-2", 6_000, two), wire.Reject, "window.max: ")
 	want(t, pay("p-6", "payment-2", 4_000, two), wire.Approve)
@@ -97,4 +95,18 @@ func TestWindowIsRecorded(t *testing.T) {
 	if rule := d.Reasons[0].RuleID; rule != "window.max" {
 		t.Errorf("the rule is %s", rule)
 	}
+}
+
+// payInput asks for a payment without its transaction.
+func payInput(t *testing.T, w *world, callbackID, name string, amount int64, digest, input string) *wire.Decision {
+	t.Helper()
+	c := payment{callbackID: callbackID, requestID: name, amount: amount, claim: func(info map[string]any) {
+		delete(info, "rawTx")
+		if input != "" {
+			info["curInputId"] = input
+		}
+	}}.check(t)
+	c.RequestDetail.Message = digest
+	d, _ := w.ask(c)
+	return d
 }

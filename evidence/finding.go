@@ -52,6 +52,9 @@ type Finding struct {
 	// Code and Reason are empty when Verified. Reason is for people and may change.
 	Code   Code   `json:"code,omitempty"`
 	Reason string `json:"reason,omitempty"`
+	// Codes are all that apply of an Unverifiable, in their order, Code among them: who lives with one gap must not be
+	// taken to live with another.
+	Codes []Code `json:"codes,omitempty"`
 	// Decoded is what was decoded, as far as that was possible, whatever the status.
 	Decoded *Decoded `json:"decoded,omitempty"`
 	// Differences lists every contradiction, in a fixed order; it is empty unless Status is Mismatch.
@@ -105,13 +108,14 @@ func (c *comparison) finding() Finding {
 		f.Reason = "what is signed is not what is claimed: " + strings.Join(fields, ", ")
 	case len(c.obstacles) > 0:
 		f.Status = Unverifiable
-		f.Code, f.Reason = c.worst()
+		f.Codes, f.Reason = c.gaps()
+		f.Code = f.Codes[0]
 	}
 	return f
 }
 
-// worst gives the obstacle that weighs most, by the order of the codes' declaration, and the reasons of all.
-func (c *comparison) worst() (Code, string) {
+// gaps gives the codes of all obstacles, each once, by the order of their declaration, and the reasons of all.
+func (c *comparison) gaps() ([]Code, string) {
 	order := []Code{
 		CodeUndecodable, CodeChain, CodeAsset, CodeCreation, CodeDelegation, CodeBlobs, CodeRunestone, CodeInscription,
 		CodeDelegateCall, CodeBound, CodeUnknownCall, CodeNotTransfer, CodeUnproven, CodeUnknownKey, CodeIncomplete, CodeNoRawTx,
@@ -119,11 +123,13 @@ func (c *comparison) worst() (Code, string) {
 	slices.SortStableFunc(c.obstacles, func(a, b obstacle) int {
 		return slices.Index(order, a.code) - slices.Index(order, b.code)
 	})
+	var codes []Code
 	reasons := make([]string, len(c.obstacles))
 	for i, o := range c.obstacles {
 		reasons[i] = o.reason
+		codes = append(codes, o.code)
 	}
-	return c.obstacles[0].code, strings.Join(reasons, "; ")
+	return slices.Compact(codes), strings.Join(reasons, "; ")
 }
 
 // excerpt bounds what a finding repeats: calldata may be long, and the request itself is kept beside the finding.

@@ -83,8 +83,12 @@ func (k kind) ask(t testing.TB, h *hall, keyID string, all []manifest.Party) (as
 	sino := h.number("sino")
 	message := bytes.Repeat([]byte{7}, k.length)
 	copy(message, sino)
-	return ask{sino: sino, parties: all, terms: manifest.Terms{Type: k.requestType, RequestID: "request-" + sino, KeyID: keyID, Path: "m/44/501/0",
-		SignType: wire.SignTypeRaw, Message: hexOf(message), TapScriptRoot: k.scriptRoot}}, message
+	terms := manifest.Terms{Type: k.requestType, RequestID: "request-" + sino, KeyID: keyID, Path: "m/44/501/0",
+		SignType: wire.SignTypeRaw, Message: hexOf(message), TapScriptRoot: k.scriptRoot}
+	if k.scriptRoot != "" { // the callback is told by tx_info
+		terms.TxInfo = fmt.Appendf(nil, `{"tapScriptRoot":%q}`, k.scriptRoot)
+	}
+	return ask{sino: sino, parties: all, terms: terms}, message
 }
 
 // curves are the keys of a world of both curves, by cryptography.

@@ -56,8 +56,8 @@ func (t target) agrees(terms manifest.Terms, info wire.TxInfo) error {
 		return fmt.Errorf("tx_info.publickKey is %q, and the key at path %q is %x: leave it out, or name the key that signs", excerpt(info.PublicKey),
 			excerpt(terms.Path), t.derived.PublicKey)
 	}
-	if len(terms.TxInfo) == 0 || t.scheme != derive.SchemeTaproot {
-		return nil
+	if t.scheme != derive.SchemeTaproot || (len(terms.TxInfo) == 0 && len(t.scriptRoot) == 0) {
+		return nil // with a root there has to be a tx_info that tells the callback
 	}
 	if root, err := hex.DecodeString(info.TapScriptRoot); err != nil || !bytes.Equal(root, t.scriptRoot) {
 		return fmt.Errorf("tx_info.tapScriptRoot is %q and the request's tapScriptRoot is %q: both must name the same root",

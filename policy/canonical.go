@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // InputFormat is the first member of an input's JSON form; it is checked when a recorded input is replayed.
@@ -118,12 +119,20 @@ func (in Input) integers() []json.Number {
 	return all
 }
 
+// allCodes are the codes, of which there is at least the gravest.
+func (ev Evidence) allCodes() []string {
+	if ev.Code == "" || slices.Contains(ev.Codes, ev.Code) {
+		return orEmpty(ev.Codes)
+	}
+	return append([]string{ev.Code}, ev.Codes...)
+}
+
 // withoutNil makes JSON write [] and {} instead of null for lists and maps that hold nothing.
 func (in Input) withoutNil() Input {
 	in.Request.PartyIDs = orEmpty(in.Request.PartyIDs)
 	in.BRC20, in.Runes = orEmpty(in.BRC20), orEmpty(in.Runes)
 	in.UnknownFields, in.Problems = orEmpty(in.UnknownFields), orEmpty(in.Problems)
-	in.Evidence.Differences = orEmpty(in.Evidence.Differences)
+	in.Evidence.Differences, in.Evidence.Codes = orEmpty(in.Evidence.Differences), in.Evidence.allCodes()
 	if in.Windows == nil {
 		in.Windows = map[string]Window{}
 	}

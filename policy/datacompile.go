@@ -118,6 +118,7 @@ func (c *compiler) compileChains() map[string]Chain {
 		}
 		chains[symbol] = chain
 	}
+	c.oneUTXOChain(chains)
 	return chains
 }
 

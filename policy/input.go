@@ -127,7 +127,8 @@ const (
 // Evidence is what package evidence found (its Finding), in the policy's terms.
 type Evidence struct {
 	Status      EvidenceStatus  `json:"status"`
-	Code        string          `json:"code"`        // why it is not verified: a stable word, such as "no-raw-tx"
+	Codes       []string        `json:"codes"`       // all words that say why it is not verified
+	Code        string          `json:"code"`        // the gravest of them: why it is not verified: a stable word, such as "no-raw-tx"
 	Reason      string          `json:"reason"`      // the same for people
 	Decoded     json.RawMessage `json:"decoded"`     // the decoder's own account; nil for none
 	Transfer    *Transfer       `json:"transfer"`    // set only where all that is signed is one plain transfer

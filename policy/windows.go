@@ -40,6 +40,8 @@ type fileWindow struct {
 	Zone           string   `json:"zone"`
 	Lifetime       bool     `json:"lifetime"`
 	Max            string   `json:"max"`
+	// Approvals are asked for when the window comes to more than Above.
+	Approvals []fileApproval `json:"approvals"`
 }
 
 // WindowPeriod is how long a window is: Rolling, a unit of the calendar in a zone, or everything since ever.
@@ -94,7 +96,12 @@ func (c *compiler) windows() map[string]any {
 		c.windowOf(at, f, rule)
 		rule.period = c.windowPeriod(at, f)
 		c.data.windows = append(c.data.windows, rule)
-		out[id] = map[string]any{"kinds": rule.kinds, "chain": f.Chain, "asset": f.Asset, "max": f.Max, "max_base": c.windowMax(at, f)}
+		base := func(at []string, text string) json.Number { return c.windowBase(at, f, text) }
+		highest := base(under(at, "max"), f.Max)
+		out[id] = map[string]any{
+			"kinds": rule.kinds, "chain": f.Chain, "asset": f.Asset, "max": f.Max, "max_base": highest,
+			"approvals": c.tiers(at, highest, f.Approvals, base),
+		}
 	}
 	return out
 }
@@ -163,15 +170,12 @@ func (c *compiler) windowPeriod(at []string, f fileWindow) WindowPeriod {
 	return p
 }
 
-func (c *compiler) windowMax(at []string, f fileWindow) json.Number {
+// windowBase reads a number of what a window measures.
+func (c *compiler) windowBase(at []string, f fileWindow, text string) json.Number {
 	if f.Measure == MeasureCount {
-		base, err := baseUnits(f.Max, UnitBase, 0)
-		if err != nil {
-			c.add(under(at, "max"), "%v: write a whole number as a string, such as \"20\"", err)
-		}
-		return base
+		return c.whole(at, text)
 	}
-	return c.coins(under(at, "max"), c.chains[f.Chain].Assets[f.Asset], f.Max)
+	return c.coins(at, c.chains[f.Chain].Assets[f.Asset], text)
 }
 
 // Charges says what a request counts in the windows of data.json, once the input is complete but for the state of the
@@ -192,7 +196,7 @@ func (e *Engine) Charges(in *Input) []Charge {
 		series, missing := w.series(in)
 		if missing != "" {
 			in.Problems = append(in.Problems, Problem{
-				Rule: RuleWindowScope, Field: missing, Message: fmt.Sprintf("is missing, and window %s counts by it", w.id),
+				Rule: RuleWindowScope, Field: missing, Message: fmt.Sprintf("is missing or is not one, and window %s counts by it", w.id),
 			})
 			continue
 		}
@@ -272,6 +276,19 @@ func (w *windowRule) series(in *Input) (name, missing string) {
 	return string(b), ""
 }
 
+// onlyRecipient is the recipient of a transaction that pays nobody else: with several, what each gets is not told apart.
+func onlyRecipient(in *Input) string {
+	if in.UTXO == nil {
+		return in.Tx.To
+	}
+	for _, out := range in.UTXO.Outputs {
+		if !out.Own && !out.Data && out.Address != in.Tx.To {
+			return ""
+		}
+	}
+	return in.Tx.To
+}
+
 func scopeValue(scope string, in *Input) string {
 	switch scope {
 	case "path":
@@ -288,6 +305,6 @@ func scopeValue(scope string, in *Input) string {
 		return ""
 	}
 	return map[string]string{
-		"wallet": in.Tx.WalletID, "vault": in.Tx.VaultID, "recipient": in.Tx.To, "chain": in.Tx.Chain, "asset": in.Tx.Asset,
+		"wallet": in.Tx.WalletID, "vault": in.Tx.VaultID, "recipient": onlyRecipient(in), "chain": in.Tx.Chain, "asset": in.Tx.Asset,
 	}[scope]
 }

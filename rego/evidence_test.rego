@@ -15,6 +15,7 @@ says(request, data_evidence) := got if {
 with_status(status, code) := json.patch(f.transfer(1), [
 	{"op": "replace", "path": "/evidence/status", "value": status},
 	{"op": "replace", "path": "/evidence/code", "value": code},
+	{"op": "replace", "path": "/evidence/codes", "value": [code]},
 ])
 
 test_verified_is_allowed if {
@@ -82,4 +83,12 @@ test_message_that_cannot_be_read_is_rejected if {
 		{"op": "replace", "path": "/evidence/code", "value": "no-raw-tx"},
 	])
 	says(request, grants).reject == {"evidence.unverifiable"}
+}
+
+# Who takes one gap on trust does not take another that stands beside it.
+test_every_code_has_to_be_let_through if {
+	both := f.patch(with_status("unverifiable", "no-raw-tx"), "/evidence/codes", ["no-raw-tx", "unproven-inputs"])
+	says(both, grants) == {"allow": set(), "reject": {"evidence.unverifiable"}}
+	none := f.patch(with_status("unverifiable", "no-raw-tx"), "/evidence/codes", [])
+	says(none, grants) == {"allow": set(), "reject": {"evidence.unverifiable"}}
 }

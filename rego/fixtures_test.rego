@@ -40,7 +40,7 @@ empty := {
 	"runes": [],
 	"utxo": null,
 	"message": null,
-	"evidence": {"status": "", "code": "", "reason": "", "decoded": null, "transfer": null, "differences": []},
+	"evidence": {"status": "", "code": "", "codes": [], "reason": "", "decoded": null, "transfer": null, "differences": []},
 	"windows": {},
 	"approvals": [],
 	"now": {"unix": 1800000000, "rfc3339": "2027-01-15T08:00:00Z"},

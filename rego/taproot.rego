@@ -55,13 +55,23 @@ key_spend if {
 	input.utxo.source == "evidence"
 }
 
-# A script is signed for the tokens that evidence found it to move, or where data.json says so for the key.
+# A script is signed for if it asks for nothing but this signature, for the inscription that evidence found it to reveal, or
+# where data.json says so for the key. A runestone says nothing of the scripts beside it: it may move runes that the inputs do
+# not even hold.
 script if key.script_paths == true
+
+# <32-byte key> OP_CHECKSIG. Evidence is verified only if the key is the one that signs.
+script if {
+	input.evidence.status == "verified"
+	input.utxo.source == "evidence"
+	regex.match(`^20[0-9a-f]{64}ac$`, input.evidence.decoded.bitcoin.leaf_script)
+}
 
 script if {
 	input.evidence.status == "verified"
 	input.utxo.source == "evidence"
-	count(array.concat(input.brc20, input.runes)) > 0
+	count(input.brc20) > 0
+	is_object(input.evidence.decoded.bitcoin.inscription)
 }
 
 require contains "taproot.script_path" if scripted
@@ -83,7 +93,7 @@ reject contains {"id": "taproot.script_path", "message": message} if {
 	scripted
 	not script
 	message := sprintf(
-		"a script is satisfied that verified evidence finds to move no token, and data.json taproot does not allow key %q script_paths",
+		"a script is satisfied that verified evidence finds neither to ask for this signature alone nor to reveal a BRC-20 inscription, and data.json taproot does not allow key %q script_paths",
 		[input.request.public_key],
 	)
 }

@@ -61,10 +61,27 @@ test_script_for_nothing_is_rejected if {
 	}
 }
 
-test_script_for_tokens_that_evidence_vouches_for_is_allowed if {
-	every list in ["/runes", "/brc20"] {
-		says(f.patch(script_spend("bip340-schnorr-sign"), list, rune), {}) == allowed("taproot.script_path")
+revealing := {"bitcoin": {"leaf_script": "00", "inscription": {"op": "transfer"}}}
+
+checksig := sprintf("20%sac", [root])
+
+test_script_that_reveals_an_inscription_is_allowed if {
+	request := f.patch(script_spend("bip340-schnorr-sign"), "/evidence/decoded", revealing)
+	says(f.patch(request, "/brc20", rune), {}) == allowed("taproot.script_path")
+	says(request, {}) == rejected("taproot.script_path")
+}
+
+test_script_that_asks_for_this_signature_alone_is_allowed if {
+	says(f.patch(script_spend("bip340-schnorr-sign"), "/evidence/decoded", {"bitcoin": {"leaf_script": checksig}}), {}) == allowed("taproot.script_path")
+	every script in ["", "ac", sprintf("%s00", [checksig]), sprintf("51%s", [checksig]), sprintf("21%sac", [root])] {
+		request := f.patch(script_spend("bip340-schnorr-sign"), "/evidence/decoded", {"bitcoin": {"leaf_script": script}})
+		says(request, {}) == rejected("taproot.script_path")
 	}
+}
+
+# A runestone may move what the inputs do not hold, beside any script.
+test_script_beside_a_runestone_is_rejected if {
+	says(f.patch(script_spend("bip340-schnorr-sign"), "/runes", rune), {}) == rejected("taproot.script_path")
 }
 
 test_script_for_tokens_on_trust_is_rejected if {
