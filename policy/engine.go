@@ -33,6 +33,8 @@ const testTimeout = 30 * time.Second
 type Config struct {
 	Source  *Source
 	Timeout time.Duration // of one evaluation; 0 is DefaultTimeout
+
+	testsAtOnce int // 0: one for each core
 }
 
 func (c Config) validate() error {
@@ -54,6 +56,8 @@ type Engine struct {
 	rules    map[string]RuleInfo
 	query    rego.PreparedEvalQuery // of the entrypoint, where parts is nil
 	parts    *parts                 // nil: the policy is asked as a whole
+
+	testsAtOnce int
 }
 
 // RuleInfo describes a rule that may have a say in a decision.
@@ -73,7 +77,9 @@ func New(ctx context.Context, cfg Config) (*Engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("build policy engine: %w", err)
 	}
-	e := &Engine{timeout: cfg.Timeout, data: data, source: cfg.Source.clone(), revision: cfg.Source.revision(data)}
+	e := &Engine{
+		timeout: cfg.Timeout, data: data, source: cfg.Source.clone(), revision: cfg.Source.revision(data), testsAtOnce: cfg.testsAtOnce,
+	}
 	if e.timeout == 0 {
 		e.timeout = DefaultTimeout
 	}
@@ -298,7 +304,9 @@ func (e *Engine) ask(ctx context.Context, input inputDoc) (v verdict, err error)
 
 // run evaluates a prepared query, errUndefined if it is.
 func run(ctx context.Context, query rego.PreparedEvalQuery, input ast.Value) (ast.Value, error) {
-	results, err := query.Eval(ctx, rego.EvalParsedInput(input), rego.EvalCopyMaps(false))
+	cancel := topdown.NewCancel()
+	defer context.AfterFunc(ctx, cancel.Cancel)()
+	results, err := query.Eval(ctx, rego.EvalParsedInput(input), rego.EvalCopyMaps(false), rego.EvalExternalCancel(cancel))
 	if err != nil {
 		return nil, err
 	}

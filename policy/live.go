@@ -57,6 +57,9 @@ func (l *Live) Reload(ctx context.Context) (*Engine, error) {
 	}
 	cfg := l.cfg.Engine
 	cfg.Source = source
+	if l.engine.Load() != nil { // requests are being answered: tests leave them the other cores
+		cfg.testsAtOnce = 1
+	}
 	e, err := New(ctx, cfg)
 	if err != nil {
 		return nil, fmt.Errorf("load policy: %w", err)

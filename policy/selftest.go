@@ -56,7 +56,8 @@ func (e *Engine) runTests(ctx context.Context, coverage bool) (TestReport, error
 		SetModules(modules).
 		SetTimeout(testTimeout).
 		RaiseBuiltinErrors(true).
-		SetCoverageRuns(nil)
+		SetCoverageRuns(nil).
+		SetParallel(e.testsAtOnce)
 	if coverage {
 		tracer = cover.New()
 		runner = runner.SetCoverageQueryTracer(tracer)
