@@ -65,7 +65,9 @@ type fileScheme struct {
 }
 
 type fileLimit struct {
-	Max       string         `json:"max"` // in coins
+	Max       string         `json:"max"`     // in coins
+	Wallets   []string       `json:"wallets"` // nil: every wallet
+	Vaults    []string       `json:"vaults"`
 	Approvals []fileApproval `json:"approvals"`
 }
 

@@ -3,6 +3,7 @@ package policy
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 )
 
 func (c *compiler) limits() map[string]any {
@@ -41,6 +42,9 @@ func (c *compiler) limits() map[string]any {
 func (c *compiler) groupOnce(at []string, limits []fileLimit) {
 	first := make(map[string]int)
 	for i, limit := range limits {
+		if limit.Wallets != nil || limit.Vaults != nil {
+			continue // of wallets and vaults of their own; where both hold, the group is asked once for both
+		}
 		for j, tier := range limit.Approvals {
 			if k, asked := first[tier.Group]; asked && k != i {
 				c.add(under(at, fmt.Sprint(i), "approvals", fmt.Sprint(j), "group"), "is asked by limit %d of this asset too: put the tiers of one group into one limit", k)
@@ -51,12 +55,31 @@ func (c *compiler) groupOnce(at []string, limits []fileLimit) {
 }
 
 func (c *compiler) limit(at []string, asset Asset, f fileLimit) map[string]any {
-	highest := c.coins(under(at, "max"), asset, f.Max)
-	tiers := make([]any, 0, len(f.Approvals))
+	coins := func(at []string, amount string) json.Number { return c.coins(at, asset, amount) }
+	highest := coins(under(at, "max"), f.Max)
+	out := map[string]any{"max": f.Max, "max_base": highest, "approvals": c.tiers(at, highest, f.Approvals, coins)}
+	for _, of := range []struct {
+		key  string
+		list []string
+	}{{"wallets", f.Wallets}, {"vaults", f.Vaults}} {
+		if of.list == nil {
+			continue
+		}
+		if len(of.list) == 0 || slices.Contains(of.list, "") {
+			c.add(under(at, of.key), "names nobody, or one without an id: leave it out for all, or name ids as tx_info has them")
+		}
+		out[of.key] = of.list
+	}
+	return out
+}
+
+// tiers checks the approvals that a limit asks for below its max; base reads what they are above.
+func (c *compiler) tiers(at []string, highest json.Number, list []fileApproval, base func([]string, string) json.Number) []any {
+	tiers := make([]any, 0, len(list))
 	last := json.Number("")
-	for i, a := range f.Approvals {
+	for i, a := range list {
 		tierAt := under(at, "approvals", fmt.Sprint(i))
-		above := c.coins(under(tierAt, "above"), asset, a.Above)
+		above := base(under(tierAt, "above"), a.Above)
 		if above != "" && highest != "" && compareBase(above, highest) >= 0 {
 			c.add(under(tierAt, "above"), "is not below the limit's max, beyond which everything is rejected")
 		}
@@ -66,7 +89,7 @@ func (c *compiler) limit(at []string, asset Asset, f fileLimit) map[string]any {
 		last = above
 		tiers = append(tiers, c.tier(tierAt, a, above))
 	}
-	return map[string]any{"max": f.Max, "max_base": highest, "approvals": tiers}
+	return tiers
 }
 
 func (c *compiler) tier(at []string, f fileApproval, above json.Number) map[string]any {

@@ -3,6 +3,7 @@
 package countersign.rules.approvals
 
 import data.countersign.lib
+import data.countersign.rules.windows
 
 # In every limit, the highest tier that the amount is above asks for approval; data.json lists tiers in rising order.
 passed contains {"asset": input.tx.asset, "tier": tier} if {
@@ -23,6 +24,12 @@ passed contains {"asset": rune.spaced_name, "tier": tier} if {
 	is_number(entry.total_base)
 	rune := data.runes[input.tx.chain][entry.id]
 	tier := highest(rune, entry.total_base)
+}
+
+passed contains {"asset": sprintf("in window %s", [id]), "tier": tier} if {
+	some id in windows.counted
+	is_number(input.windows[id].after)
+	tier := highest(data.windows[id], input.windows[id].after)
 }
 
 highest(limit, amount) := tier if {

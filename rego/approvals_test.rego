@@ -174,3 +174,28 @@ test_tier_that_does_not_say_is_strict if {
 	say.requirement.not_requester == true
 	say.requirement.rejection_final == true
 }
+
+window_waits(request, after) := got if {
+	got := approvals.wait with input as f.patch(request, "/windows/daily", {"used": 0, "reserved": 0, "after": after})
+		with data.limits as f.limits_with([])
+		with data.groups as f.groups
+		with data.windows as {"daily": {
+			"kinds": ["transaction", "raw"],
+			"chain": "",
+			"asset": "",
+			"max": "20",
+			"max_base": 20,
+			"approvals": [token_tier],
+		}}
+}
+
+test_window_asks_beyond_its_tier if {
+	raw := f.patch(f.empty, "/request/sign_type", "3")
+	every request in [f.transfer(1), raw] {
+		count(window_waits(request, 10)) == 0
+		some say in window_waits(request, 11)
+		startswith(say.message, "above 10 in window daily it takes 1 approvals of group treasury")
+	}
+	count(window_waits(f.message({}), 11)) == 0
+	count(window_waits(f.transfer(1), "11")) == 0
+}

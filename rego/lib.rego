@@ -88,8 +88,21 @@ denied(_, address) if is_string(data.addresses[input.tx.chain].deny[address])
 
 denied(token, address) if is_string(recipients(token).deny[address])
 
-# limits are those of data.json for the transaction's chain and asset.
-limits := data.limits[input.tx.chain][input.tx.asset] if kind == "transaction"
+# limits are those of data.json for the transaction's chain and asset that hold for its wallet and vault.
+limits := [limit |
+	some limit in data.limits[input.tx.chain][input.tx.asset]
+	holds_for(limit, "wallets", object.get(input.tx, "wallet_id", ""))
+	holds_for(limit, "vaults", object.get(input.tx, "vault_id", ""))
+] if {
+	kind == "transaction"
+}
+
+holds_for(limit, key, _) if not limit[key]
+
+holds_for(limit, key, id) if id in limit[key]
+
+# Who does not say which wallet it is gets the limits of all.
+holds_for(_, _, "")
 
 requester := input.requester.key_id if {
 	is_string(input.requester.key_id)

@@ -33,7 +33,6 @@ reject contains {"id": "limit.per_transaction", "message": message} if {
 # labels:
 #   id: limit.missing
 reject contains {"id": "limit.missing", "message": message} if {
-	lib.kind == "transaction"
-	not lib.limits
-	message := sprintf("data.json has no limits for %q on %q", [input.tx.asset, input.tx.chain])
+	count(lib.limits) == 0
+	message := sprintf("data.json has no limits for %q on %q that hold for its wallet and vault", [input.tx.asset, input.tx.chain])
 }

@@ -55,3 +55,36 @@ test_unknown_amount_is_not_allowed if {
 }
 
 test_keygen_is_not_judged if says(f.keygen) == {"allow": set(), "reject": set()}
+
+of_wallets := {"ETH": {"USDT_ETH": [
+	{"max": "1", "max_base": 1000000, "approvals": [], "wallets": ["7"]},
+	{"max": "2", "max_base": 2000000, "approvals": [], "wallets": ["8"], "vaults": ["1"]},
+]}}
+
+of(amount, wallet, vault) := json.patch(f.transfer(amount), [
+	{"op": "add", "path": "/tx/wallet_id", "value": wallet},
+	{"op": "add", "path": "/tx/vault_id", "value": vault},
+])
+
+missing := {"allow": set(), "reject": {"limit.missing"}}
+
+test_limits_of_wallets_and_vaults if {
+	says_with(of(1000000, "7", "1"), of_wallets) == allowed
+	says_with(of(1000001, "7", "1"), of_wallets) == over
+	says_with(of(2000000, "8", "1"), of_wallets) == allowed
+	says_with(of(2000001, "8", "1"), of_wallets) == over
+	says_with(of(1, "8", "2"), of_wallets) == missing
+	says_with(of(1, "9", "1"), of_wallets) == missing
+}
+
+test_who_names_no_wallet_gets_the_limits_of_all if {
+	says_with(of(1000001, "", ""), of_wallets) == over
+	says_with(f.transfer(1000001), of_wallets) == over
+	says_with(f.transfer(1000000), of_wallets) == allowed
+}
+
+test_limit_of_a_wallet_holds_beside_the_general_one if {
+	both := {"ETH": {"USDT_ETH": array.concat(of_wallets.ETH.USDT_ETH, f.limits.ETH.USDT_ETH)}}
+	says_with(of(1000001, "7", "1"), both) == over
+	says_with(of(9000000, "9", "1"), both) == allowed
+}
