@@ -72,6 +72,9 @@ type config struct {
 	Monitoring struct {
 		Address string `toml:"address"`
 	} `toml:"monitoring"`
+	Backup struct {
+		Directory string `toml:"directory"`
+	} `toml:"backup"`
 	AddressFile string `toml:"address-file"`
 }
 
@@ -89,7 +92,7 @@ func defaults() config {
 	c.App.EVMChains = []string{"ETH"}
 	c.Log.Stdout = logConfig{Enable: true, Level: 4}
 	c.Storage.Engine, c.Storage.T, c.Storage.N, c.Storage.Path = "bolt", 1, 1, "asset.db"
-	c.Storage.SegmentsPath = "segments.json"
+	c.Storage.SegmentsPath, c.Backup.Directory = "segments.json", "backups"
 	c.Storage.UnsealServerAddress = "127.0.0.1:10080"
 	c.Service.Protocol, c.Service.Address, c.Service.Path = "ws", "127.0.0.1:8080", "/proxy"
 	c.Callback.Mode, c.Callback.RetryTimes, c.Callback.SleepSeconds, c.Callback.TimeoutSeconds = string(asking.ModeAll), 60, 60, 30
@@ -111,7 +114,7 @@ func loadConfig(path string) (config, error) {
 
 // paths are the settings that name files.
 func (c *config) paths() []*string {
-	out := []*string{&c.Storage.Path, &c.Storage.SegmentsPath, &c.Encrypt.PublicKeyPath, &c.Parties.PartyIDsPath, &c.Log.File.Path, &c.AddressFile}
+	out := []*string{&c.Storage.Path, &c.Storage.SegmentsPath, &c.Backup.Directory, &c.Encrypt.PublicKeyPath, &c.Parties.PartyIDsPath, &c.Log.File.Path, &c.AddressFile}
 	for i := range c.Callback.Server {
 		s := &c.Callback.Server[i]
 		out = append(out, &s.PublicKeyPath, &s.CAPath, &s.ClientCert, &s.ClientKey)

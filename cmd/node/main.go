@@ -46,7 +46,7 @@ func run(ctx context.Context, args []string, io streams) int {
 		Long: `mpc-node holds one encrypted share of each key and signs with the other parties.
 It is sealed after every start: run "start", then "init" once, then "unseal".
 
-The commands but start, version, "password generate" and "config check" talk to the running node on its admin address, which they read from the
+The commands but start, version, rekey, restore, "backup verify", "password generate" and "config check" talk to the running node on its admin address, which they read from the
 configuration (storage.unseal-server-address) unless --address is given.
 
 Exit codes: 0 done; 1 it could not be done, the message says why; 2 the node refused, such as a wrong password or a wrong state;
@@ -57,7 +57,8 @@ Exit codes: 0 done; 1 it could not be done, the message says why; 2 the node ref
 	opts := &options{streams: io}
 	root.PersistentFlags().StringVarP(&opts.config, "config", "c", defaultConfigPath(), "configuration file")
 	root.PersistentFlags().StringVar(&opts.address, "address", "", "admin address of the node (default: from the configuration)")
-	root.AddCommand(opts.start(), opts.init(), opts.unseal(), opts.seal(), opts.reset(), opts.cmreset(), opts.password(), opts.info(), opts.status(), opts.keys(), opts.stop(),
+	root.AddCommand(opts.start(), opts.init(), opts.unseal(), opts.seal(), opts.reset(), opts.cmreset(), opts.password(), opts.rekey(), opts.backup(),
+		opts.restore(), opts.info(), opts.status(), opts.keys(), opts.stop(),
 		opts.configCheck(), opts.version())
 	root.SetArgs(args)
 	root.SetIn(io.in)

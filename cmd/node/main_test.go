@@ -42,7 +42,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"code": code, "replace": replace, "start": nodes.start, "ended": nodes.ended, "same-identity": sameIdentity,
-			"taken": taken, "uncomment": uncomment, "swap-letter": swapLetter,
+			"taken": taken, "uncomment": uncomment, "swap-letter": swapLetter, "only": only,
 		},
 		RequireExplicitExec: true,
 	})
@@ -197,8 +197,8 @@ func TestHelp(t *testing.T) {
 	if code := run(t.Context(), []string{"--help"}, streams{strings.NewReader(""), &out, &out}); code != 0 {
 		t.Fatalf("exit code %d: %s", code, out.String())
 	}
-	commands := []string{"init", "info", "keys", "seal", "start", "status", "stop", "unseal", "reset", "cmreset", "version"}
-	for _, name := range append(commands, "config check", "password generate") {
+	commands := []string{"init", "info", "keys", "seal", "start", "status", "stop", "unseal", "reset", "cmreset", "rekey", "backup", "restore", "version"}
+	for _, name := range append(commands, "config check", "password generate", "backup verify") {
 		if first, _, _ := strings.Cut(name, " "); !strings.Contains(out.String(), "\n  "+first) {
 			t.Errorf("the list of commands has no %s:\n%s", first, out.String())
 		}
@@ -285,4 +285,17 @@ func swapLetter(ts *testscript.TestScript, neg bool, args []string) {
 		text[at] = 'A'
 	}
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), text, 0o600))
+}
+
+// only gives the one file that a pattern matches a name: only PATTERN NAME.
+func only(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: only pattern name")
+	}
+	found, err := filepath.Glob(ts.MkAbs(args[0]))
+	ts.Check(err)
+	if len(found) != 1 {
+		ts.Fatalf("%s matches %v", args[0], found)
+	}
+	ts.Check(os.Rename(found[0], ts.MkAbs(args[1])))
 }
