@@ -108,7 +108,7 @@ func (k *comparison) tokenClaim(claim Claim, e effect, tx *EVM) {
 		k.differ("value", "0", tx.Value.String())
 	}
 	if sole := e.sole(); sole != nil && sole.Asset != AssetNative {
-		if !sole.drawn {
+		if !sole.drawn && tx != nil {
 			k.decoded.Transfer = sole.transfer()
 		}
 		k.drawn(claim, *sole)

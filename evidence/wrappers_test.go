@@ -164,7 +164,7 @@ func TestWrappedWithoutRawTx(t *testing.T) {
 		claim.To, claim.Amount, claim.RawTx = alice, n(5), ""
 		f := evidence.Check(claim)
 		wantFinding(t, name, f, c.status, c.code, c.differ...)
-		if f.Decoded.Kind != evidence.KindEVMCalldata || f.Decoded.Calls[0].Contract != "" || f.Decoded.Calls[0].Value != "" {
+		if f.Decoded.Kind != evidence.KindEVMCalldata || f.Decoded.Calls[0].Contract != "" || f.Decoded.Calls[0].Value != "" || f.Decoded.Transfer != nil {
 			t.Errorf("%s: %s", name, asJSON(t, f.Decoded))
 		}
 	}
