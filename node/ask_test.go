@@ -160,6 +160,8 @@ func TestAWaitOutlivesTheNode(t *testing.T) {
 	if first.Asked.CallbackID == second.Asked.CallbackID {
 		t.Fatal("a callback_id was used for two bodies")
 	}
+	second.approve() // an hour after it was asked for, the request's session is begun and has its ten minutes
+	r.mustBeSigned(t, s)
 }
 
 func TestAnApprovalOutlivesTheNodeForTenMinutes(t *testing.T) {

@@ -190,10 +190,10 @@ func (d *double) mustHear(n int, message string) word {
 // mustBeQuiet fails if there are more words than so many, once the node has said everything that it has to say.
 func (d *double) mustBeQuiet(m *member, words int) {
 	d.t.Helper()
-	m.awaitAcknowledged()
+	m.awaitNone("outcome")
 	m.node.Seal() // waits for what runs
 	m.unseal()
-	m.awaitAcknowledged()
+	m.awaitNone("outcome")
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if len(d.words) != words {
@@ -201,21 +201,22 @@ func (d *double) mustBeQuiet(m *member, words int) {
 	}
 }
 
-// awaitAcknowledged waits until every outcome that the node has stored is acknowledged. That shows nowhere but in the store.
-func (m *member) awaitAcknowledged() {
+// awaitNone waits until every report or outcome that the node has stored is acknowledged. That shows nowhere but in the
+// store.
+func (m *member) awaitNone(bucket string) {
 	m.h.t.Helper()
 	ticker := time.NewTicker(time.Millisecond)
 	defer ticker.Stop()
 	for late := time.After(patience); ; {
 		stat, err := m.store.Stat()
 		must(m.h.t, err)
-		if stat.Records["outcome"] == 0 {
+		if stat.Records[bucket] == 0 {
 			return
 		}
 		select {
 		case <-ticker.C:
 		case <-late:
-			m.h.t.Fatalf("%d outcomes are not acknowledged", stat.Records["outcome"])
+			m.h.t.Fatalf("%d records %s are not acknowledged", stat.Records[bucket], bucket)
 		}
 	}
 }

@@ -25,12 +25,15 @@ func (p *party) finalWords(old, rec *requestRecord) ([]*reportRecord, error) {
 		return err
 	}
 	if old.Ask.owes() && (rec.Ask == nil || rec.Ask.CallbackID != old.Ask.CallbackID) {
-		if err := say(old.Ask, unused(old)); err != nil {
+		if err := say(old.Ask, old.unused()); err != nil {
 			return nil, err
 		}
 	}
+	if !rec.Ask.owes() {
+		return words, nil
+	}
 	word := rec.finalWord()
-	if !rec.Ask.owes() || word == "" {
+	if word == "" {
 		return words, nil
 	}
 	ask := *rec.Ask
@@ -38,7 +41,7 @@ func (p *party) finalWords(old, rec *requestRecord) ([]*reportRecord, error) {
 	return words, say(&ask, word)
 }
 
-// finalWord is what there is to say of a request in its state; empty: nothing yet.
+// finalWord is what there is to say of a request's question in its state; empty: nothing yet. There must be a question.
 func (r *requestRecord) finalWord() string {
 	switch r.State {
 	case StateDone:
@@ -46,7 +49,7 @@ func (r *requestRecord) finalWord() string {
 	case StateReleased:
 		return wire.OutcomeUnknown
 	case StateRejected, StateRefused:
-		return unused(r)
+		return r.unused()
 	case StateApproved:
 		if r.lost {
 			return wire.OutcomeUnknown
@@ -55,12 +58,37 @@ func (r *requestRecord) finalWord() string {
 	return ""
 }
 
-// unused is the word about a question under which nothing can be signed here from now on.
-func unused(r *requestRecord) string {
-	if r.Released {
+// unused is the word about a request's question under which nothing can be signed here from now on.
+func (r *requestRecord) unused() string {
+	if r.Released || r.Ask.Restored {
 		return wire.OutcomeUnknown
 	}
 	return wire.OutcomeNotSigned
+}
+
+// AfterRestore makes an unsealed store that was restored from a backup safe to use: the node may have gone on after the
+// backup, and may have released its share for what the backup has as merely approved. Of those questions it never says
+// not-signed. It is called once, before the node is unsealed over the store.
+func AfterRestore(store *keystore.Store) error {
+	var open []*requestRecord
+	err := each(records{store}, bucketRequest, func(rec *requestRecord) error {
+		if rec.Ask.owes() {
+			open = append(open, rec)
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("read restored requests: %w", err)
+	}
+	return store.Update(func(tx *keystore.Tx) error {
+		for _, rec := range open {
+			rec.Ask.Restored = true
+			if err := put(tx, bucketRequest, rec.SinoID, rec); err != nil {
+				return fmt.Errorf("mark restored request %s: %w", rec.SinoID, err)
+			}
+		}
+		return nil
+	})
 }
 
 // outcome makes the report of a final word; nil where no server wants it.

@@ -14,6 +14,7 @@ import (
 	linkv1 "github.com/countersign-mpc/countersign/api/link/v1"
 	"github.com/countersign-mpc/countersign/ecies"
 	"github.com/countersign-mpc/countersign/keystore"
+	"github.com/countersign-mpc/countersign/node"
 	"github.com/countersign-mpc/countersign/node/asking"
 	"github.com/countersign-mpc/countersign/wire"
 )
@@ -287,6 +288,21 @@ func TestKeygensHaveOutcomes(t *testing.T) {
 	r.clock.step(2 * time.Hour)
 	server.mustHear(1, wire.OutcomeNotSigned)
 	server.mustBeQuiet(r.a, 2)
+}
+
+// What a backup has as approved may have been signed since.
+func TestARestoredApprovalIsNotSaidToBeUnused(t *testing.T) {
+	t.Parallel()
+	r := newTold(t)
+	r.approved(r.signing())
+	must(t, node.AfterRestore(r.a.store))
+	r.a.crash()
+	fresh := r.approved(r.signing())
+	r.clock.step(2 * time.Hour)
+	r.server.mustHear(0, wire.OutcomeUnknown)
+	r.server.mustHear(1, wire.OutcomeNotSigned)
+	r.server.mustBeQuiet(r.a, 2)
+	r.mustBeSilent(fresh, r.a.id)
 }
 
 func TestNobodyIsToldWhoDoesNotWantTo(t *testing.T) {

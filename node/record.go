@@ -82,7 +82,8 @@ type askRecord struct {
 	Reason     string        `json:"reason,omitempty"`
 	Wait       time.Duration `json:"wait,omitempty"`
 	AnsweredAt time.Time     `json:"answered_at,omitzero"`
-	Outcome    string        `json:"outcome,omitempty"` // the final word about it, once there is one: it is stored with the word itself
+	Outcome    string        `json:"outcome,omitempty"`  // the final word about it, once there is one: it is stored with the word itself
+	Restored   bool          `json:"restored,omitempty"` // it came with a backup: what became of it since the store does not know
 }
 
 // owes tells whether a final word is due about the question: some server has approved it, or may have, and none was said.
