@@ -51,5 +51,5 @@ func (d *demo) solanaBy(ctx context.Context, s *Step, k key, path string, lampor
 		return errors.New("crypto/ed25519 does not verify the signature")
 	}
 	s.VerifiedBy = "crypto/ed25519"
-	return nil
+	return s.decidedBy("raw.key")
 }

@@ -86,7 +86,7 @@ func (d *demo) encryptedRaw(ctx context.Context, s *Step) error {
 		return err
 	}
 	s.Error = "first: the callback was down from signing on, and node a killed with the report undelivered"
-	return nil
+	return s.decidedBy("raw.key")
 }
 
 // opened checks that the coordinator has nothing but ciphertext and the other nodes nothing at all, and takes the signature from

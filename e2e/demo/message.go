@@ -119,6 +119,9 @@ func (d *demo) rawAllowed(ctx context.Context, s *Step) error {
 	if err != nil {
 		return err
 	}
+	if err := s.decidedBy("raw.key"); err != nil {
+		return err
+	}
 	digest, err := unhex("the digest", terms.Message, 32)
 	if err != nil {
 		return err

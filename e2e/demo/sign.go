@@ -37,6 +37,9 @@ func (d *demo) keygen(ctx context.Context, s *Step, id, cryptography string, t i
 	if err := d.decided(ctx, s, r.SinoID, "Approve"); err != nil {
 		return key{}, err
 	}
+	if err := s.decidedBy("keygen.parties"); err != nil {
+		return key{}, err
+	}
 	s.PublicKey, s.VerifiedBy = made.PublicKey, "three nodes hold active shares of one public key"
 	return key{made, cryptography}, d.held(ctx, made.PublicKey)
 }
