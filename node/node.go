@@ -36,10 +36,11 @@ type Config struct {
 	Clock     func() time.Time // nil: time.Now
 	// Segments returns the set of segments with which init and a change of the password seal the store; nil, or a nil set:
 	// one password does.
-	Segments   func() (*segment.Manifest, error)
-	BackupDir  string        // folder of backups; empty: none are made
-	MinBackoff time.Duration // of the link; 0: its default
-	TendEvery  time.Duration // how often it is looked for requests that have expired; 0: a minute
+	Segments    func() (*segment.Manifest, error)
+	BackupDir   string        // folder of backups; empty: none are made
+	Protections []string      // of the memory of this process, for operators: what holds and what does not
+	MinBackoff  time.Duration // of the link; 0: its default
+	TendEvery   time.Duration // how often it is looked for requests that have expired; 0: a minute
 }
 
 // Node is the daemon behind the admin interface. It is safe for concurrent use.
@@ -220,14 +221,15 @@ func (n *Node) Identity() (Identity, error) {
 
 // Info is what an operator sees of a running node. It holds no secret.
 type Info struct {
-	State    string     `json:"state"`
-	NodeID   string     `json:"node_id,omitempty"`
-	Link     *LinkInfo  `json:"link,omitempty"`
-	Keys     []KeyInfo  `json:"keys,omitempty"`
-	Requests int        `json:"open_requests"`
-	Sessions int        `json:"running_sessions"`
-	Warnings []string   `json:"warnings"`
-	Store    StoreState `json:"store"`
+	State       string     `json:"state"`
+	NodeID      string     `json:"node_id,omitempty"`
+	Link        *LinkInfo  `json:"link,omitempty"`
+	Keys        []KeyInfo  `json:"keys,omitempty"`
+	Requests    int        `json:"open_requests"`
+	Sessions    int        `json:"running_sessions"`
+	Warnings    []string   `json:"warnings"`
+	Protections []string   `json:"protections,omitempty"`
+	Store       StoreState `json:"store"`
 }
 
 // LinkInfo is the state of the link to the coordinator.
@@ -252,7 +254,7 @@ type StoreState struct {
 func (n *Node) Info() (Info, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	info := Info{State: n.State(), Warnings: n.cfg.Settings.Warnings()}
+	info := Info{State: n.State(), Warnings: n.cfg.Settings.Warnings(), Protections: n.cfg.Protections}
 	stat, err := n.cfg.Store.Stat()
 	if err != nil {
 		return info, err

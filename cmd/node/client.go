@@ -36,7 +36,35 @@ func (o *options) stop() *cobra.Command {
 }
 
 func (o *options) info() *cobra.Command {
-	return o.simple("info", "Print the node id, the public key and the seal state", http.MethodGet, "/sys/seal-status")
+	cmd := o.simple("info", "Print the node id, the public key and the seal state", http.MethodGet, "/sys/seal-status")
+	plain := cmd.RunE
+	cmd.Long = `Print the node id, the public key and the seal state as JSON and, on standard error, what protects the memory of the process.`
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if err := plain(cmd, args); err != nil {
+			return err
+		}
+		return o.printProtections(cmd.Context())
+	}
+	return cmd
+}
+
+func (o *options) printProtections(ctx context.Context) error {
+	body, err := o.call(ctx, http.MethodGet, "/sys/info", nil)
+	if err != nil {
+		return err
+	}
+	var reply struct {
+		Data struct {
+			Protections []string `json:"protections"`
+		} `json:"data"`
+	}
+	if err := json.Unmarshal(body, &reply); err != nil {
+		return fmt.Errorf("read the node's answer: %w", err)
+	}
+	for _, line := range reply.Data.Protections {
+		fmt.Fprintf(o.err, "protection: %s\n", line)
+	}
+	return nil
 }
 
 func (o *options) status() *cobra.Command {

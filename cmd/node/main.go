@@ -19,6 +19,7 @@ import (
 var version = "dev"
 
 func main() {
+	harden() // also of the commands that read a password and send it
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := run(ctx, os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr})
 	stop()

@@ -42,7 +42,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"code": code, "replace": replace, "start": nodes.start, "ended": nodes.ended, "same-identity": sameIdentity,
-			"taken": taken, "uncomment": uncomment, "swap-letter": swapLetter, "only": only,
+			"taken": taken, "uncomment": uncomment, "swap-letter": swapLetter, "only": only, "hardened": nodes.hardened,
 		},
 		RequireExplicitExec: true,
 	})

@@ -45,7 +45,8 @@ func (o *options) serve(ctx context.Context, c config) (err error) {
 	settings := c.settings()
 	settings.Log = log
 	n, err := node.New(node.Config{Store: store, Settings: settings, Protocols: node.Threshold{}, LinkURL: c.linkURL(),
-		Software: "mpc-node " + version, Log: log, Segments: c.loadSegments, BackupDir: c.Backup.Directory})
+		Software: "mpc-node " + version, Log: log, Segments: c.loadSegments, BackupDir: c.Backup.Directory,
+		Protections: append(harden(), lockMemory())})
 	if err != nil {
 		return errors.Join(err, store.Close())
 	}
