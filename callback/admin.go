@@ -58,6 +58,7 @@ func (s *Server) adminRoutes() http.Handler {
 			r.Use(s.allowed(RoleOperator))
 			r.Post("/policy/reload", s.admin(s.reloadPolicy))
 			r.Post("/clock/confirm", s.admin(s.confirmClock))
+			r.Post("/log/prune", s.admin(s.pruneLog))
 		})
 		r.NotFound(noEndpoint)
 	})

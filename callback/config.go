@@ -59,8 +59,14 @@ type Config struct {
 	AdminTLS bool
 	// Certificates tell, by the name of a listener, when its TLS certificate runs out; metrics show it.
 	Certificates map[string]func() time.Time
-	ActionStyle  wire.ActionStyle // empty: wire.StyleTitle
-	BodyLimit    int64            // bytes; 0: DefaultBodyLimit
+	// Retention is for how long entries of the log are kept, at least MinRetention; 0: for ever. Checkpoints, windows,
+	// approvals and the hashes of entries and ids stay.
+	Retention time.Duration
+	// Witnesses keep the log's checkpoints outside it. One that cannot be reached stops no decision; metrics show it.
+	Witnesses       []Witness
+	CheckpointEvery time.Duration    // 0: DefaultCheckpointEvery
+	ActionStyle     wire.ActionStyle // empty: wire.StyleTitle
+	BodyLimit       int64            // bytes; 0: DefaultBodyLimit
 	// RateLimit is how many requests a second one client address may send, with bursts of twice that; 0:
 	// DefaultRateLimit, negative: no limit.
 	RateLimit float64
@@ -93,6 +99,19 @@ func (c *Config) validate() error {
 	}
 	if _, err := wire.ParseActionStyle(string(c.ActionStyle)); err != nil {
 		problem("%w", err)
+	}
+	if c.Retention < 0 || c.Retention > 0 && c.Retention < MinRetention {
+		problem("entries of the log would be kept for %v: at least %v, or 0 to keep them for ever", c.Retention, MinRetention)
+	}
+	if c.CheckpointEvery < 0 {
+		problem("the log would be signed every %v: a positive time is needed", c.CheckpointEvery)
+	}
+	names := map[string]bool{}
+	for _, w := range c.Witnesses {
+		if w.Name() == "" || names[w.Name()] {
+			problem("a witness is called %q: each needs a name of its own", w.Name())
+		}
+		names[w.Name()] = true
 	}
 	if err := CheckOperators(c.Operators); err != nil {
 		problem("%w", err)

@@ -18,17 +18,19 @@ const metricPrefix = "countersign_callback_"
 
 // metrics counts what the server does. No label takes what a client chose: no address, no id, no ticker.
 type metrics struct {
-	clock      interface{ Elapsed() time.Duration }
-	registry   *prometheus.Registry
-	decisions  *prometheus.CounterVec
-	replays    prometheus.Counter
-	shed       prometheus.Counter
-	refusals   *prometheus.CounterVec
-	signatures *prometheus.CounterVec
-	stages     *prometheus.HistogramVec
-	votes      *prometheus.CounterVec
-	results    *prometheus.CounterVec
-	reloads    *prometheus.CounterVec
+	clock           interface{ Elapsed() time.Duration }
+	registry        *prometheus.Registry
+	decisions       *prometheus.CounterVec
+	replays         prometheus.Counter
+	shed            prometheus.Counter
+	refusals        *prometheus.CounterVec
+	signatures      *prometheus.CounterVec
+	stages          *prometheus.HistogramVec
+	votes           *prometheus.CounterVec
+	results         *prometheus.CounterVec
+	reloads         *prometheus.CounterVec
+	pruned          prometheus.Counter
+	witnessFailures *prometheus.CounterVec
 }
 
 func newMetrics(s *Server) *metrics {
@@ -53,12 +55,17 @@ func newMetrics(s *Server) *metrics {
 		votes: counter("votes_total", "Votes that approvers handed in, by decision; refused ones count as refused.", "decision"),
 		results: counter("results_total", "Signature results that nodes reported, by what was found. "+
 			"unmatched, invalid, malformed, conflict and undecryptable want somebody to look.", "status"),
-		reloads: counter("policy_reloads_total", "Reloads of the policy, by result.", "result"),
+		pruned:          prometheus.NewCounter(prometheus.CounterOpts{Name: metricPrefix + "log_pruned_entries_total", Help: "Old entries of the log that were removed; their hashes stay."}),
+		witnessFailures: counter("witness_failures_total", "Checkpoints of the log that a witness did not take, by witness.", "witness"),
+		reloads:         counter("policy_reloads_total", "Reloads of the policy, by result.", "result"),
 	}
 	for _, status := range append(slices.Clone(keptStatuses), ResultMalformed, resultConflict, resultUndecryptable) { // so that the first of each is a rise
 		m.results.WithLabelValues(status)
 	}
-	m.registry.MustRegister(m.decisions, m.replays, m.shed, m.refusals, m.signatures, m.stages, m.votes, m.results, m.reloads, &stateCollector{s},
+	for _, w := range s.cfg.Witnesses {
+		m.witnessFailures.WithLabelValues(w.Name())
+	}
+	m.registry.MustRegister(m.pruned, m.witnessFailures, m.decisions, m.replays, m.shed, m.refusals, m.signatures, m.stages, m.votes, m.results, m.reloads, &stateCollector{s},
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -113,13 +120,18 @@ var (
 	descClock      = prometheus.NewDesc(metricPrefix+"clock_trusted", "Whether the clock is trusted; while it is not, nothing is approved.", nil, nil)
 	descBusy       = prometheus.NewDesc(metricPrefix+"requests_in_progress", "Requests that are being verified and decided.", nil, nil)
 	descExpiry     = prometheus.NewDesc(metricPrefix+"certificate_expiry_timestamp_seconds", "When the TLS certificate of a listener runs out.", []string{"listener"}, nil)
+	descSigned     = prometheus.NewDesc(metricPrefix+"log_checkpoint_timestamp_seconds", "When a checkpoint over the whole log was last seen; absent before the first.", nil, nil)
+	descRetained   = prometheus.NewDesc(metricPrefix+"log_retention_timestamp_seconds", "When retention last came to its end; absent before, and without retention.", nil, nil)
+	descWitnessUp  = prometheus.NewDesc(metricPrefix+"witness_up", "Whether a witness took what it was last sent.", []string{"witness"}, nil)
+	descWitnessed  = prometheus.NewDesc(metricPrefix+"witness_entries", "Entries below the newest checkpoint that a witness keeps.", []string{"witness"}, nil)
+	descWitnessAt  = prometheus.NewDesc(metricPrefix+"witness_timestamp_seconds", "When a witness last took a checkpoint; absent before the first.", []string{"witness"}, nil)
 	descBuild      = prometheus.NewDesc(metricPrefix+"build_info", "The software, always 1.", []string{"version"}, nil)
 )
 
 // Describe implements prometheus.Collector.
 func (c *stateCollector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		descPolicy, descLoaded, descReload, descUp, descPending, descLog, descCheckpoint, descClock, descBusy, descExpiry, descBuild,
+		descPolicy, descLoaded, descReload, descUp, descPending, descLog, descCheckpoint, descClock, descBusy, descExpiry, descSigned, descRetained, descWitnessUp, descWitnessed, descWitnessAt, descBuild,
 	} {
 		ch <- d
 	}
@@ -131,6 +143,7 @@ func (c *stateCollector) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
 	}
 	gauge(descBuild, 1, c.s.cfg.Version)
+	c.upkeep(gauge)
 	for name, expires := range c.s.cfg.Certificates {
 		gauge(descExpiry, float64(expires().Unix()), name)
 	}
@@ -152,6 +165,23 @@ func (c *stateCollector) Collect(ch chan<- prometheus.Metric) {
 	gauge(descLog, float64(sum.LogSize))
 	gauge(descCheckpoint, float64(sum.Checkpointed))
 	gauge(descClock, truth(!sum.ClockJumped))
+}
+
+// upkeep shows what has come of the log's upkeep.
+func (c *stateCollector) upkeep(gauge func(d *prometheus.Desc, v float64, labels ...string)) {
+	signed, retained, witnesses := c.s.upkeep.read()
+	for d, at := range map[*prometheus.Desc]time.Time{descSigned: signed, descRetained: retained} {
+		if !at.IsZero() {
+			gauge(d, float64(at.Unix()))
+		}
+	}
+	for name, w := range witnesses {
+		gauge(descWitnessUp, truth(!w.failing), name)
+		gauge(descWitnessed, float64(w.entries), name)
+		if !w.at.IsZero() {
+			gauge(descWitnessAt, float64(w.at.Unix()), name)
+		}
+	}
 }
 
 func truth(b bool) float64 {

@@ -47,6 +47,7 @@ var adminEndpoints = []struct {
 	{"GET", "/policy", callback.RoleViewer},
 	{"POST", "/policy/reload", callback.RoleOperator},
 	{"POST", "/clock/confirm", callback.RoleOperator},
+	{"POST", "/log/prune", callback.RoleOperator},
 	{"GET", "/log/checkpoint", callback.RoleViewer},
 	{"GET", "/log/proofs/x", callback.RoleViewer},
 }

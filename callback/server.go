@@ -27,6 +27,7 @@ type Server struct {
 	throttle     throttle
 	metrics      *metrics
 	reload       reloadState
+	upkeep       upkeep
 	// unrecorded says that the last decision could not be recorded; readiness shows it.
 	unrecorded atomic.Bool
 }
@@ -51,6 +52,9 @@ func New(cfg Config) (*Server, error) {
 	if cfg.MaxConcurrent == 0 {
 		cfg.MaxConcurrent = DefaultMaxConcurrent
 	}
+	if cfg.CheckpointEvery == 0 {
+		cfg.CheckpointEvery = DefaultCheckpointEvery
+	}
 	if cfg.Clock == nil {
 		cfg.Clock = ledger.SystemClock()
 	}
@@ -67,6 +71,7 @@ func New(cfg Config) (*Server, error) {
 		s.keys = append(s.keys, n.PublicKey)
 	}
 	s.reload.succeeded(s.clock.Now())
+	s.upkeep.witnesses = map[string]witnessState{}
 	s.metrics = newMetrics(s)
 	return s, nil
 }
