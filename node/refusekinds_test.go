@@ -49,6 +49,9 @@ func TestRefusedSigningsOfEachKind(t *testing.T) {
 				add("a root that is "+name, func(a *ask) { a.terms.TapScriptRoot = root }, "neither empty nor 32 bytes")
 			}
 			add("another root claimed", func(a *ask) { a.terms.TxInfo = fmt.Appendf(nil, `{"tapScriptRoot":"%064x"}`, 1) }, "both must name the same root")
+			if k.scriptRoot != "" {
+				add("a root that the callback is not told of", func(a *ask) { a.terms.TxInfo = nil }, "both must name the same root")
+			}
 			add("a claimed root that is odd", func(a *ask) { a.terms.TxInfo = []byte(`{"tapScriptRoot":"5"}`) }, "both must name the same root")
 		} else {
 			add("a root", func(a *ask) { a.terms.TapScriptRoot = scriptRoot }, "tapScriptRoot is for taproot-sign only")
@@ -183,8 +186,11 @@ func TestPartiesThatWereAskedForDifferentThingsOfEachKind(t *testing.T) {
 		alter := altered
 		if k.requestType == wire.TypeTaprootSign {
 			alter = map[string]func(*linkv1.Terms){
-				"tapScriptRoot": func(t *linkv1.Terms) { t.TapScriptRoot = strings.Repeat("77", 32) },
-				"scheme":        func(t *linkv1.Terms) { t.Type, t.TapScriptRoot = wire.TypeBIP340SchnorrSign, "" },
+				"tapScriptRoot": func(t *linkv1.Terms) {
+					t.TapScriptRoot = strings.Repeat("77", 32)
+					t.TxInfo = fmt.Appendf(nil, `{"tapScriptRoot":%q}`, t.TapScriptRoot)
+				},
+				"scheme": func(t *linkv1.Terms) { t.Type, t.TapScriptRoot, t.TxInfo = wire.TypeBIP340SchnorrSign, "", nil },
 			}
 		}
 		t.Run(k.name, func(t *testing.T) {
