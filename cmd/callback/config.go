@@ -37,8 +37,11 @@ type config struct {
 	AdminTLS       tlsConfig        `toml:"admin-tls"`
 	Operator       []operatorConfig `toml:"operator"`
 	AuditLog       struct {
-		Origin  string `toml:"origin"`
-		KeyPath string `toml:"key-path"`
+		Origin          string            `toml:"origin"`
+		KeyPath         string            `toml:"key-path"`
+		Keep            conffile.Duration `toml:"keep"`
+		CheckpointEvery conffile.Duration `toml:"checkpoint-every"`
+		Witness         []witnessConfig   `toml:"witness"`
 	} `toml:"audit-log"`
 	Postgres struct {
 		URLPath string `toml:"url-path"`
@@ -86,6 +89,7 @@ func defaults() config {
 	c.ActionStyle = string(wire.StyleTitle)
 	c.BodyLimit, c.RateLimit, c.MaxConcurrent = callback.DefaultBodyLimit, callback.DefaultRateLimit, callback.DefaultMaxConcurrent
 	c.AuditLog.Origin = "countersign/callback"
+	c.AuditLog.CheckpointEvery = conffile.Duration(callback.DefaultCheckpointEvery)
 	c.Postgres.Schema = pgstore.DefaultSchema
 	c.Policy.Timeout = conffile.Duration(policy.DefaultTimeout)
 	c.Log.Level, c.Log.Format = "info", "text"
@@ -108,6 +112,7 @@ func loadConfig(path string) (*config, error) {
 func (c *config) paths() []*string {
 	out := []*string{&c.AddressFile, &c.AdminTokenPath, &c.DBPath, &c.Postgres.URLPath, &c.Results.KeyPath, &c.AuditLog.KeyPath, &c.Policy.Dir, &c.Policy.DataPath, &c.Evidence.ABIDir}
 	out = append(out, c.outsidePaths()...)
+	out = append(out, c.upkeepPaths()...)
 	for i := range c.Node {
 		n := &c.Node[i]
 		out = append(out, &n.PublicKeyPath, &n.ReplyKeyPath, &n.DecryptKeyPath)
@@ -121,9 +126,7 @@ func (c *config) validate() error {
 	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
 		problem("listen is %q: host:port is needed, such as \"127.0.0.1:9090\"", c.Listen)
 	}
-	if err := c.checkOutside(); err != nil {
-		problems = append(problems, err)
-	}
+	problems = append(problems, c.checkOutside(), c.checkUpkeep())
 	if c.AdminTokenPath == "" || c.DBPath == "" || c.Results.KeyPath == "" {
 		problem("admin-token-path, db-path and results.key-path must not be empty")
 	}

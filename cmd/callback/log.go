@@ -19,7 +19,7 @@ func (o *options) log() *cobra.Command {
 		Use: "log", Short: "Verify the log of all decisions, and prove what is in it",
 		Example: "  callback log verify --config callback.toml\n  callback log prove ID --out proof\n  callback log check-proof --public KEY proof.entry proof.txt",
 	}
-	parent.AddCommand(o.logVerify(), o.logCheckpoint(), o.logProve(), o.logCheckProof(), o.logExport())
+	parent.AddCommand(o.logVerify(), o.logCheckpoint(), o.logProve(), o.logCheckProof(), o.logExport(), o.logPrune())
 	return parent
 }
 

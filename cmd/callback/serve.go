@@ -79,10 +79,18 @@ func (o *options) runServer(ctx context.Context, c *config) (err error) {
 		return err
 	}
 	defer side.wipe()
+	witnesses, err := c.witnesses()
+	if err != nil {
+		return err
+	}
+	if err := grownFromWitnessed(ctx, books.ledger, witnesses); err != nil {
+		return err
+	}
 	server, err := callback.New(callback.Config{
 		Ledger: books.ledger, Policy: live, Nodes: nodes, Keys: keys, ResultKey: resultKey, AdminToken: token, ActionStyle: wire.ActionStyle(c.ActionStyle),
 		BodyLimit: c.BodyLimit, RateLimit: c.rateLimit(), MaxConcurrent: c.maxConcurrent(), Log: log, Version: version,
 		Operators: side.operators, AdminTLS: side.admin != nil, Certificates: side.certificates(),
+		Retention: time.Duration(c.AuditLog.Keep), CheckpointEvery: time.Duration(c.AuditLog.CheckpointEvery), Witnesses: witnesses,
 	})
 	if err != nil {
 		return err
@@ -93,6 +101,7 @@ func (o *options) runServer(ctx context.Context, c *config) (err error) {
 	if err != nil {
 		return err
 	}
+	defer keep(ctx, server, log)()
 	defer reloadOnHangup(func() {
 		_, _ = server.ReloadPolicy(ctx) // it logs what came of it
 		side.reload(log)
@@ -177,7 +186,8 @@ passes its lint and its own tests. Nothing is made or changed; the server may be
 			nodes, nodeErr := c.nodes()
 			engine, policyErr := buildEngine(cmd.Context(), c.policyFiles())
 			_, knownErr := c.known()
-			if err := errors.Join(nodeErr, policyErr, knownErr, c.checkMade(), c.checkSides()); err != nil {
+			_, witnessErr := c.witnesses()
+			if err := errors.Join(nodeErr, policyErr, knownErr, c.checkMade(), c.checkSides(), witnessErr); err != nil {
 				return refused(err)
 			}
 			if asJSON {

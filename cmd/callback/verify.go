@@ -11,6 +11,7 @@ import (
 
 	"github.com/countersign-mpc/countersign/auditlog"
 	boltstore "github.com/countersign-mpc/countersign/bolt/ledgerstore"
+	"github.com/countersign-mpc/countersign/callback/witness"
 	"github.com/countersign-mpc/countersign/ledger"
 )
 
@@ -55,7 +56,7 @@ at some time and what was kept on another machine since, and the log must have g
 	}
 	cmd.Flags().StringVar(&v.db, "db", "", "another file than the configured db-path, such as a copy")
 	cmd.Flags().StringVar(&v.public, "public", "", "the log's public key, from a source that you trust")
-	cmd.Flags().StringArrayVar(&v.checkpoints, "checkpoint", nil, "file with a checkpoint kept elsewhere, out of which the log must have grown; may be given several times")
+	cmd.Flags().StringArrayVar(&v.checkpoints, "checkpoint", nil, "file with a checkpoint kept elsewhere, or all those that a witness kept, out of which the log must have grown; may be given several times")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }
@@ -101,7 +102,11 @@ func (o *options) verifyLog(ctx context.Context, v verification) (report auditlo
 		if err != nil {
 			return report, "", fmt.Errorf("read the checkpoint: %w", err)
 		}
-		i.Kept = append(i.Kept, kept)
+		all, err := witness.Split(kept)
+		if err != nil {
+			return report, "", refused(fmt.Errorf("%s: %w", path, err))
+		}
+		i.Kept = append(i.Kept, all...)
 	}
 	store, err := open()
 	if err != nil {
