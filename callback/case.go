@@ -30,6 +30,8 @@ type Case struct {
 	signer signer
 	abis   *evidence.ABIs
 	own    []byte // what this request has signed; one of Digests
+	// account is what was decoded of what is signed; nil for nothing.
+	account *evidence.Decoded
 }
 
 // keyIDLength is that of a requester's key id: hex of SHA-256.
@@ -124,7 +126,7 @@ func (c *Case) digest(p *wire.Parsed, payload evidence.Payload, err error) {
 
 // approvable notes for what an approval counts: the digests of the whole payment, that of this request among them.
 func (c *Case) approvable(p *wire.Parsed, own evidence.Payload) {
-	digests, err := PaymentDigests(p)
+	digests, err := paymentDigests(p, &own)
 	switch {
 	case err != nil:
 		c.problem("/request_detail", "%v", err)
@@ -151,10 +153,16 @@ func (c *Case) otherFamily(kind evidence.Kind) bool {
 
 // PaymentDigests are the digests for which an approval of a request counts (evidence.PaymentDigests): all that the
 // payment needs signed by the request's key in the same way. They follow from the request alone, whoever computes them.
-func PaymentDigests(p *wire.Parsed) ([][]byte, error) {
+func PaymentDigests(p *wire.Parsed) ([][]byte, error) { return paymentDigests(p, nil) }
+
+// paymentDigests is PaymentDigests where the request's own payload is known already, or nil.
+func paymentDigests(p *wire.Parsed, own *evidence.Payload) ([][]byte, error) {
 	shown, err := (*Keys)(nil).signer(p)
 	if err != nil {
 		return nil, err
+	}
+	if own != nil && own.Kind != evidence.KindBitcoin { // only a PSBT has other inputs
+		return [][]byte{own.Digest}, nil
 	}
 	digests, err := evidence.PaymentDigests(evidenceRequest(p), shown.key)
 	if err != nil {
@@ -224,7 +232,7 @@ func (c *Case) describe(f evidence.Finding) policy.Evidence {
 		c.problem("/request_detail", "what is signed cannot be described: %v", err)
 		return out
 	}
-	out.Decoded = decoded
+	out.Decoded, c.account = decoded, f.Decoded
 	if t := f.Decoded.Transfer; t != nil {
 		out.Transfer = &policy.Transfer{Kind: string(t.Asset), Contract: t.Contract, To: t.To, Amount: t.Amount}
 	}

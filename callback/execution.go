@@ -20,17 +20,13 @@ func (c *Case) execution(e *policy.Engine, p *wire.Parsed) (*ledger.Execution, e
 	if len(c.Digests) == 0 { // it cannot be told what is to be signed: that is rejected, and counts nothing
 		return nil, nil
 	}
-	decoded, err := c.decoded()
-	if err != nil {
-		return nil, err
-	}
 	signer := []string{p.Check.RequestDetail.PublicKey, cmp.Or(p.Check.RequestDetail.Path, "m")}
 	switch {
-	case decoded.Transaction != nil: // one transaction of an account with a nonce can happen
-		x.Anchors = []ledger.Hash{anchor("evm", append(signer, decoded.Transaction.ChainID, decoded.Transaction.Nonce)...)}
-	case decoded.Bitcoin != nil:
-		for _, in := range decoded.Bitcoin.Inputs {
-			x.Anchors = append(x.Anchors, anchor("utxo", decoded.Bitcoin.Network, in.TxID, fmt.Sprint(in.Vout)))
+	case c.account != nil && c.account.Transaction != nil: // one transaction of an account with a nonce can happen
+		x.Anchors = []ledger.Hash{anchor("evm", append(signer, c.account.Transaction.ChainID, c.account.Transaction.Nonce)...)}
+	case c.account != nil && c.account.Bitcoin != nil:
+		for _, in := range c.account.Bitcoin.Inputs {
+			x.Anchors = append(x.Anchors, anchor("utxo", c.account.Bitcoin.Network, in.TxID, fmt.Sprint(in.Vout)))
 		}
 	case p.Check.RequestDetail.SignType == wire.SignTypeTransaction && p.TxInfo != nil && p.TxInfo.RequestID != "":
 		return x, c.payment(x, p)
@@ -53,32 +49,6 @@ func charges(e *policy.Engine, in *policy.Input) []ledger.Charge {
 		out = append(out, c)
 	}
 	return out
-}
-
-// decodedTransaction is as much of the evidence's account as tells what can happen once only.
-type decodedTransaction struct {
-	Transaction *struct {
-		ChainID string `json:"chain_id"`
-		Nonce   string `json:"nonce"`
-	} `json:"transaction"`
-	Bitcoin *struct {
-		Network string `json:"network"`
-		Inputs  []struct {
-			TxID string `json:"txid"`
-			Vout uint32 `json:"vout"`
-		} `json:"inputs"`
-	} `json:"bitcoin"`
-}
-
-func (c *Case) decoded() (decodedTransaction, error) {
-	var out decodedTransaction
-	if len(c.Input.Evidence.Decoded) == 0 {
-		return out, nil
-	}
-	if err := json.Unmarshal(c.Input.Evidence.Decoded, &out); err != nil {
-		return out, fmt.Errorf("read what was decoded: %w", err)
-	}
-	return out, nil
 }
 
 // payment counts a transaction that nobody has seen by its payment's name: all inputs of a payment count its amount once.
