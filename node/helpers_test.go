@@ -3,6 +3,7 @@ package node_test
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
@@ -117,6 +118,8 @@ func (s *settings) AllowUnguardedQuorum() bool {
 	defer s.mu.Unlock()
 	return s.unguarded
 }
+
+func (s *settings) Coordinators() (*tls.Config, error) { return nil, nil }
 
 func (s *settings) Warnings() []string { return []string{"this is a test"} }
 

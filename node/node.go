@@ -142,6 +142,10 @@ func (n *Node) open() error {
 	if _, err := rand.Read(instance); err != nil {
 		return fmt.Errorf("make instance id: %w", err)
 	}
+	coordinators, err := n.cfg.Settings.Coordinators()
+	if err != nil {
+		return err
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	p := &party{
 		id: wire.NodeIDOf(&identity.PublicKey), identity: identity, records: records{n.cfg.Store}, settings: n.cfg.Settings,
@@ -151,7 +155,7 @@ func (n *Node) open() error {
 	}
 	link, err := transport.NewLink(transport.LinkConfig{
 		URL: n.cfg.LinkURL, Identity: identity, Instance: hex.EncodeToString(instance), Software: n.cfg.Software, Handler: p,
-		Log: n.cfg.Log, MinDelay: n.cfg.MinBackoff,
+		Log: n.cfg.Log, MinDelay: n.cfg.MinBackoff, TLS: coordinators,
 	})
 	if err != nil {
 		cancel()

@@ -2,6 +2,8 @@ package node
 
 import (
 	"crypto/ecdsa"
+	"crypto/sha256"
+	"crypto/tls"
 	"crypto/x509"
 	"encoding/hex"
 	"errors"
@@ -27,6 +29,9 @@ type Settings interface {
 	Parties() (map[wire.NodeID]bool, error)
 	// Requesters returns the keys that may ask for something, and whether every request must be signed by one of them.
 	Requesters() (keys map[string]manifest.RequesterKey, required bool, err error)
+	// Coordinators says by its TLS certificate which coordinator this node talks to. nil: the system's roots decide, over TLS,
+	// and nobody without it.
+	Coordinators() (*tls.Config, error)
 	// Recipient is the hex SPKI of the key that results are encrypted to; empty if they are not.
 	Recipient() (string, error)
 	// OnEVM tells whether a tx_info.chainSymbol is an EVM chain's: ECDSA signatures are then reported with v.
@@ -52,6 +57,8 @@ type FileSettings struct {
 	PartyIDsPath         string   // a file of node ids, one a line, that adds to it
 	RequesterKeyPaths    []string // PEM public keys
 	RequesterRequired    bool
+	CoordinatorKeys      []string        // hex SHA-256 of the SPKI of the coordinators' certificates; empty: any
+	CoordinatorTLS       asking.TLSFiles // the roots for coordinators, and this node's client certificate
 	CallbackServers      []CallbackServer
 	CallbackRequired     bool
 	CallbackMode         asking.Mode
@@ -131,6 +138,36 @@ func (s *FileSettings) Requesters() (map[string]manifest.RequesterKey, bool, err
 	return keys, s.RequesterRequired, nil
 }
 
+// Coordinators implements Settings.
+func (s *FileSettings) Coordinators() (*tls.Config, error) {
+	config, err := asking.LoadTLS(s.CoordinatorTLS)
+	if err != nil {
+		return nil, fmt.Errorf("mpc-service: %w", err)
+	}
+	if len(s.CoordinatorKeys) == 0 {
+		return config, nil
+	}
+	if config == nil {
+		config = &tls.Config{MinVersion: tls.VersionTLS12}
+	}
+	allowed := make(map[[sha256.Size]byte]bool, len(s.CoordinatorKeys))
+	for i, text := range s.CoordinatorKeys {
+		sum, err := hex.DecodeString(text)
+		if err != nil || len(sum) != sha256.Size {
+			return nil, fmt.Errorf("authorization.coordinators: entry %d is not hex of 32 bytes, the SHA-256 of a certificate's public key (SPKI)", i+1)
+		}
+		allowed[[sha256.Size]byte(sum)] = true
+	}
+	config.VerifyConnection = func(state tls.ConnectionState) error {
+		leaf := state.PeerCertificates[0] // a client's handshake ends with one, and it is verified
+		if sum := sha256.Sum256(leaf.RawSubjectPublicKeyInfo); !allowed[sum] {
+			return fmt.Errorf("the coordinator's certificate has the key %x, which is not among authorization.coordinators of this node", sum)
+		}
+		return nil
+	}
+	return config, nil
+}
+
 // Recipient implements Settings.
 func (s *FileSettings) Recipient() (string, error) {
 	if s.EncryptPublicKeyPath == "" {
@@ -177,6 +214,8 @@ func (s *FileSettings) Warnings() []string {
 	_, err = s.Parties()
 	check(err)
 	_, _, err = s.Requesters()
+	check(err)
+	_, err = s.Coordinators()
 	check(err)
 	_, err = s.Recipient()
 	check(err)

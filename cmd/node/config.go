@@ -39,6 +39,10 @@ type config struct {
 		Protocol string `toml:"protocol"`
 		Address  string `toml:"address"`
 		Path     string `toml:"path"`
+		// TLS, with protocol wss.
+		CAPath     string `toml:"ca-path"`
+		ClientCert string `toml:"client-cert-path"`
+		ClientKey  string `toml:"client-key-path"`
 	} `toml:"mpc-service"`
 	Encrypt struct {
 		Enable        bool   `toml:"enable"`
@@ -68,6 +72,7 @@ type config struct {
 	Authorization struct {
 		Required       bool     `toml:"required"`
 		PublicKeyPaths []string `toml:"public-key-paths"`
+		Coordinators   []string `toml:"coordinators"`
 	} `toml:"authorization"`
 	Monitoring struct {
 		Address string `toml:"address"`
@@ -114,7 +119,8 @@ func loadConfig(path string) (config, error) {
 
 // paths are the settings that name files.
 func (c *config) paths() []*string {
-	out := []*string{&c.Storage.Path, &c.Storage.SegmentsPath, &c.Backup.Directory, &c.Encrypt.PublicKeyPath, &c.Parties.PartyIDsPath, &c.Log.File.Path, &c.AddressFile}
+	out := []*string{&c.Storage.Path, &c.Storage.SegmentsPath, &c.Backup.Directory, &c.Encrypt.PublicKeyPath, &c.Parties.PartyIDsPath, &c.Service.CAPath,
+		&c.Service.ClientCert, &c.Service.ClientKey, &c.Log.File.Path, &c.AddressFile}
 	for i := range c.Callback.Server {
 		s := &c.Callback.Server[i]
 		out = append(out, &s.PublicKeyPath, &s.CAPath, &s.ClientCert, &s.ClientKey)
@@ -193,6 +199,9 @@ func (c *config) validate() error {
 			problem("callback.server number %d needs client-cert-path and client-key-path together", i+1)
 		}
 	}
+	if c.Service.Protocol != "wss" && (len(c.Authorization.Coordinators) > 0 || c.Service.CAPath+c.Service.ClientCert+c.Service.ClientKey != "") {
+		problem("authorization.coordinators and the TLS files of mpc-service (ca-path, client-cert-path, client-key-path) need mpc-service.protocol \"wss\"")
+	}
 	if c.Authorization.Required && len(c.Authorization.PublicKeyPaths) == 0 {
 		problem("authorization.required is true and authorization.public-key-paths is empty: no request could ever be taken")
 	}
@@ -209,6 +218,9 @@ func (c *config) settings() *node.FileSettings {
 	s := &node.FileSettings{
 		PartyIDs: c.Parties.PartyIDs, PartyIDsPath: c.Parties.PartyIDsPath,
 		RequesterKeyPaths: c.Authorization.PublicKeyPaths, RequesterRequired: c.Authorization.Required,
+		CoordinatorKeys: c.Authorization.Coordinators,
+		CoordinatorTLS:  asking.TLSFiles{CA: c.Service.CAPath, Certificate: c.Service.ClientCert, Key: c.Service.ClientKey},
+
 		CallbackRequired: c.Callback.Required, CallbackMode: asking.Mode(c.Callback.Mode), RetryTimes: c.Callback.RetryTimes,
 		Sleep:   time.Duration(c.Callback.SleepSeconds) * time.Second,
 		Timeout: time.Duration(c.Callback.TimeoutSeconds) * time.Second, UnguardedQuorum: c.Callback.AllowUnguardedQuorum, EVMChains: c.App.EVMChains,
