@@ -14,6 +14,7 @@ import (
 	"github.com/countersign-mpc/countersign/keystore"
 	"github.com/countersign-mpc/countersign/node"
 	"github.com/countersign-mpc/countersign/signing"
+	"github.com/countersign-mpc/countersign/signing/signingtest"
 )
 
 func good(*signing.Share) error { return nil }
@@ -96,6 +97,20 @@ func TestBackupOfANodeWithAKey(t *testing.T) {
 	must(t, store.Delete("identity", "p256"))
 	if _, _, err := node.CheckStore(store, good); err == nil || !contains(err.Error(), "no identity key") {
 		t.Errorf("a store without an identity: %v", err)
+	}
+}
+
+// TestSharesThatCanSign: the check of a backup takes the shares that the protocols make, and none that looks like one.
+func TestSharesThatCanSign(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"3of3", "2of3", "ed25519-3of3", "ed25519-2of3"} {
+		for _, share := range signingtest.Shares(t, name) {
+			must(t, node.Threshold{}.CheckShare(share))
+			share.Wipe()
+			if err := (node.Threshold{}).CheckShare(share); err == nil {
+				t.Errorf("%s: a share without its secret passed", name)
+			}
+		}
 	}
 }
 

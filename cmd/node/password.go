@@ -8,7 +8,9 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 
+	"filippo.io/age"
 	"github.com/spf13/cobra"
 
 	"github.com/countersign-mpc/countersign/internal/secret"
@@ -23,39 +25,75 @@ func (o *options) password() *cobra.Command {
 }
 
 func (o *options) passwordGenerate() *cobra.Command {
-	t, n, dir, manifest := 0, 0, "", ""
+	var g generation
 	cmd := &cobra.Command{
 		Use: "generate", Short: "Make a password of n segments of which t open the node, and their manifest", Args: cobra.NoArgs,
 		Long: `Make a password of n segments of which t open the node, for as many people, and the manifest by which the node checks each of
 them. The segments are printed once, one a line, or written to n files (--output-dir) that only their owner can read. They are
-kept nowhere else. The manifest is not secret: storage.segments-path names it.
+kept nowhere else. The manifest is not secret: storage.segments-path names it. With --age-recipient, n times, segment i is
+encrypted to the i-th recipient (https://age-encryption.org) as segment-i.txt.age, and never stands anywhere in the clear.
 
 Set storage.t and storage.n in the configuration, then run init t times with one segment each; so too unseal after each start.`,
-		Example: "  mpc-node password generate -t 2 -n 3\n  mpc-node password generate -t 2 -n 3 --output-dir /mnt/usb",
+		Example: "  mpc-node password generate -t 2 -n 3\n  mpc-node password generate -t 2 -n 3 --output-dir /mnt/usb\n" +
+			"  mpc-node password generate -t 2 -n 3 --output-dir out --age-recipient age1... --age-recipient age1... --age-recipient age1...",
 		RunE: func(*cobra.Command, []string) error {
-			if err := segment.CheckNumbers(t, n); err != nil {
-				return fmt.Errorf("%w; with t = 1 any good password will do", err)
-			}
-			if manifest == "" {
+			if g.manifest == "" {
 				c, err := loadConfig(o.config)
 				if err != nil {
 					return fmt.Errorf("where does the manifest go? give --manifest FILE (%w)", err)
 				}
-				manifest = c.Storage.SegmentsPath
+				g.manifest = c.Storage.SegmentsPath
 			}
-			return o.generate(t, n, dir, manifest)
+			return o.generate(g)
 		},
 	}
-	cmd.Flags().IntVarP(&t, "threshold", "t", 0, "segments that are needed to open the node")
-	cmd.Flags().IntVarP(&n, "segments", "n", 0, "segments that are made")
-	cmd.Flags().StringVar(&dir, "output-dir", "", "folder for the files segment-1.txt to segment-n.txt (default: print the segments)")
-	cmd.Flags().StringVar(&manifest, "manifest", "", "file for the manifest, which must not exist (default: storage.segments-path)")
+	cmd.Flags().IntVarP(&g.t, "threshold", "t", 0, "segments that are needed to open the node")
+	cmd.Flags().IntVarP(&g.n, "segments", "n", 0, "segments that are made")
+	cmd.Flags().StringVar(&g.dir, "output-dir", "", "folder for the files segment-1.txt to segment-n.txt (default: print the segments)")
+	cmd.Flags().StringVar(&g.manifest, "manifest", "", "file for the manifest, which must not exist (default: storage.segments-path)")
+	cmd.Flags().StringArrayVar(&g.recipients, "age-recipient", nil, "age public key of the one who gets the next segment; n times, with --output-dir")
 	return cmd
 }
 
+// generation is what password generate is asked for.
+type generation struct {
+	t, n          int
+	dir, manifest string
+	recipients    []string
+}
+
+// keys checks what was asked for before anything is made, and returns the recipients' keys, none or n.
+func (g generation) keys() ([]age.Recipient, error) {
+	if err := segment.CheckNumbers(g.t, g.n); err != nil {
+		return nil, fmt.Errorf("%w; with t = 1 any good password will do", err)
+	}
+	if len(g.recipients) == 0 {
+		return nil, nil
+	}
+	if len(g.recipients) != g.n || g.dir == "" {
+		return nil, fmt.Errorf("%d --age-recipient for %d segments: give one for each segment, and --output-dir", len(g.recipients), g.n)
+	}
+	var keys []age.Recipient
+	for i, text := range g.recipients {
+		if slices.Contains(g.recipients[:i], text) {
+			return nil, fmt.Errorf("--age-recipient number %d is there twice: nobody gets two segments", i+1)
+		}
+		key, err := age.ParseX25519Recipient(text)
+		if err != nil {
+			return nil, fmt.Errorf("--age-recipient number %d: %w", i+1, err)
+		}
+		keys = append(keys, key)
+	}
+	return keys, nil
+}
+
 // generate writes the manifest first: segments without one are of no use.
-func (o *options) generate(t, n int, dir, manifest string) error {
-	m, texts, err := segment.Generate(t, n)
+func (o *options) generate(g generation) error {
+	keys, err := g.keys()
+	if err != nil {
+		return err
+	}
+	m, texts, err := segment.Generate(g.t, g.n)
 	if err != nil {
 		return err
 	}
@@ -64,23 +102,43 @@ func (o *options) generate(t, n int, dir, manifest string) error {
 			text.Wipe()
 		}
 	}()
-	if err := writeNew(manifest, 0o644, m.Encode()); err != nil {
+	if err := writeNew(g.manifest, 0o644, m.Encode()); err != nil {
 		return fmt.Errorf("write the manifest: %w", err)
 	}
 	for i, text := range texts {
 		line := append(bytes.Clone(text.Expose()), '\n')
-		if dir == "" {
+		path := filepath.Join(g.dir, fmt.Sprintf("segment-%d.txt", i+1))
+		switch {
+		case keys != nil:
+			err = writeEncrypted(path+".age", keys[i], line)
+		case g.dir != "":
+			err = writeNew(path, 0o600, line)
+		default:
 			_, err = o.out.Write(line)
-		} else {
-			err = writeNew(filepath.Join(dir, fmt.Sprintf("segment-%d.txt", i+1)), 0o600, line)
 		}
 		secret.Wipe(line)
 		if err != nil {
-			return fmt.Errorf("write segment %d: %w", i+1, err)
+			return fmt.Errorf("write segment %d: %w: the set is incomplete, remove %s and what was written", i+1, err, g.manifest)
 		}
 	}
-	fmt.Fprintf(o.err, "set %x: any %d of these %d segments open the node; manifest: %s\n", m.ID, t, n, manifest)
+	fmt.Fprintf(o.err, "set %x: any %d of these %d segments open the node; manifest: %s\n", m.ID, g.t, g.n, g.manifest)
 	return nil
+}
+
+// writeEncrypted writes a file that one recipient can read.
+func writeEncrypted(path string, to age.Recipient, data []byte) error {
+	var out bytes.Buffer
+	w, err := age.Encrypt(&out, to)
+	if err != nil {
+		return err
+	}
+	if _, err := w.Write(data); err != nil {
+		return err
+	}
+	if err := w.Close(); err != nil {
+		return err
+	}
+	return writeNew(path, 0o600, out.Bytes())
 }
 
 // writeNew writes a file that must not exist, durably.

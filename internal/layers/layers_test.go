@@ -53,6 +53,7 @@ var owners = map[string][]string{
 	"filippo.io/edwards25519":                                 {"derive", "signing"},
 	"github.com/coder/websocket":                              {"transport", "coordinator"},
 	"github.com/spf13/cobra":                                  {"cmd"},
+	"filippo.io/age":                                          {"cmd/node"},
 	"golang.org/x/mod/sumdb":                                  {"auditlog"},
 	"github.com/BurntSushi/toml":                              {"internal/conffile"},
 	"github.com/decred/dcrd/dcrec/secp256k1":                  {"derive", "signing"},
