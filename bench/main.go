@@ -215,7 +215,7 @@ func (b *bench) deciding(mode, name string, after func(*process, *atomic.Int64, 
 // share is one part of n of the requests.
 func (b *bench) share(n int) int { return max(1, len(b.signed)/n) }
 
-// reloadAt is the share of the measured maximum at which latencies are looked at, in per cent.
+// calm is the share of the measured maximum at which latencies are looked at, in per cent.
 const calm = 60
 
 // afterwards measures latencies below the maximum, alone and beside a reload of the policy.

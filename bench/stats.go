@@ -64,12 +64,15 @@ func printTable(w io.Writer, rows []summary) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(t, "what\trequests\trequests/s\tp50\tp99\tlongest\tserver CPU/request\tbytes/decision\tlost\t")
 	for _, r := range rows {
-		size := "-"
+		size, cpu := "-", "-"
 		if r.bytes > 0 {
 			size = fmt.Sprint(r.bytes)
 		}
+		if r.cpu > 0 {
+			cpu = microseconds(r.cpu)
+		}
 		fmt.Fprintf(t, "%s\t%d\t%.0f\t%s\t%s\t%s\t%s\t%s\t%d\t\n", r.name, r.requests, r.perSecond,
-			milliseconds(r.p50), milliseconds(r.p99), milliseconds(r.longest), microseconds(r.cpu), size, r.lost)
+			milliseconds(r.p50), milliseconds(r.p99), milliseconds(r.longest), cpu, size, r.lost)
 	}
 	return t.Flush()
 }
