@@ -150,13 +150,9 @@ func (s *FileSettings) Coordinators() (*tls.Config, error) {
 	if config == nil {
 		config = &tls.Config{MinVersion: tls.VersionTLS12}
 	}
-	allowed := make(map[[sha256.Size]byte]bool, len(s.CoordinatorKeys))
-	for i, text := range s.CoordinatorKeys {
-		sum, err := hex.DecodeString(text)
-		if err != nil || len(sum) != sha256.Size {
-			return nil, fmt.Errorf("authorization.coordinators: entry %d is not hex of 32 bytes, the SHA-256 of a certificate's public key (SPKI)", i+1)
-		}
-		allowed[[sha256.Size]byte(sum)] = true
+	allowed, err := CoordinatorKeys(s.CoordinatorKeys)
+	if err != nil {
+		return nil, err
 	}
 	config.VerifyConnection = func(state tls.ConnectionState) error {
 		leaf := state.PeerCertificates[0] // a client's handshake ends with one, and it is verified
@@ -166,6 +162,19 @@ func (s *FileSettings) Coordinators() (*tls.Config, error) {
 		return nil
 	}
 	return config, nil
+}
+
+// CoordinatorKeys reads authorization.coordinators: hex SHA-256 of the SPKI of certificates.
+func CoordinatorKeys(texts []string) (map[[sha256.Size]byte]bool, error) {
+	allowed := make(map[[sha256.Size]byte]bool, len(texts))
+	for i, text := range texts {
+		sum, err := hex.DecodeString(text)
+		if err != nil || len(sum) != sha256.Size {
+			return nil, fmt.Errorf("authorization.coordinators: entry %d is not hex of 32 bytes, the SHA-256 of a certificate's public key (SPKI)", i+1)
+		}
+		allowed[[sha256.Size]byte(sum)] = true
+	}
+	return allowed, nil
 }
 
 // Recipient implements Settings.

@@ -202,6 +202,9 @@ func (c *config) validate() error {
 	if c.Service.Protocol != "wss" && (len(c.Authorization.Coordinators) > 0 || c.Service.CAPath+c.Service.ClientCert+c.Service.ClientKey != "") {
 		problem("authorization.coordinators and the TLS files of mpc-service (ca-path, client-cert-path, client-key-path) need mpc-service.protocol \"wss\"")
 	}
+	if _, err := node.CoordinatorKeys(c.Authorization.Coordinators); err != nil {
+		problem("%v", err)
+	}
 	if c.Authorization.Required && len(c.Authorization.PublicKeyPaths) == 0 {
 		problem("authorization.required is true and authorization.public-key-paths is empty: no request could ever be taken")
 	}
