@@ -27,23 +27,34 @@ func (s *Server) check(r *http.Request, a *asked) ([]byte, error) {
 	ask := a.ask()
 	ask.IntentHash, ask.Digests, ask.Requester, ask.Execution = c.Intent, c.Digests, c.Requester, c.Execution
 	j := judgement{engine: engine, Case: c, body: a.Signed}
-	return s.decide(r.Context(), a, ask, func(ctx context.Context, state ledger.State) (ledger.Verdict, error) {
+	var seen []ledger.WindowState
+	reply, counted, err := s.decide(r.Context(), a, ask, func(ctx context.Context, state ledger.State) (ledger.Verdict, error) {
 		defer s.metrics.stage("evaluate")()
+		seen = state.Windows
 		v, err := j.evaluate(ctx, state)
 		if j.failure != nil {
 			s.log.ErrorContext(ctx, "the policy failed, which rejects the request", "node", a.node.Name, "revision", engine.Revision(), "error", j.failure)
 		}
 		return v, err
 	})
+	if counted == wire.Approve {
+		s.metrics.used(engine, seen)
+	}
+	return reply, err
 }
 
-// decide lets the ledger decide once and for ever, and returns the reply.
-func (s *Server) decide(ctx context.Context, a *asked, ask ledger.Ask, evaluate ledger.EvaluateFunc) ([]byte, error) {
+// decide lets the ledger decide once and for ever, and returns the reply, and the action where this was the first time.
+func (s *Server) decide(ctx context.Context, a *asked, ask ledger.Ask, evaluate ledger.EvaluateFunc) ([]byte, wire.Action, error) {
 	ctx, cancel := context.WithTimeout(ctx, decideTimeout)
 	defer cancel()
 	var outcome ledger.Outcome
+	var fired []string
 	done := s.metrics.stage("decide")
-	result, err := s.cfg.Ledger.Decide(ctx, ask, evaluate, func(o ledger.Outcome) ([]byte, error) {
+	result, err := s.cfg.Ledger.Decide(ctx, ask, func(ctx context.Context, state ledger.State) (ledger.Verdict, error) {
+		v, err := evaluate(ctx, state)
+		fired = v.Fired
+		return v, err
+	}, func(o ledger.Outcome) ([]byte, error) {
 		outcome = o
 		return s.reply(a, o)
 	})
@@ -52,15 +63,16 @@ func (s *Server) decide(ctx context.Context, a *asked, ask ledger.Ask, evaluate 
 		if errors.Is(err, ledger.ErrUnavailable) || errors.Is(err, ledger.ErrDamaged) {
 			s.unrecorded.Store(true)
 		}
-		return nil, wireError(err)
+		return nil, "", wireError(err)
 	}
 	if result.Replayed {
 		s.metrics.replayed()
 		s.log.InfoContext(ctx, "answered again", "decision", result.ID, "node", a.node.Name, "path", string(a.Path), "callback_id", ask.CallbackID)
-		return result.Reply, nil
+		return result.Reply, "", nil
 	}
 	s.unrecorded.Store(false)
 	s.metrics.decided(a, result.Action)
+	s.metrics.hit(fired, outcome.Reasons)
 	attrs := []any{
 		"decision", result.ID, "node", a.node.Name, "path", string(a.Path), "callback_id", ask.CallbackID, "sino_id", ask.SinoID,
 		"request_id", ask.RequestID, "type", requestType(a), "action", string(result.Action), "rule", rule(outcome), "revision", outcome.Revision,
@@ -69,7 +81,7 @@ func (s *Server) decide(ctx context.Context, a *asked, ask ledger.Ask, evaluate 
 		attrs = append(attrs, "approval", outcome.Approval.ID)
 	}
 	s.log.InfoContext(ctx, "decided", attrs...)
-	return result.Reply, nil
+	return result.Reply, result.Action, nil
 }
 
 func isContextError(err error) bool {

@@ -18,19 +18,22 @@ const metricPrefix = "countersign_callback_"
 
 // metrics counts what the server does. No label takes what a client chose: no address, no id, no ticker.
 type metrics struct {
-	clock           interface{ Elapsed() time.Duration }
-	registry        *prometheus.Registry
-	decisions       *prometheus.CounterVec
-	replays         prometheus.Counter
-	shed            prometheus.Counter
-	refusals        *prometheus.CounterVec
-	signatures      *prometheus.CounterVec
-	stages          *prometheus.HistogramVec
-	votes           *prometheus.CounterVec
-	results         *prometheus.CounterVec
-	reloads         *prometheus.CounterVec
-	pruned          prometheus.Counter
-	witnessFailures *prometheus.CounterVec
+	clock                    interface{ Elapsed() time.Duration }
+	registry                 *prometheus.Registry
+	decisions                *prometheus.CounterVec
+	replays                  prometheus.Counter
+	shed                     prometheus.Counter
+	refusals                 *prometheus.CounterVec
+	signatures               *prometheus.CounterVec
+	stages                   *prometheus.HistogramVec
+	votes                    *prometheus.CounterVec
+	results                  *prometheus.CounterVec
+	reloads                  *prometheus.CounterVec
+	pruned                   prometheus.Counter
+	witnessFailures          *prometheus.CounterVec
+	rules                    *prometheus.CounterVec
+	windows                  *prometheus.HistogramVec
+	ruleLabels, windowLabels labels
 }
 
 func newMetrics(s *Server) *metrics {
@@ -57,7 +60,12 @@ func newMetrics(s *Server) *metrics {
 			"unmatched, invalid, malformed, conflict and undecryptable want somebody to look.", "status"),
 		pruned:          prometheus.NewCounter(prometheus.CounterOpts{Name: metricPrefix + "log_pruned_entries_total", Help: "Old entries of the log that were removed; their hashes stay."}),
 		witnessFailures: counter("witness_failures_total", "Checkpoints of the log that a witness did not take, by witness.", "witness"),
-		reloads:         counter("policy_reloads_total", "Reloads of the policy, by result.", "result"),
+		rules:           counter("rule_hits_total", "Decisions in which a rule had a say, by rule and by what it said.", "rule", "action"),
+		windows: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: metricPrefix + "window_use_ratio", Help: "How full a window is with each request that was approved in it, as a share of its maximum.",
+			Buckets: []float64{0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 1},
+		}, []string{"window"}),
+		reloads: counter("policy_reloads_total", "Reloads of the policy, by result.", "result"),
 	}
 	for _, status := range append(slices.Clone(keptStatuses), ResultMalformed, resultConflict, resultUndecryptable) { // so that the first of each is a rise
 		m.results.WithLabelValues(status)
@@ -65,7 +73,7 @@ func newMetrics(s *Server) *metrics {
 	for _, w := range s.cfg.Witnesses {
 		m.witnessFailures.WithLabelValues(w.Name())
 	}
-	m.registry.MustRegister(m.pruned, m.witnessFailures, m.decisions, m.replays, m.shed, m.refusals, m.signatures, m.stages, m.votes, m.results, m.reloads, &stateCollector{s},
+	m.registry.MustRegister(m.rules, m.windows, m.pruned, m.witnessFailures, m.decisions, m.replays, m.shed, m.refusals, m.signatures, m.stages, m.votes, m.results, m.reloads, &stateCollector{s},
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }

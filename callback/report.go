@@ -67,7 +67,7 @@ func (s *Server) report(r *http.Request, a *asked) ([]byte, error) {
 	if err != nil && !expired {
 		return nil, wireError(err)
 	}
-	reply, err := s.decide(r.Context(), a, ask, func(context.Context, ledger.State) (ledger.Verdict, error) {
+	reply, _, err := s.decide(r.Context(), a, ask, func(context.Context, ledger.State) (ledger.Verdict, error) {
 		rec.wipe()
 		rec = a.newReport(&ask)
 		why, err := s.judgeReport(a, rec, check, approved, expired)

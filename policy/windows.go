@@ -58,6 +58,17 @@ type windowRule struct {
 	chain, asset string
 	scope        []string
 	period       WindowPeriod
+	max          *big.Int // in base units, or a count
+}
+
+// WindowMax is the maximum of a window of data.json, in base units or as a count; nil if there is no such window.
+func (e *Engine) WindowMax(id string) *big.Int {
+	for _, w := range e.data.windows {
+		if w.id == id && w.max != nil {
+			return new(big.Int).Set(w.max)
+		}
+	}
+	return nil
 }
 
 // Charge is what a request adds to one series of amounts, and the windows through which the series is looked at. The
@@ -95,9 +106,10 @@ func (c *compiler) windows() map[string]any {
 		}
 		c.windowOf(at, f, rule)
 		rule.period = c.windowPeriod(at, f)
-		c.data.windows = append(c.data.windows, rule)
 		base := func(at []string, text string) json.Number { return c.windowBase(at, f, text) }
 		highest := base(under(at, "max"), f.Max)
+		rule.max, _ = new(big.Int).SetString(string(highest), 10) // one that is none has been added to the problems
+		c.data.windows = append(c.data.windows, rule)
 		out[id] = map[string]any{
 			"kinds": rule.kinds, "chain": f.Chain, "asset": f.Asset, "max": f.Max, "max_base": highest,
 			"approvals": c.tiers(at, highest, f.Approvals, base),
