@@ -2,12 +2,9 @@ package node_test
 
 import (
 	"bytes"
-	"context"
 	"crypto/sha256"
 	"encoding/json"
-	"fmt"
-	"os"
-	"path/filepath"
+	"net/http/httptest"
 	"testing"
 	"time"
 
@@ -16,6 +13,7 @@ import (
 	"github.com/countersign-mpc/countersign/keystore"
 	"github.com/countersign-mpc/countersign/node"
 	"github.com/countersign-mpc/countersign/node/asking"
+	"github.com/countersign-mpc/countersign/signing"
 	"github.com/countersign-mpc/countersign/wire"
 )
 
@@ -290,6 +288,67 @@ func TestKeygensHaveOutcomes(t *testing.T) {
 	server.mustBeQuiet(r.a, 2)
 }
 
+// The store is what counts: where it does not hold the request as approved under the session's question, a final word may
+// have been said.
+func TestNoShareGoesOutUnderAnotherApproval(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(rec map[string]any){
+		"refused": func(rec map[string]any) { rec["state"] = "refused" },
+		"waiting": func(rec map[string]any) { rec["state"] = "waiting" },
+		"another": func(rec map[string]any) { rec["ask"].(map[string]any)["callback_id"] = "another" },
+		"told":    func(rec map[string]any) { rec["ask"].(map[string]any)["outcome"] = "not-signed" },
+		"unasked": func(rec map[string]any) { delete(rec, "ask") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newTold(t)
+			a := r.signing()
+			r.a.toys.change(func(y *toys) {
+				y.sign = func(s signing.SignSession) signing.SignSession {
+					return sealing{s, func() {
+						rec := r.a.record("request", a.sino)
+						change(rec)
+						data, err := json.Marshal(rec)
+						must(t, err)
+						must(t, r.a.store.Update(func(tx *keystore.Tx) error { return tx.Put("request", a.sino, data) }))
+					}, nil}
+				}
+			})
+			s := r.offer(a)
+			if report := r.awaitReport(s, r.a.id); report.Completed || !contains(report.Reason, "the share is not used") {
+				t.Fatalf("the report is %v", report)
+			}
+			r.settle(r.a.id)
+			if n := r.count(r.a.id, func(f *linkv1.Frame) bool { return lastRound(s, f) }); n != 0 {
+				t.Fatal("the share went out")
+			}
+		})
+	}
+}
+
+func TestMetricsOfARequest(t *testing.T) {
+	t.Parallel()
+	r := newTold(t)
+	r.server.change(func(d *double) { d.down[wire.PathRawdata] = true })
+	r.mustSign(r.signing())
+	r.server.await("a report", func() bool { return r.server.posts[wire.PathRawdata] > 0 })
+	r.server.mustHear(0, wire.OutcomeSigned)
+	r.a.awaitNone("outcome")
+	w := httptest.NewRecorder()
+	r.a.node.Health().ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+	for _, want := range []string{
+		`countersign_node_stage_seconds_count{stage="approval",type="sign"} 1`, `countersign_node_stage_seconds_count{stage="gather",type="sign"} 1`,
+		`countersign_node_stage_seconds_count{stage="protocol",type="sign"} 1`, `countersign_node_stage_seconds_count{stage="result",type="sign"} 1`,
+		`countersign_node_callback_seconds_count{call="check",result="Approve"} 1`,
+		`countersign_node_callback_seconds_count{call="outcome",result="acknowledged"} 1`,
+		`countersign_node_outcomes_total{word="signed"} 1`, "countersign_node_unacknowledged_reports 1", "countersign_node_unacknowledged_outcomes 0",
+	} {
+		if !contains(w.Body.String(), want) {
+			t.Errorf("the metrics have no %s", want)
+		}
+	}
+}
+
 // What a backup has as approved may have been signed since.
 func TestARestoredApprovalIsNotSaidToBeUnused(t *testing.T) {
 	t.Parallel()
@@ -312,109 +371,4 @@ func TestNobodyIsToldWhoDoesNotWantTo(t *testing.T) {
 	if stat, err := r.a.store.Stat(); err != nil || stat.Records["outcome"] != 0 {
 		t.Fatalf("the store holds %v outcomes (%v)", stat.Records["outcome"], err)
 	}
-}
-
-// moment is the node's disk when something was seen of it, and whether its share had gone out by then.
-type moment struct {
-	what     string
-	disk     []byte
-	released bool
-}
-
-// TestACrashAtEachPoint takes the disk at everything that a signing shows to the outside, and has the node go on from there:
-// every check gets one word, and none is said to be unused whose share had gone out.
-func TestACrashAtEachPoint(t *testing.T) {
-	t.Parallel()
-	r := newTold(t)
-	a := r.signing()
-	a.terms.SignType, a.terms.Message = wire.SignTypeMessage, "hello"
-	a.expires = r.clock.Now().Add(time.Hour)
-	var moments []moment
-	path := r.a.path
-	released := false
-	take := func(what string) { // with h.mu held
-		disk, err := os.ReadFile(path)
-		must(t, err)
-		moments = append(moments, moment{what, disk, released})
-	}
-	r.server.change(func(d *double) { d.seen = func(p wire.Path, _ string) { r.do(func() { take(string(p)) }) } })
-	r.do(func() {
-		r.seen = func(from wire.NodeID, f *linkv1.Frame) {
-			if from != r.a.id {
-				return
-			}
-			released = released || f.GetEnvelope().GetRound() == 3
-			take(fmt.Sprintf("%T", f.Body))
-		}
-	})
-	s := r.approved(a)
-	r.clock.step(11 * time.Minute) // the approval grows old, and is asked for again
-	r.do(func() { r.manual = false; r.begin(s) })
-	r.mustBeSigned(t, s)
-	r.server.mustHear(1, wire.OutcomeSigned)
-	r.a.node.Seal()
-	r.do(func() { r.seen, r.manual = nil, true })
-	used := ""
-	r.server.change(func(d *double) { d.seen, used = nil, d.checks[1] })
-	r.clock.step(2 * time.Hour)
-
-	heard := map[string]bool{}
-	for i, m := range moments {
-		r.server.forget()
-		must(t, r.a.node.Close())
-		r.a.path = fmt.Sprintf("%s/%d.db", t.TempDir(), i)
-		must(t, os.WriteFile(r.a.path, m.disk, 0o600))
-		r.do(func() { r.ports[r.a.id] = nil })
-		r.a.open()
-		r.a.unseal()
-		expected := owed(t, m.disk)
-		r.server.await(fmt.Sprintf("%d words after a crash at %d, %s", expected, i, m.what), func() bool { return len(r.server.words) >= expected })
-		r.server.mustBeQuiet(r.a, expected)
-		r.server.change(func(d *double) {
-			for id, w := range d.words {
-				heard[w.message] = true
-				if w.message == wire.OutcomeNotSigned && m.released && id == used {
-					t.Errorf("after a crash at %d, %s, a share that had gone out is said to be unused", i, m.what)
-				}
-			}
-		})
-		if left := owed(t, r.a.disk()); left != 0 {
-			t.Errorf("after a crash at %d, %s, %d words are missing", i, m.what, left)
-		}
-	}
-	if len(moments) < 10 || !heard[wire.OutcomeNotSigned] || !heard[wire.OutcomeUnknown] || !heard[wire.OutcomeSigned] {
-		t.Errorf("%d moments, and the words were %v", len(moments), heard)
-	}
-}
-
-func (m *member) disk() []byte {
-	m.h.t.Helper()
-	data, err := os.ReadFile(m.path)
-	must(m.h.t, err)
-	return data
-}
-
-// owed counts the words that are owed by what is on a disk: about questions that were approved, or may have been, and those
-// that are stored and not acknowledged.
-func owed(t testing.TB, disk []byte) int {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "asset.db")
-	must(t, os.WriteFile(path, disk, 0o600))
-	store, err := keystore.Open(keystore.Config{Path: path, Argon2: cheap})
-	must(t, err)
-	defer func() { must(t, store.Close()) }()
-	must(t, store.Unseal(context.Background(), pass(password)))
-	n := 0
-	must(t, store.ForEach("outcome", "", func(string, []byte) error { n++; return nil }))
-	must(t, store.ForEach("request", "", func(_ string, value []byte) error {
-		var rec struct {
-			Ask *struct{ Action, Outcome string }
-		}
-		must(t, json.Unmarshal(value, &rec))
-		if rec.Ask != nil && rec.Ask.Outcome == "" && rec.Ask.Action != "Wait" && rec.Ask.Action != "Reject" {
-			n++
-		}
-		return nil
-	}))
-	return n
 }
