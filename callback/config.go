@@ -57,6 +57,8 @@ type Config struct {
 	// AdminTLS says that Admin is served over TLS, and that other hosts may reach it: /metrics then needs a role, and any
 	// Host header is taken.
 	AdminTLS bool
+	// StoreBytes is how much room the ledger's store takes, for metrics; nil: it is not known.
+	StoreBytes func() (int64, error)
 	// Certificates tell, by the name of a listener, when its TLS certificate runs out; metrics show it.
 	Certificates map[string]func() time.Time
 	// Retention is for how long entries of the log are kept, at least MinRetention; 0: for ever. Checkpoints, windows,

@@ -133,13 +133,14 @@ var (
 	descWitnessUp  = prometheus.NewDesc(metricPrefix+"witness_up", "Whether a witness took what it was last sent.", []string{"witness"}, nil)
 	descWitnessed  = prometheus.NewDesc(metricPrefix+"witness_entries", "Entries below the newest checkpoint that a witness keeps.", []string{"witness"}, nil)
 	descWitnessAt  = prometheus.NewDesc(metricPrefix+"witness_timestamp_seconds", "When a witness last took a checkpoint; absent before the first.", []string{"witness"}, nil)
+	descBytes      = prometheus.NewDesc(metricPrefix+"store_bytes", "Room that the ledger's file takes; absent where it is in a database.", nil, nil)
 	descBuild      = prometheus.NewDesc(metricPrefix+"build_info", "The software, always 1.", []string{"version"}, nil)
 )
 
 // Describe implements prometheus.Collector.
 func (c *stateCollector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		descPolicy, descLoaded, descReload, descUp, descPending, descLog, descCheckpoint, descClock, descBusy, descExpiry, descSigned, descRetained, descWitnessUp, descWitnessed, descWitnessAt, descBuild,
+		descPolicy, descLoaded, descReload, descUp, descPending, descLog, descCheckpoint, descClock, descBusy, descBytes, descExpiry, descSigned, descRetained, descWitnessUp, descWitnessed, descWitnessAt, descBuild,
 	} {
 		ch <- d
 	}
@@ -151,6 +152,11 @@ func (c *stateCollector) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
 	}
 	gauge(descBuild, 1, c.s.cfg.Version)
+	if c.s.cfg.StoreBytes != nil {
+		if n, err := c.s.cfg.StoreBytes(); err == nil {
+			gauge(descBytes, float64(n))
+		}
+	}
 	c.upkeep(gauge)
 	for name, expires := range c.s.cfg.Certificates {
 		gauge(descExpiry, float64(expires().Unix()), name)

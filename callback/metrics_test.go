@@ -4,13 +4,14 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/countersign-mpc/countersign/callback"
 	"github.com/countersign-mpc/countersign/wire"
 )
 
 // TestRulesAndWindowsAreCounted: each decision counts its rules once, and an approval how full it makes its windows; an
 // answer that is given again counts nothing.
 func TestRulesAndWindowsAreCounted(t *testing.T) {
-	w := newWorld(t, options{data: windowed})
+	w := newWorld(t, options{data: windowed, cfg: func(c *callback.Config) { c.StoreBytes = func() (int64, error) { return 65536, nil } }})
 	pay := func(id string, amount, nonce int64, action wire.Action) {
 		d, _ := w.ask(payment{callbackID: id, requestID: "r-" + id, amount: amount, nonce: nonce}.check(t))
 		want(t, d, action)
@@ -21,6 +22,7 @@ func TestRulesAndWindowsAreCounted(t *testing.T) {
 	pay("c", 600, 3, wire.Reject) // again
 	text := metricsText(w)
 	for _, line := range []string{
+		`countersign_callback_store_bytes 65536`,
 		`countersign_callback_rule_hits_total{action="Reject",rule="window.max"} 1`,
 		`countersign_callback_rule_hits_total{action="Approve",rule="window.max"} 2`,
 		`countersign_callback_window_use_ratio_bucket{window="usdt-day",le="0.5"} 0`,

@@ -16,7 +16,7 @@ import (
 // troubled is a store whose disk fails when it is told to.
 type troubled struct {
 	ledger.Store
-	readOnly, gone atomic.Bool
+	readOnly, gone, damaged atomic.Bool
 }
 
 var errDisk = errors.New("no space left on device")
@@ -25,11 +25,17 @@ func (s *troubled) View(ctx context.Context, fn func(ledger.Reader) error) error
 	if s.gone.Load() {
 		return fmt.Errorf("%w: %w", ledger.ErrUnavailable, errDisk)
 	}
+	if s.damaged.Load() {
+		return fmt.Errorf("%w: a page is not what was written", ledger.ErrDamaged)
+	}
 	return s.Store.View(ctx, fn)
 }
 
 // Update runs fn, so that a decision is made and a reply signed, and then cannot write.
 func (s *troubled) Update(ctx context.Context, fn func(ledger.Tx) error) error {
+	if s.damaged.Load() {
+		return fmt.Errorf("%w: a page is not what was written", ledger.ErrDamaged)
+	}
 	if !s.readOnly.Load() && !s.gone.Load() {
 		return s.Store.Update(ctx, fn)
 	}
@@ -59,10 +65,10 @@ func TestFailingStore(t *testing.T) {
 	body, signature, err := wire.SealCheck(w.nodeKey, p.check(t))
 	ok(t, err)
 	header := http.Header{"Signature": {signature}}
-	for name, fail := range map[string]*atomic.Bool{"cannot be written": &store.readOnly, "cannot be read": &store.gone} {
+	for name, fail := range map[string]*atomic.Bool{"cannot be written": &store.readOnly, "cannot be read": &store.gone, "is damaged": &store.damaged} {
 		fail.Store(true)
 		a := w.send("/check", string(body), header)
-		if a.status != http.StatusServiceUnavailable || !strings.Contains(a.body, `"status":"503"`) || strings.Contains(a.body, "Approve") || strings.Contains(a.body, "device") {
+		if a.status != http.StatusServiceUnavailable || !strings.Contains(a.body, `"status":"503"`) || strings.Contains(a.body, "Approve") || strings.Contains(a.body, "device") || strings.Contains(a.body, "page") {
 			t.Errorf("the store %s: HTTP %d %s", name, a.status, a.body)
 		}
 		if ready := open(w, "/readyz"); ready.status != http.StatusServiceUnavailable {
@@ -78,6 +84,9 @@ func TestFailingStore(t *testing.T) {
 	}
 	if got := w.decisions("callback_id=cb-1"); len(got) != 0 {
 		t.Fatalf("decided although it could not be recorded: %+v", got)
+	}
+	if !strings.Contains(w.logged.String(), "a page is not what was written") {
+		t.Error("the log does not say what was damaged")
 	}
 	if !strings.Contains(w.logged.String(), errDisk.Error()) {
 		t.Error("the log does not say what was wrong with the store")

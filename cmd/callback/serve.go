@@ -91,6 +91,7 @@ func (o *options) runServer(ctx context.Context, c *config) (err error) {
 		BodyLimit: c.BodyLimit, RateLimit: c.rateLimit(), MaxConcurrent: c.maxConcurrent(), Log: log, Version: version,
 		Operators: side.operators, AdminTLS: side.admin != nil, Certificates: side.certificates(),
 		Retention: time.Duration(c.AuditLog.Keep), CheckpointEvery: time.Duration(c.AuditLog.CheckpointEvery), Witnesses: witnesses,
+		StoreBytes: c.storeBytes(),
 	})
 	if err != nil {
 		return err

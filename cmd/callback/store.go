@@ -32,6 +32,20 @@ func (c *config) openStore(ctx context.Context) (store, error) {
 	return pgstore.Open(ctx, cfg)
 }
 
+// storeBytes tells how large the ledger's file is; nil where it is in a database.
+func (c *config) storeBytes() func() (int64, error) {
+	if c.Postgres.URLPath != "" {
+		return nil
+	}
+	return func() (int64, error) {
+		info, err := os.Stat(c.DBPath)
+		if err != nil {
+			return 0, err
+		}
+		return info.Size(), nil
+	}
+}
+
 // postgres reads the database's URL, which may hold a password.
 func (c *config) postgres() (pgstore.Config, error) {
 	if err := private(c.Postgres.URLPath); err != nil {
