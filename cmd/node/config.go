@@ -78,7 +78,9 @@ type config struct {
 		Address string `toml:"address"`
 	} `toml:"monitoring"`
 	Backup struct {
-		Directory string `toml:"directory"`
+		Directory  string `toml:"directory"`
+		EveryHours int    `toml:"every-hours"`
+		Keep       int    `toml:"keep"`
 	} `toml:"backup"`
 	AddressFile string `toml:"address-file"`
 }
@@ -207,6 +209,12 @@ func (c *config) validate() error {
 	}
 	if c.Authorization.Required && len(c.Authorization.PublicKeyPaths) == 0 {
 		problem("authorization.required is true and authorization.public-key-paths is empty: no request could ever be taken")
+	}
+	if c.Backup.EveryHours < 0 || c.Backup.Keep < 0 {
+		problem("backup.every-hours and backup.keep must be 0 or more")
+	}
+	if c.Backup.EveryHours > 0 && c.Backup.Directory == "" {
+		problem("backup.directory is missing, and backup.every-hours is %d", c.Backup.EveryHours)
 	}
 	return errors.Join(problems...)
 }

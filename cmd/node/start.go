@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -66,7 +67,21 @@ func (o *options) serve(ctx context.Context, c config) (err error) {
 	log.Info("node started", "version", version, "state", n.State(), "admin", sides.Address("admin"), "monitoring", sides.Address("monitoring"),
 		"next", nextStep(n.State()))
 	fmt.Fprintf(o.out, "%s instance name: %s, unseal server address: %s\n", "mpc-node", c.App.Name, sides.Address("admin"))
+	defer c.schedule(ctx, cancel, n)()
 	return sides.Run(ctx, nil)
+}
+
+// schedule starts the backups that the configuration asks for. What it returns ends them and waits.
+func (c *config) schedule(ctx context.Context, cancel context.CancelFunc, n *node.Node) func() {
+	if c.Backup.EveryHours == 0 {
+		return func() {}
+	}
+	ticker, done := time.NewTicker(time.Duration(c.Backup.EveryHours)*time.Hour), make(chan struct{})
+	go func() {
+		defer close(done)
+		n.BackupOn(ctx, ticker.C, c.Backup.Keep)
+	}()
+	return func() { cancel(); ticker.Stop(); <-done }
 }
 
 func nextStep(state string) string {
