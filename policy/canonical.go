@@ -87,6 +87,14 @@ func (in Input) integers() []json.Number {
 			add(g.FeeBase)
 		}
 	}
+	if in.Call != nil {
+		for _, m := range in.Call.Movements {
+			add(m.AmountBase)
+		}
+		for _, a := range in.Call.Approvals {
+			add(a.AmountBase)
+		}
+	}
 	if in.UTXO != nil {
 		for _, c := range in.UTXO.Inputs {
 			add(c.AmountBase)
@@ -146,6 +154,7 @@ func (in Input) withoutNil() Input {
 		utxo.Inputs, utxo.Outputs = orEmpty(utxo.Inputs), orEmpty(utxo.Outputs)
 		in.UTXO = &utxo
 	}
+	in.Call = in.Call.withoutNil()
 	if in.Message != nil {
 		message := *in.Message
 		message.Permits = orEmpty(message.Permits)

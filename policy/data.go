@@ -14,29 +14,31 @@ const DataFormat = "countersign/policy-data/v1"
 
 // fileData is data.json as it is written. docs/POLICY.md, "data.json", says what each key means.
 type fileData struct {
-	Format        string                            `json:"format"`
-	RequestTypes  []string                          `json:"request_types"`
-	UnknownFields []string                          `json:"unknown_fields"`
-	Chains        map[string]fileChain              `json:"chains"`
-	Keygen        fileKeygen                        `json:"keygen"`
-	Limits        map[string]map[string][]fileLimit `json:"limits"`
-	Windows       map[string]fileWindow             `json:"windows"`
-	Addresses     map[string]fileAddresses          `json:"addresses"`
-	Hours         map[string]fileHours              `json:"hours"`
-	Gas           map[string]fileGas                `json:"gas"`
-	Evidence      fileEvidence                      `json:"evidence"`
-	Messages      map[string]fileMessages           `json:"messages"`
-	TypedData     map[string]fileTypedData          `json:"typed_data"`
-	Permits       map[string]map[string]filePermit  `json:"permits"`
-	Raw           map[string]fileRaw                `json:"raw"`
-	PreSign       map[string]filePreSign            `json:"pre_sign"`
-	UTXO          map[string]fileUTXO               `json:"utxo"`
-	BRC20         map[string]map[string]fileBRC20   `json:"brc20"`
-	Runes         map[string]map[string]fileRune    `json:"runes"`
-	Taproot       map[string]fileTaproot            `json:"taproot"`
-	Approvers     map[string]fileApprover           `json:"approvers"`
-	Groups        map[string]fileGroup              `json:"groups"`
-	Custom        map[string]any                    `json:"custom"`
+	Format        string                              `json:"format"`
+	RequestTypes  []string                            `json:"request_types"`
+	UnknownFields []string                            `json:"unknown_fields"`
+	Chains        map[string]fileChain                `json:"chains"`
+	Keygen        fileKeygen                          `json:"keygen"`
+	Limits        map[string]map[string][]fileLimit   `json:"limits"`
+	Windows       map[string]fileWindow               `json:"windows"`
+	Addresses     map[string]fileAddresses            `json:"addresses"`
+	Hours         map[string]fileHours                `json:"hours"`
+	Contracts     map[string]map[string]fileContract  `json:"contracts"`
+	Allowances    map[string]map[string]fileAllowance `json:"allowances"`
+	Gas           map[string]fileGas                  `json:"gas"`
+	Evidence      fileEvidence                        `json:"evidence"`
+	Messages      map[string]fileMessages             `json:"messages"`
+	TypedData     map[string]fileTypedData            `json:"typed_data"`
+	Permits       map[string]map[string]filePermit    `json:"permits"`
+	Raw           map[string]fileRaw                  `json:"raw"`
+	PreSign       map[string]filePreSign              `json:"pre_sign"`
+	UTXO          map[string]fileUTXO                 `json:"utxo"`
+	BRC20         map[string]map[string]fileBRC20     `json:"brc20"`
+	Runes         map[string]map[string]fileRune      `json:"runes"`
+	Taproot       map[string]fileTaproot              `json:"taproot"`
+	Approvers     map[string]fileApprover             `json:"approvers"`
+	Groups        map[string]fileGroup                `json:"groups"`
+	Custom        map[string]any                      `json:"custom"`
 }
 
 type fileChain struct {

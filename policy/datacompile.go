@@ -56,6 +56,8 @@ func (f *fileData) compile() (*Data, error) {
 		"windows":        c.windows(),
 		"addresses":      c.addresses(),
 		"hours":          c.hours(),
+		"contracts":      c.contracts(),
+		"allowances":     c.allowances(),
 		"gas":            c.gas(),
 		"evidence":       map[string]any{"unverifiable": c.unverifiable()},
 		"messages":       c.messages(),

@@ -11,10 +11,21 @@ import (
 
 // TestManualExamplesOfCosts holds the tables of docs/POLICY.md, "Costs, hours and contracts", against the engine.
 func TestManualExamplesOfCosts(t *testing.T) {
-	holdTables(t, "Costs, hours and contracts", 6, map[string]example{
-		"difference in evidence.decoded.transaction": exampleOfCosts,
+	holdTables(t, "Costs, hours and contracts", 25, map[string]example{
+		"difference in evidence.decoded.transaction":  exampleOfCosts,
+		"difference in evidence.decoded.calls[0]":     exampleOfCall,
+		"difference in evidence.decoded.approvals[0]": exampleOfAllowance,
 		"time": exampleOfHours,
 	})
+}
+
+func exampleOfCall(t *testing.T, e *policy.Engine, difference json.RawMessage) policy.Input {
+	return calling(t, e, weth, func(_ *policy.Input, d *evidence.Decoded) { d.Calls[0] = differing(t, d.Calls[0], difference) })
+}
+
+func exampleOfAllowance(t *testing.T, e *policy.Engine, difference json.RawMessage) policy.Input {
+	a := evidence.Approval{Kind: evidence.ApproveERC20, Token: usdt, Spender: recipient, Amount: "1000000000", Change: "set"}
+	return approving(t, e, differing(t, a, difference))
 }
 
 // officeHours are hours in Zurich.

@@ -16,6 +16,7 @@ type Input struct {
 	BRC20         []BRC20           `json:"brc20"`
 	Runes         []Rune            `json:"runes"`
 	UTXO          *UTXO             `json:"utxo"`
+	Call          *Call             `json:"call"`    // what an EVM transaction calls; made by Engine.Complete
 	Message       *Message          `json:"message"` // what a sign_type 2 request signs; made by Engine.Complete
 	Evidence      Evidence          `json:"evidence"`
 	Windows       map[string]Window `json:"windows"`

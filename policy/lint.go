@@ -22,11 +22,11 @@ var outcomes = []string{"allow", "reject", "wait", "require"}
 // a rule that looks at it silent.
 var (
 	inputRoots = []string{
-		"format", "request", "node", "requester", "tx_info", "tx", "brc20", "runes", "utxo", "message", "evidence", "windows",
+		"format", "request", "node", "requester", "tx_info", "tx", "brc20", "runes", "utxo", "call", "message", "evidence", "windows",
 		"approvals", "now", "unknown_fields", "problems",
 	}
 	dataRoots = []string{
-		"countersign", "request_types", "unknown_fields", "chains", "keygen", "limits", "windows", "addresses", "hours", "gas", "evidence", "messages", "raw",
+		"countersign", "request_types", "unknown_fields", "chains", "keygen", "limits", "windows", "addresses", "hours", "gas", "contracts", "allowances", "evidence", "messages", "raw",
 		"pre_sign", "utxo", "brc20", "runes", "taproot", "typed_data", "permits", "groups", "custom",
 	}
 )

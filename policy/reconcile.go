@@ -25,6 +25,7 @@ func (e *Engine) Complete(in *Input) {
 	default:
 		in.Evidence = e.Reconcile(in.Tx, in.Evidence)
 		signedGas(in)
+		in.Call = e.data.call(in)
 	}
 }
 

@@ -61,7 +61,7 @@ func TestDecisions(t *testing.T) {
 		action policy.Action
 		rule   string
 	}{
-		"keygen of listed parties": {input(e, keygen("sinoA", "sinoB", "sinoC")), policy.Approve, "keygen.parties"},
+		"keygen of listed parties": {input(e, keygen("sinoA", "sinoB", "sinoC")), policy.Approve, "hours.open"},
 		"keygen with a stranger":   {input(e, keygen("sinoA", "sinoB", "sinoX")), policy.Reject, "keygen.parties"},
 		"transfer within limits":   {transfer(e, "1500000000"), policy.Approve, "address.listed"},
 		"transfer at the tier":     {transfer(e, "5000000000"), policy.Approve, "address.listed"},

@@ -18,6 +18,19 @@ denied contains output.address if {
 	is_string(lists.deny[output.address])
 }
 
+denied contains address if {
+	some address in array.concat(
+		[step.contract | some step in input.call.steps],
+		[grant.spender | some grant in input.call.approvals],
+	)
+	is_string(lists.deny[address])
+}
+
+listed if {
+	lib.call
+	is_object(data.contracts[input.tx.chain][input.tx.to])
+}
+
 listed if lists.allow_any == true
 
 listed if is_string(lists.allow[input.tx.to])

@@ -39,6 +39,7 @@ empty := {
 	"brc20": [],
 	"runes": [],
 	"utxo": null,
+	"call": null,
 	"message": null,
 	"evidence": {"status": "", "code": "", "codes": [], "reason": "", "decoded": null, "transfer": null, "differences": []},
 	"windows": {},

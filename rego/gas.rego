@@ -49,9 +49,10 @@ known(field) := format_int(input.tx.gas[field], 10) if is_number(input.tx.gas[fi
 
 else := "not known"
 
-# A share of the amount can be told where fee and amount are of one asset.
+# A share of the amount can be told where fee and amount are of one asset. A call may take no coins along.
 sharing if {
 	is_number(caps.max_fee_per_mille)
+	not lib.call
 	input.tx.asset == data.chains[input.tx.chain].native
 }
 

@@ -38,6 +38,15 @@ kind := "message" if {
 	input.request.sign_type == "2"
 }
 
+# call says that the transaction is a contract call that tx_info declares, on a chain of which data.json lists contracts.
+call if {
+	kind == "transaction"
+	input.call.declared == true
+	input.evidence.status == "unverifiable"
+	input.evidence.differences == []
+	is_object(data.contracts[input.tx.chain])
+}
+
 # utxo says that the transaction is one of inputs and outputs. Both words for it count, so that neither can hide it.
 utxo if {
 	kind == "transaction"

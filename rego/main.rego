@@ -28,6 +28,7 @@ proofs := {
 		"limit.per_transaction",
 		"window.max",
 		"approval.required",
+		"call.allowance",
 		"gas.max",
 		"gas.fee_share",
 	},

@@ -27,6 +27,8 @@ decide(request) := got if {
 		with data.permits as {}
 		with data.windows as {}
 		with data.gas as {}
+		with data.contracts as {}
+		with data.allowances as {}
 		with data.hours as {}
 }
 
