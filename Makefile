@@ -32,7 +32,7 @@ ifeq ($(RACE),)
 	go test ./...
 else
 	go test -race $$(go list ./... | grep -v /e2e)
-	go test $(PLAIN)
+	go test -timeout 30m $(PLAIN)
 endif
 
 test-postgres: ## the tests that need PostgreSQL, with COUNTERSIGN_TEST_POSTGRES=postgres://user@host/database
