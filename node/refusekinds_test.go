@@ -263,7 +263,11 @@ func TestALoneDigestIsRawData(t *testing.T) {
 			a.terms.SignType = wire.SignTypeTransaction
 			r.mustSignAs(t, k, a, message)
 			questions := r.guard.questions()
-			if d := checkOf(t, questions[len(questions)-1]).RequestDetail; d.SignType != wire.SignTypeRaw {
+			want := wire.SignTypeRaw
+			if len(a.terms.TxInfo) > 0 {
+				want = wire.SignTypeTransaction // a script tree comes with a tx_info: the digest is not alone
+			}
+			if d := checkOf(t, questions[len(questions)-1]).RequestDetail; d.SignType != want {
 				t.Fatalf("the callback was asked about sign_type %s", d.SignType)
 			}
 		})
