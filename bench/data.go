@@ -31,6 +31,7 @@ func policyData(approver *ecdsa.PublicKey, mark string) ([]byte, error) {
 			"ETH":      object{"kind": "native", "decimals": 18},
 			"USDT_ETH": object{"kind": "erc20", "contract": "0x" + usdt, "decimals": 6},
 		}}},
+		"gas": object{"ETH": object{"max_fee": "1"}},
 		"limits": object{"ETH": object{"USDT_ETH": []any{object{"max": "100000", "approvals": []any{object{
 			"above": "10000", "group": "treasury", "threshold": 1, "expiry_seconds": 3600, "wait_seconds": 15,
 			"not_requester": true, "rejection_final": true,

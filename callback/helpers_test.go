@@ -298,6 +298,7 @@ func testData(change func(map[string]any)) map[string]any {
 				map[string]any{"cryptography": "ecdsa-secp256k1", "t": 3, "n": 3}, map[string]any{"cryptography": "eddsa-ed25519", "t": 2, "n": 3},
 			},
 		},
+		"gas": map[string]any{"ETH": map[string]any{"max_fee": "1"}},
 		"limits": map[string]any{
 			"ETH": map[string]any{"USDT_ETH": []any{map[string]any{"max": "100000", "approvals": []any{tier("10000")}}}},
 			"BTC": map[string]any{"BTC_BTC": []any{map[string]any{"max": "1"}}},

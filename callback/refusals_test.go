@@ -137,7 +137,7 @@ func TestJudgedAndRejected(t *testing.T) {
 		}), "request.malformed: /request_detail/tx_info/requester/key_id"},
 		{"name that is too long", transfer(func(c *wire.Check) { c.ExtraInfo.SinoID = strings.Repeat("s", 5000) }), "request.malformed: /extra_info/sino_id"},
 		{"message that is no digest", transfer(func(c *wire.Check) {
-			c.RequestDetail.Message, c.RequestDetail.TxInfo = "abc", []byte(`{"chainSymbol":"ETH"}`)
+			c.RequestDetail.Message, c.RequestDetail.TxInfo = "abc", []byte(`{"chainSymbol":"ETH","assetId":"USDT_ETH","to":"`+recipient+`","amount":"5","gasPrice":"1","gasLimit":"1"}`)
 		}), "request.malformed: "},
 		{"raw data, which is off", transfer(func(c *wire.Check) { c.RequestDetail.SignType, c.RequestDetail.TxInfo = "3", nil }), "raw.key: "},
 		{"digest without a transaction", transfer(func(c *wire.Check) { c.RequestDetail.TxInfo = nil }), "raw.key: "},

@@ -19,8 +19,8 @@ func (c *compiler) gas() map[string]any {
 		if !ok {
 			continue
 		}
-		if f == (fileGas{}) {
-			c.add(at, "is empty: give one of max_gas_price_wei, max_gas_limit, max_fee and max_fee_per_mille, or leave it out")
+		if f.MaxFee == "" && (f.MaxGasPriceWei == "" || f.MaxGasLimit == "") {
+			c.add(at, "has no bound for the fee: give max_fee, or both max_gas_price_wei and max_gas_limit")
 		}
 		limits := map[string]any{}
 		if f.MaxGasPriceWei != "" {

@@ -70,6 +70,7 @@ func demoData() object {
 			"parties": object{"sinoA": "a", "sinoB": "b", "sinoC": "c"},
 			"schemes": []object{{"cryptography": "ecdsa-secp256k1", "t": 3, "n": 3}},
 		},
+		"gas": object{"ETH": object{"max_fee": "1"}},
 		"limits": object{"ETH": object{"USDT_ETH": []object{{
 			"max": "10000",
 			"approvals": []object{{

@@ -12,6 +12,20 @@ require contains id if {
 	some id in {"call.method", "call.movement"}
 }
 
+# wrapped says that verified evidence found the transfer inside of other calls: what the outer contract does with them is known
+# only of contracts that are listed.
+wrapped if {
+	lib.kind == "transaction"
+	not lib.call
+	count(input.call.steps) > 1
+}
+
+require contains "call.method" if wrapped
+
+judged if lib.call
+
+judged if wrapped
+
 method(step) if {
 	step.delegate == false
 	is_string(data.contracts[input.tx.chain][step.contract].methods[step.selector])
@@ -22,7 +36,7 @@ method(step) if {
 # labels:
 #   id: call.method
 allow contains {"id": "call.method"} if {
-	lib.call
+	judged
 	count(input.call.steps) > 0
 	every step in input.call.steps {
 		method(step)
@@ -34,7 +48,7 @@ allow contains {"id": "call.method"} if {
 # labels:
 #   id: call.method
 reject contains {"id": "call.method", "message": message} if {
-	lib.call
+	judged
 	some step in input.call.steps
 	not method(step)
 	message := sprintf(

@@ -164,3 +164,16 @@ test_calls_are_required if {
 	required := countersign.require with input as of({}) with data.contracts as contracts
 	required & {"call.method", "call.movement", "call.allowance"} == {"call.method", "call.movement", "call.allowance"}
 }
+
+# A transfer that others' calls are wrapped around is verified; what the outer contract does is not.
+test_wrapped_transfer_needs_listed_calls if {
+	transfer := {"contract": f.usdt_to, "selector": "0xa9059cbb", "method": "transfer", "delegate": false}
+	inside := json.patch(f.transfer(5), [{"op": "add", "path": "/call", "value": {"declared": false, "steps": [step, transfer], "movements": [], "approvals": []}}])
+	unlisted := says(inside, allowances)
+	unlisted.reject == {"call.method"}
+	"call.method" in calls.require with input as inside with data.contracts as contracts
+	listed := object.union(contracts, {"ETH": object.union(contracts.ETH, {f.usdt_to: {"name": "usdt", "methods": {"0xa9059cbb": "transfer"}}})})
+	"call.method" in f.ids(calls.allow) with input as inside with data.contracts as listed with data.allowances as allowances
+	plain := json.patch(inside, [{"op": "replace", "path": "/call/steps", "value": [transfer]}])
+	not "call.method" in calls.require with input as plain with data.contracts as contracts
+}

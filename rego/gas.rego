@@ -13,16 +13,13 @@ within(field, cap) if {
 }
 
 # METADATA
-# title: Gas price, gas limit and fee are within data.json gas, or the chain has no entry there
+# title: The chain is none whose transactions pay for gas
 # labels:
 #   id: gas.max
-allow contains {"id": "gas.max"} if {
-	lib.kind == "transaction"
-	not caps
-}
+allow contains {"id": "gas.max"} if lib.utxo
 
 # METADATA
-# title: Gas price, gas limit and fee are within data.json gas, or the chain has no entry there
+# title: Gas price, gas limit and fee are within data.json gas
 # labels:
 #   id: gas.max
 allow contains {"id": "gas.max"} if {
@@ -30,6 +27,17 @@ allow contains {"id": "gas.max"} if {
 	every field, cap in caps.max {
 		within(field, cap)
 	}
+}
+
+# METADATA
+# title: data.json has no caps for the chain, so a transaction might give everything away as its fee
+# labels:
+#   id: gas.max
+reject contains {"id": "gas.max", "message": message} if {
+	lib.kind == "transaction"
+	not lib.utxo
+	not caps
+	message := sprintf("data.json gas has no entry for %q: what is paid as fee has to have a bound", [input.tx.chain])
 }
 
 # METADATA

@@ -26,10 +26,16 @@ allowed := {"allow": {"gas.max", "gas.fee_share"}, "reject": set()}
 
 costs := {"price_base": 200, "limit": 50, "fee_base": 10000, "source": "evidence"}
 
-test_chain_without_caps_is_allowed if {
-	says(f.transfer(1), {}) == allowed
-	says(f.transfer(1), {"BSC": rules.ETH}) == allowed
+# What is paid as fee has to have a bound.
+test_chain_without_caps_is_rejected if {
+	no_bound := {"allow": {"gas.fee_share"}, "reject": {"gas.max"}}
+	says(f.transfer(1), {}) == no_bound
+	says(f.transfer(1), {"BSC": rules.ETH}) == no_bound
+	some say in gas.reject with input as f.transfer(1) with data.gas as {} with data.chains as chains
+	contains(say.message, "has no entry for")
 }
+
+test_inputs_and_outputs_pay_no_gas if says(f.payment(1), {}) == allowed
 
 test_up_to_the_caps_is_allowed if says(ether(costs), rules) == allowed
 

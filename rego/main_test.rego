@@ -26,7 +26,7 @@ decide(request) := got if {
 		with data.typed_data as {}
 		with data.permits as {}
 		with data.windows as {}
-		with data.gas as {}
+		with data.gas as {"ETH": {"max": {}}}
 		with data.contracts as {}
 		with data.allowances as {}
 		with data.hours as {}

@@ -44,11 +44,12 @@ func must[T any](t testing.TB) func(T, error) T {
 	}
 }
 
-const approvalRequest = `{"callback_id":"cb-1","request_type":"sign","request_detail":{"sign_type":"1","public_key":"0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798","path":"m/0","message":"2222222222222222222222222222222222222222222222222222222222222222","tx_info":{"requestId":"r-large","chainSymbol":"ETH","assetId":"USDT_ETH","to":"0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed","amount":"20000000000","requester":{"key_id":"REQUESTER","signature":"00"}}},"extra_info":{}}`
+const approvalRequest = `{"callback_id":"cb-1","request_type":"sign","request_detail":{"sign_type":"1","public_key":"0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798","path":"m/0","message":"2222222222222222222222222222222222222222222222222222222222222222","tx_info":{"requestId":"r-large","chainSymbol":"ETH","assetId":"USDT_ETH","to":"0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed","amount":"20000000000","gasPrice":"21000000000","gasLimit":"65000","requester":{"key_id":"REQUESTER","signature":"00"}}},"extra_info":{}}`
 
 const approvalData = `{"format": "countersign/policy-data/v1", "request_types": ["sign"],
   "chains": {"ETH": {"family": "evm", "chain_id": 1, "amount_unit": "base", "assets": {
     "USDT_ETH": {"kind": "erc20", "contract": "0xdAC17F958D2ee523a2206206994597C13D831ec7", "decimals": 6}}}},
+  "gas": {"ETH": {"max_gas_price_wei": "1000000000000", "max_gas_limit": "10000000"}},
   "limits": {"ETH": {"USDT_ETH": [{"max": "100000", "approvals": [{"above": "10000", "group": "treasury", "threshold": 1, "expiry_seconds": 3600}]}]}},
   "addresses": {"ETH": {"allow_any": true}},
   "evidence": {"unverifiable": {"ETH": {"codes": ["no-raw-tx"], "any_requester": true}}},
@@ -140,7 +141,7 @@ func TestApproverDistrustsTheServer(t *testing.T) {
 	l := newLying(t)
 	twos, threes := strings.Repeat("22", 32), strings.Repeat("33", 32)
 	for name, lie := range map[string][2]string{
-		"another amount":    {`"amount":"20000000000","requester"`, `"amount":"1","requester"`},
+		"another amount":    {`"amount":"20000000000","gasPrice"`, `"amount":"1","gasPrice"`},
 		"another recipient": {`"to":"0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed","amount"`, `"to":"0x742d35Cc6634C0532925a3b844Bc454e4438f44e","amount"`},
 		"another path":      {`"path":"m/0"`, `"path":"m/1"`},
 		"another message":   {`"message":"` + twos, `"message":"` + threes},

@@ -145,7 +145,7 @@ the password of this moment, which the manifest names as status does. Keep copie
 is there. Needs no running node and no configuration, and writes nothing beside a sealed temporary copy.`,
 		Example: "  mpc-node backup verify backups/asset-20261121T041500.000Z.db",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			_, err := o.verify(cmd.Context(), args[0])
+			_, err := o.verify(cmd.Context(), args[0], nil)
 			return err
 		},
 	})
@@ -172,27 +172,30 @@ func (o *options) doRestore(ctx context.Context, to, from string) error {
 	if _, err := os.Lstat(to); !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("there is a store at %s already: it is never overwritten; move it away, or give another storage.db-file-path", to)
 	}
-	sum, err := o.verify(ctx, from)
-	if err != nil {
-		return err
-	}
-	err = keystore.WriteFile(to, func(w io.Writer) error {
-		again, err := copyFile(w, from)
-		if err == nil && again != sum {
-			err = errors.New("the backup changed while it was being restored")
+	_, err := o.verify(ctx, from, func(store *keystore.Store, copied string) error {
+		// The node may have gone on after the backup: of what the backup has as merely approved it must not say that it was not signed.
+		if err := node.AfterRestore(store); err != nil {
+			return err
 		}
-		return err
+		if err := store.Close(); err != nil {
+			return err
+		}
+		err := keystore.WriteFile(to, func(w io.Writer) error { _, err := copyFile(w, copied); return err })
+		if err != nil {
+			return fmt.Errorf("restore to %s: %w", to, err)
+		}
+		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("restore to %s: %w", to, err)
+		return err
 	}
 	fmt.Fprintf(o.out, "restored to %s; next: mpc-node start, mpc-node unseal\n", to)
 	return nil
 }
 
 // verify proves a backup over a temporary copy of its sealed bytes, so that nothing is written beside the backup. It returns
-// the hash of the file.
-func (o *options) verify(ctx context.Context, path string) (sum string, err error) {
+// the hash of the file. then, if not nil, gets the unsealed copy and its path once all is proven, and may close it.
+func (o *options) verify(ctx context.Context, path string, then func(store *keystore.Store, copied string) error) (sum string, err error) {
 	manifest, err := readManifest(path + ".json")
 	if err != nil {
 		return "", err
@@ -214,7 +217,7 @@ func (o *options) verify(ctx context.Context, path string) (sum string, err erro
 	if err != nil {
 		return "", err
 	}
-	defer func() { err = errors.Join(err, store.Close()) }()
+	defer func() { err = errors.Join(err, closed(store)) }()
 	if err := o.open(ctx, store); err != nil {
 		return "", err
 	}
@@ -230,6 +233,9 @@ func (o *options) verify(ctx context.Context, path string) (sum string, err erro
 		return "", err
 	}
 	fmt.Fprintf(o.out, "%s: ok: node %s, %d keys, every share proven against its public key, sequence %d\n", path, id, len(keys), stat.Sequence)
+	if then != nil {
+		return sum, then(store, copied)
+	}
 	return sum, nil
 }
 

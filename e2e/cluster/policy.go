@@ -125,6 +125,7 @@ func (c *Cluster) ethereumData(data map[string]any) {
 		"USDT_ETH": map[string]any{"kind": "erc20", "contract": USDT, "decimals": 6},
 		"USDC_ETH": map[string]any{"kind": "erc20", "contract": USDC, "decimals": 6},
 	}}}
+	data["gas"] = map[string]any{"ETH": map[string]any{"max_fee": "0.1"}}
 	data["limits"] = map[string]any{"ETH": map[string]any{"ETH": []any{limit("1", "5")}, "USDT_ETH": []any{limit(FreeLimit, HardLimit)}}}
 	data["addresses"] = map[string]any{"ETH": map[string]any{"allow": map[string]any{Supplier: "supplier"}, "deny": map[string]any{Denied: "known thief"}}}
 	data["typed_data"] = map[string]any{
