@@ -139,7 +139,7 @@ func TestEncryptedReport(t *testing.T) {
 	want(t, d, wire.Approve)
 }
 
-// TestUnopenedReport: without a key an encrypted signature is acknowledged and only its hash is kept.
+// TestUnopenedReport: without a key an encrypted signature is acknowledged, kept as it came, and in the log is only its hash.
 func TestUnopenedReport(t *testing.T) {
 	w := newWorld(t, options{cfg: func(c *callback.Config) { c.Nodes[0].DecryptKey = nil }})
 	w.ask(message("cb-1", "hello"))

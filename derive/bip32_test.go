@@ -46,7 +46,7 @@ func TestBIP32Vectors(t *testing.T) {
 			ChildPrivate  string `json:"child_private"`
 		} `json:"steps"`
 	}
-	if err := json.Unmarshal(raw, &vectors); err != nil || len(vectors.Steps) == 0 {
+	if err := json.Unmarshal(raw, &vectors); err != nil || len(vectors.Steps) != 7 {
 		t.Fatal(err, len(vectors.Steps))
 	}
 	for _, v := range vectors.Steps {

@@ -105,7 +105,4 @@ func bytesArg(v any) []byte {
 	return b
 }
 
-// sent are the wei that came with a call, "" where that is not known.
-func (s site) sent() string { return formatInt(s.value) }
-
 var _ fmt.Stringer = Movement{}
