@@ -227,6 +227,7 @@ func (a *API) Await(ctx context.Context, sinoID, what string, check func(Request
 // Decision is a decision in the callback's log.
 type Decision struct {
 	ID         string `json:"id"`
+	Node       string `json:"node"` // id of the node that asked
 	CallbackID string `json:"callback_id"`
 	Action     string `json:"action"`
 	Rule       string `json:"rule"`         // the first that decided

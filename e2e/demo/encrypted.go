@@ -74,10 +74,14 @@ func (d *demo) encryptedRaw(ctx context.Context, s *Step) error {
 		return err
 	}
 	d.c.Kill(cluster.Encryptor)
-	for _, name := range []string{"callback", cluster.Encryptor} {
-		if err := d.c.Start(ctx, name); err != nil {
-			return err
-		}
+	if err := d.c.Start(ctx, "callback"); err != nil {
+		return err
+	}
+	if ids, err := d.results(ctx, terms.RequestID); err != nil || len(ids) != 0 {
+		return fmt.Errorf("the callback has the results %v (%v) before node a is there again to report one", ids, err)
+	}
+	if err := d.c.Start(ctx, cluster.Encryptor); err != nil {
+		return err
 	}
 	if err := d.c.Unseal(ctx, cluster.Encryptor); err != nil {
 		return err
@@ -167,33 +171,50 @@ func (d *demo) result(ctx context.Context, requestID string) (result struct {
 	Message   string `json:"message"`
 	Signature string `json:"signature"`
 }, err error) {
-	server := []string{"--server", "http://" + d.c.Ports.CallbackAdmin, "--token-file", d.c.TokenPath(), "--json"}
 	var id string
 	err = cluster.Eventually(ctx, "the callback to have the result", func() (bool, error) {
-		out, err := d.c.Command(ctx, "", "callback", append([]string{"results", "list", "--request-id", requestID}, server...)...)
+		ids, err := d.results(ctx, requestID)
 		if err != nil {
 			return true, err
 		}
-		var list struct {
-			Results []struct {
-				ID string `json:"id"`
-			} `json:"results"`
-		}
-		if err := json.Unmarshal([]byte(out), &list); err != nil {
-			return true, err
-		}
-		if len(list.Results) == 0 {
+		if len(ids) == 0 {
 			return false, errors.New("there is none")
 		}
-		id = list.Results[0].ID
+		id = ids[0]
 		return true, nil
 	})
 	if err != nil {
 		return result, err
 	}
-	out, err := d.c.Command(ctx, "", "callback", append([]string{"results", "get", id}, server...)...)
+	out, err := d.c.Command(ctx, "", "callback", append([]string{"results", "get", id}, d.withToken()...)...)
 	if err != nil {
 		return result, err
 	}
 	return result, json.Unmarshal([]byte(out), &result)
+}
+
+// withToken are the flags with which the callback's commands reach its admin API.
+func (d *demo) withToken() []string {
+	return []string{"--server", "http://" + d.c.Ports.CallbackAdmin, "--token-file", d.c.TokenPath(), "--json"}
+}
+
+// results are the ids of the results of a request that the callback has.
+func (d *demo) results(ctx context.Context, requestID string) ([]string, error) {
+	out, err := d.c.Command(ctx, "", "callback", append([]string{"results", "list", "--request-id", requestID}, d.withToken()...)...)
+	if err != nil {
+		return nil, err
+	}
+	var list struct {
+		Results []struct {
+			ID string `json:"id"`
+		} `json:"results"`
+	}
+	if err := json.Unmarshal([]byte(out), &list); err != nil {
+		return nil, err
+	}
+	ids := []string{}
+	for _, r := range list.Results {
+		ids = append(ids, r.ID)
+	}
+	return ids, nil
 }

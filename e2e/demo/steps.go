@@ -101,7 +101,8 @@ func (d *demo) held(ctx context.Context, publicKey string) error {
 	return nil
 }
 
-// decided fills in the newest decision of the callback about a request and checks its action.
+// decided fills in the newest decision of the callback about a request and checks its action; for an Approve also the newest of
+// every other node that asked.
 func (d *demo) decided(ctx context.Context, s *Step, sinoID, action string) error {
 	decisions, err := d.c.API().Decisions(ctx, sinoID)
 	if err != nil {
@@ -116,6 +117,17 @@ func (d *demo) decided(ctx context.Context, s *Step, sinoID, action string) erro
 	}
 	if s.Decision != action {
 		return fmt.Errorf("the callback's decision is %s, want %s", s.Decision, action)
+	}
+	newest := map[string]string{}
+	for _, decision := range decisions {
+		if newest[decision.Node] == "" {
+			newest[decision.Node] = decision.Action
+		}
+	}
+	for node, said := range newest {
+		if action == "Approve" && said != action {
+			return fmt.Errorf("the callback's decision for node %s is %s, want %s", node, said, action)
+		}
 	}
 	return nil
 }
