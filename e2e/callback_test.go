@@ -90,7 +90,11 @@ func (w *world) send(ctx context.Context, path string, body, der []byte) (int, s
 
 // lie listens where the callback was, and answers every check with an Approve that must not count.
 func (w *world) lie(variant string) error {
-	reply, err := w.key("callback_reply_a")
+	name := "callback_reply_a"
+	if variant == "other-key" { // a key of this set-up that signs replies to no node
+		name = "callback_reply_probe"
+	}
+	reply, err := w.key(name)
 	if err != nil {
 		return err
 	}
