@@ -4,7 +4,6 @@ package groupcommit
 
 import (
 	"context"
-	"slices"
 	"sync"
 )
 
@@ -12,61 +11,103 @@ import (
 type Call[F any] struct {
 	Ctx  context.Context // the caller's
 	Fn   F
-	done bool
+	done chan struct{}
 	err  error
 }
 
-// Finish says what came of the call. A commit function calls it exactly once for every call of its batch.
-func (c *Call[F]) Finish(err error) { c.done, c.err = true, err }
+// Finish says what came of the call, and lets its caller go on. It is called exactly once for every call of a batch, by whoever
+// knows it: also when the batch has long ended.
+func (c *Call[F]) Finish(err error) {
+	c.err = err
+	close(c.done)
+}
 
-// Queue collects calls and commits them in batches, one batch at a time, in the order they came.
+// Queue collects calls and runs them in batches, one batch at a time, in the order they came. Safe for concurrent use.
 type Queue[F any] struct {
-	max    int
-	commit func([]*Call[F])
+	max int
+	run func([]*Call[F])
 
-	queueMu sync.Mutex // guards queue
+	mu      sync.Mutex // guards the fields below
 	queue   []*Call[F]
-
-	commitMu sync.Mutex // held by the one that runs a batch
+	running bool      // somebody runs batches, or runs alone
+	idle    sync.Cond // running has become false
 }
 
-// New returns a queue whose batches have at most max calls. commit runs a batch and finishes each of its calls.
-func New[F any](max int, commit func([]*Call[F])) *Queue[F] {
-	return &Queue[F]{max: max, commit: commit}
+// New returns a queue whose batches have at most max calls. run runs a batch and sees to it that each of its calls is finished.
+func New[F any](max int, run func([]*Call[F])) *Queue[F] {
+	q := &Queue[F]{max: max, run: run}
+	q.idle.L = &q.mu
+	return q
 }
 
-// Do returns when fn has been committed or has failed. It waits for a batch that runs, even if ctx ends meanwhile.
+// Do returns when fn has been committed or has failed, even if ctx ends meanwhile. Who finds that no batch runs, runs the next
+// one itself, without a change of goroutines; for what has come until then it leaves another to run.
 func (q *Queue[F]) Do(ctx context.Context, fn F) error {
-	c := &Call[F]{Ctx: ctx, Fn: fn}
-	q.queueMu.Lock()
+	c := &Call[F]{Ctx: ctx, Fn: fn, done: make(chan struct{})}
+	q.mu.Lock()
 	q.queue = append(q.queue, c)
-	q.queueMu.Unlock()
-
-	q.commitMu.Lock()
-	defer q.commitMu.Unlock()
-	for !c.done { // else another one that waited here has run it
-		q.queueMu.Lock()
-		batch := q.queue
-		if len(batch) > q.max {
-			batch = batch[:q.max]
-		}
-		q.queue = slices.Clone(q.queue[len(batch):])
-		q.queueMu.Unlock()
-		q.commit(batch)
+	first := !q.running
+	q.running = true
+	q.mu.Unlock()
+	if first && q.runOne() {
+		go func() {
+			for q.runOne() {
+			}
+		}()
 	}
+	<-c.done
 	return c.err
 }
 
-// Alone runs fn while no batch runs.
+// runOne runs a batch, and reports whether there is another one.
+func (q *Queue[F]) runOne() (more bool) {
+	q.mu.Lock()
+	batch := q.queue
+	if len(batch) > q.max {
+		batch = batch[:q.max:q.max]
+	}
+	q.queue = q.queue[len(batch):]
+	q.mu.Unlock()
+	if len(batch) > 0 {
+		q.run(batch)
+	}
+	return q.goOn()
+}
+
+// goOn reports whether calls wait, and if none does lets the next one run itself.
+func (q *Queue[F]) goOn() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.queue) > 0 {
+		return true
+	}
+	q.running = false
+	q.idle.Broadcast()
+	return false
+}
+
+// Alone runs fn while no batch runs. What is called meanwhile waits for it.
 func (q *Queue[F]) Alone(fn func() error) error {
-	q.commitMu.Lock()
-	defer q.commitMu.Unlock()
+	q.mu.Lock()
+	for q.running {
+		q.idle.Wait()
+	}
+	q.running = true
+	q.mu.Unlock()
+	defer func() {
+		if q.goOn() {
+			go func() {
+				for q.runOne() {
+				}
+			}()
+		}
+	}()
 	return fn()
 }
 
 // Waiting is how many calls wait for a batch that has not begun.
 func (q *Queue[F]) Waiting() int {
-	q.queueMu.Lock()
-	defer q.queueMu.Unlock()
+	q.mu.Lock()
+	defer q.mu.Unlock()
 	return len(q.queue)
 }

@@ -88,3 +88,60 @@ func TestShare(t *testing.T) {
 		t.Errorf("the batches had %v calls, want 1 and 5", sizes)
 	}
 }
+
+// TestLater: a batch may end before its calls are finished; the next one runs meanwhile, and what runs alone waits for none of them.
+func TestLater(t *testing.T) {
+	ran := make(chan *groupcommit.Call[int], 2)
+	q := groupcommit.New(64, func(batch []*groupcommit.Call[int]) {
+		for _, c := range batch {
+			ran <- c
+		}
+	})
+	var wg sync.WaitGroup
+	results := make([]error, 2)
+	for i := range results {
+		wg.Go(func() { results[i] = q.Do(context.Background(), i) })
+	}
+	first, second := <-ran, <-ran // though neither is finished
+	if err := q.Alone(func() error { return errOdd }); !errors.Is(err, errOdd) {
+		t.Errorf("alone: %v", err)
+	}
+	for _, c := range []*groupcommit.Call[int]{second, first} {
+		c.Finish(fmt.Errorf("call %d", c.Fn))
+	}
+	wg.Wait()
+	for i, err := range results {
+		if err == nil || err.Error() != fmt.Sprint("call ", i) {
+			t.Errorf("call %d: %v", i, err)
+		}
+	}
+}
+
+// TestAlone: nothing runs beside what runs alone, and what has come meanwhile runs after it.
+func TestAlone(t *testing.T) {
+	alone := false
+	q := groupcommit.New(1, func(batch []*groupcommit.Call[int]) {
+		if alone {
+			t.Error("a batch runs beside what runs alone")
+		}
+		for _, c := range batch {
+			c.Finish(nil)
+		}
+	})
+	var wg sync.WaitGroup
+	err := q.Alone(func() error {
+		alone = true
+		for range 5 {
+			wg.Go(func() { _ = q.Do(context.Background(), 0) })
+		}
+		for q.Waiting() < 5 {
+			runtime.Gosched()
+		}
+		alone = false
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	wg.Wait()
+}

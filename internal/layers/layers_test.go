@@ -32,6 +32,8 @@ var forbidden = []struct {
 	{[]string{"signing", "keystore", "policy", "evidence", "auditlog"},
 		[]string{"transport", "coordinator", "ledger", "node", "callback", "mpcapi", "bolt", "postgres"},
 		"imports point down"},
+	{[]string{"policy/direct"}, []string{"policy", "evidence", "wire", "api"},
+		"what evaluates rules knows neither requests nor decisions"},
 	{[]string{"transport", "coordinator", "ledger"}, []string{"node", "callback", "mpcapi", "bolt", "postgres"},
 		"imports point down: a domain does not know who stores it or serves it"},
 }
@@ -54,6 +56,7 @@ var owners = map[string][]string{
 	"github.com/coder/websocket":                              {"transport", "coordinator"},
 	"github.com/spf13/cobra":                                  {"cmd"},
 	"filippo.io/age":                                          {"cmd/node"},
+	"github.com/miekg/pkcs11":                                 {"keystore/token"},
 	"golang.org/x/mod/sumdb":                                  {"auditlog"},
 	"github.com/BurntSushi/toml":                              {"internal/conffile"},
 	"github.com/decred/dcrd/dcrec/secp256k1":                  {"derive", "signing"},

@@ -108,6 +108,8 @@ type Frame struct {
 	//	*Frame_Report
 	//	*Frame_End
 	//	*Frame_Confirmation
+	//	*Frame_EpochQuestion
+	//	*Frame_EpochStatement
 	Body          isFrame_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -283,6 +285,24 @@ func (x *Frame) GetConfirmation() *Confirmation {
 	return nil
 }
 
+func (x *Frame) GetEpochQuestion() *EpochQuestion {
+	if x != nil {
+		if x, ok := x.Body.(*Frame_EpochQuestion); ok {
+			return x.EpochQuestion
+		}
+	}
+	return nil
+}
+
+func (x *Frame) GetEpochStatement() *EpochStatement {
+	if x != nil {
+		if x, ok := x.Body.(*Frame_EpochStatement); ok {
+			return x.EpochStatement
+		}
+	}
+	return nil
+}
+
 type isFrame_Body interface {
 	isFrame_Body()
 }
@@ -343,6 +363,14 @@ type Frame_Confirmation struct {
 	Confirmation *Confirmation `protobuf:"bytes,15,opt,name=confirmation,proto3,oneof"`
 }
 
+type Frame_EpochQuestion struct {
+	EpochQuestion *EpochQuestion `protobuf:"bytes,16,opt,name=epoch_question,json=epochQuestion,proto3,oneof"`
+}
+
+type Frame_EpochStatement struct {
+	EpochStatement *EpochStatement `protobuf:"bytes,17,opt,name=epoch_statement,json=epochStatement,proto3,oneof"`
+}
+
 func (*Frame_Challenge) isFrame_Body() {}
 
 func (*Frame_Hello) isFrame_Body() {}
@@ -370,6 +398,10 @@ func (*Frame_Report) isFrame_Body() {}
 func (*Frame_End) isFrame_Body() {}
 
 func (*Frame_Confirmation) isFrame_Body() {}
+
+func (*Frame_EpochQuestion) isFrame_Body() {}
+
+func (*Frame_EpochStatement) isFrame_Body() {}
 
 // Challenge opens the link: coordinator to node.
 type Challenge struct {
@@ -1750,11 +1782,251 @@ func (x *Confirmation) GetSignature() []byte {
 	return nil
 }
 
+// EpochQuestion asks the other parties of a key which share of it they hold, since the asker's came from a backup: node to
+// coordinator, and on to those that are connected. It is not kept: the asker asks again.
+type EpochQuestion struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	KeyId         string                 `protobuf:"bytes,1,opt,name=key_id,json=keyId,proto3" json:"key_id,omitempty"`
+	Index         uint32                 `protobuf:"varint,2,opt,name=index,proto3" json:"index,omitempty"`        // of the party that asks
+	Challenge     []byte                 `protobuf:"bytes,3,opt,name=challenge,proto3" json:"challenge,omitempty"` // 32 random bytes
+	Signature     []byte                 `protobuf:"bytes,4,opt,name=signature,proto3" json:"signature,omitempty"` // identity key, over manifest.EpochQuestion's signing bytes
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EpochQuestion) Reset() {
+	*x = EpochQuestion{}
+	mi := &file_api_link_v1_link_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EpochQuestion) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EpochQuestion) ProtoMessage() {}
+
+func (x *EpochQuestion) ProtoReflect() protoreflect.Message {
+	mi := &file_api_link_v1_link_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EpochQuestion.ProtoReflect.Descriptor instead.
+func (*EpochQuestion) Descriptor() ([]byte, []int) {
+	return file_api_link_v1_link_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *EpochQuestion) GetKeyId() string {
+	if x != nil {
+		return x.KeyId
+	}
+	return ""
+}
+
+func (x *EpochQuestion) GetIndex() uint32 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+func (x *EpochQuestion) GetChallenge() []byte {
+	if x != nil {
+		return x.Challenge
+	}
+	return nil
+}
+
+func (x *EpochQuestion) GetSignature() []byte {
+	if x != nil {
+		return x.Signature
+	}
+	return nil
+}
+
+// EpochStatement answers an EpochQuestion: node to coordinator, and on to the party that asked.
+type EpochStatement struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	KeyId         string                 `protobuf:"bytes,1,opt,name=key_id,json=keyId,proto3" json:"key_id,omitempty"`
+	Index         uint32                 `protobuf:"varint,2,opt,name=index,proto3" json:"index,omitempty"`                                     // of the party that answers
+	To            uint32                 `protobuf:"varint,3,opt,name=to,proto3" json:"to,omitempty"`                                           // of the party that asked
+	Challenge     []byte                 `protobuf:"bytes,4,opt,name=challenge,proto3" json:"challenge,omitempty"`                              // as in the question
+	Epoch         uint32                 `protobuf:"varint,5,opt,name=epoch,proto3" json:"epoch,omitempty"`                                     // of the share that is held here
+	StatementHash []byte                 `protobuf:"bytes,6,opt,name=statement_hash,json=statementHash,proto3" json:"statement_hash,omitempty"` // 32: SHA-256 of manifest.ShareStatement's bytes of that share
+	PublicKey     []byte                 `protobuf:"bytes,7,opt,name=public_key,json=publicKey,proto3" json:"public_key,omitempty"`             // root public key of the key
+	State         string                 `protobuf:"bytes,8,opt,name=state,proto3" json:"state,omitempty"`                                      // of that share: pending, active, unconfirmed or stale
+	Proof         *EpochStatement_Proof  `protobuf:"bytes,9,opt,name=proof,proto3" json:"proof,omitempty"`                                      // what the asker itself has confirmed of that share, if anything
+	Signature     []byte                 `protobuf:"bytes,10,opt,name=signature,proto3" json:"signature,omitempty"`                             // identity key, over manifest.EpochStatement's signing bytes
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EpochStatement) Reset() {
+	*x = EpochStatement{}
+	mi := &file_api_link_v1_link_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EpochStatement) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EpochStatement) ProtoMessage() {}
+
+func (x *EpochStatement) ProtoReflect() protoreflect.Message {
+	mi := &file_api_link_v1_link_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EpochStatement.ProtoReflect.Descriptor instead.
+func (*EpochStatement) Descriptor() ([]byte, []int) {
+	return file_api_link_v1_link_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *EpochStatement) GetKeyId() string {
+	if x != nil {
+		return x.KeyId
+	}
+	return ""
+}
+
+func (x *EpochStatement) GetIndex() uint32 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+func (x *EpochStatement) GetTo() uint32 {
+	if x != nil {
+		return x.To
+	}
+	return 0
+}
+
+func (x *EpochStatement) GetChallenge() []byte {
+	if x != nil {
+		return x.Challenge
+	}
+	return nil
+}
+
+func (x *EpochStatement) GetEpoch() uint32 {
+	if x != nil {
+		return x.Epoch
+	}
+	return 0
+}
+
+func (x *EpochStatement) GetStatementHash() []byte {
+	if x != nil {
+		return x.StatementHash
+	}
+	return nil
+}
+
+func (x *EpochStatement) GetPublicKey() []byte {
+	if x != nil {
+		return x.PublicKey
+	}
+	return nil
+}
+
+func (x *EpochStatement) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+func (x *EpochStatement) GetProof() *EpochStatement_Proof {
+	if x != nil {
+		return x.Proof
+	}
+	return nil
+}
+
+func (x *EpochStatement) GetSignature() []byte {
+	if x != nil {
+		return x.Signature
+	}
+	return nil
+}
+
+// Proof is the asker's own Confirmation of the share that is stated.
+type EpochStatement_Proof struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Active        bool                   `protobuf:"varint,1,opt,name=active,proto3" json:"active,omitempty"`
+	Signature     []byte                 `protobuf:"bytes,2,opt,name=signature,proto3" json:"signature,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EpochStatement_Proof) Reset() {
+	*x = EpochStatement_Proof{}
+	mi := &file_api_link_v1_link_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EpochStatement_Proof) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EpochStatement_Proof) ProtoMessage() {}
+
+func (x *EpochStatement_Proof) ProtoReflect() protoreflect.Message {
+	mi := &file_api_link_v1_link_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EpochStatement_Proof.ProtoReflect.Descriptor instead.
+func (*EpochStatement_Proof) Descriptor() ([]byte, []int) {
+	return file_api_link_v1_link_proto_rawDescGZIP(), []int{20, 0}
+}
+
+func (x *EpochStatement_Proof) GetActive() bool {
+	if x != nil {
+		return x.Active
+	}
+	return false
+}
+
+func (x *EpochStatement_Proof) GetSignature() []byte {
+	if x != nil {
+		return x.Signature
+	}
+	return nil
+}
+
 var File_api_link_v1_link_proto protoreflect.FileDescriptor
 
 const file_api_link_v1_link_proto_rawDesc = "" +
 	"\n" +
-	"\x16api/link/v1/link.proto\x12\x13countersign.link.v1\"\xbb\x06\n" +
+	"\x16api/link/v1/link.proto\x12\x13countersign.link.v1\"\xd8\a\n" +
 	"\x05Frame\x12\x10\n" +
 	"\x03seq\x18\x01 \x01(\x04R\x03seq\x12>\n" +
 	"\tchallenge\x18\x02 \x01(\v2\x1e.countersign.link.v1.ChallengeH\x00R\tchallenge\x122\n" +
@@ -1771,7 +2043,9 @@ const file_api_link_v1_link_proto_rawDesc = "" +
 	"\benvelope\x18\f \x01(\v2\x1d.countersign.link.v1.EnvelopeH\x00R\benvelope\x125\n" +
 	"\x06report\x18\r \x01(\v2\x1b.countersign.link.v1.ReportH\x00R\x06report\x12,\n" +
 	"\x03end\x18\x0e \x01(\v2\x18.countersign.link.v1.EndH\x00R\x03end\x12G\n" +
-	"\fconfirmation\x18\x0f \x01(\v2!.countersign.link.v1.ConfirmationH\x00R\fconfirmationB\x06\n" +
+	"\fconfirmation\x18\x0f \x01(\v2!.countersign.link.v1.ConfirmationH\x00R\fconfirmation\x12K\n" +
+	"\x0eepoch_question\x18\x10 \x01(\v2\".countersign.link.v1.EpochQuestionH\x00R\repochQuestion\x12N\n" +
+	"\x0fepoch_statement\x18\x11 \x01(\v2#.countersign.link.v1.EpochStatementH\x00R\x0eepochStatementB\x06\n" +
 	"\x04body\"]\n" +
 	"\tChallenge\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\rR\aversion\x12\x14\n" +
@@ -1908,7 +2182,28 @@ const file_api_link_v1_link_proto_rawDesc = "" +
 	"\x05index\x18\x03 \x01(\rR\x05index\x12%\n" +
 	"\x0estatement_hash\x18\x04 \x01(\fR\rstatementHash\x12\x16\n" +
 	"\x06active\x18\x05 \x01(\bR\x06active\x12\x1c\n" +
-	"\tsignature\x18\x06 \x01(\fR\tsignatureB;Z9github.com/countersign-mpc/countersign/api/link/v1;linkv1b\x06proto3"
+	"\tsignature\x18\x06 \x01(\fR\tsignature\"x\n" +
+	"\rEpochQuestion\x12\x15\n" +
+	"\x06key_id\x18\x01 \x01(\tR\x05keyId\x12\x14\n" +
+	"\x05index\x18\x02 \x01(\rR\x05index\x12\x1c\n" +
+	"\tchallenge\x18\x03 \x01(\fR\tchallenge\x12\x1c\n" +
+	"\tsignature\x18\x04 \x01(\fR\tsignature\"\xfb\x02\n" +
+	"\x0eEpochStatement\x12\x15\n" +
+	"\x06key_id\x18\x01 \x01(\tR\x05keyId\x12\x14\n" +
+	"\x05index\x18\x02 \x01(\rR\x05index\x12\x0e\n" +
+	"\x02to\x18\x03 \x01(\rR\x02to\x12\x1c\n" +
+	"\tchallenge\x18\x04 \x01(\fR\tchallenge\x12\x14\n" +
+	"\x05epoch\x18\x05 \x01(\rR\x05epoch\x12%\n" +
+	"\x0estatement_hash\x18\x06 \x01(\fR\rstatementHash\x12\x1d\n" +
+	"\n" +
+	"public_key\x18\a \x01(\fR\tpublicKey\x12\x14\n" +
+	"\x05state\x18\b \x01(\tR\x05state\x12?\n" +
+	"\x05proof\x18\t \x01(\v2).countersign.link.v1.EpochStatement.ProofR\x05proof\x12\x1c\n" +
+	"\tsignature\x18\n" +
+	" \x01(\fR\tsignature\x1a=\n" +
+	"\x05Proof\x12\x16\n" +
+	"\x06active\x18\x01 \x01(\bR\x06active\x12\x1c\n" +
+	"\tsignature\x18\x02 \x01(\fR\tsignatureB;Z9github.com/countersign-mpc/countersign/api/link/v1;linkv1b\x06proto3"
 
 var (
 	file_api_link_v1_link_proto_rawDescOnce sync.Once
@@ -1923,28 +2218,31 @@ func file_api_link_v1_link_proto_rawDescGZIP() []byte {
 }
 
 var file_api_link_v1_link_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_api_link_v1_link_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
+var file_api_link_v1_link_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
 var file_api_link_v1_link_proto_goTypes = []any{
-	(Answer_State)(0),     // 0: countersign.link.v1.Answer.State
-	(*Frame)(nil),         // 1: countersign.link.v1.Frame
-	(*Challenge)(nil),     // 2: countersign.link.v1.Challenge
-	(*Hello)(nil),         // 3: countersign.link.v1.Hello
-	(*Welcome)(nil),       // 4: countersign.link.v1.Welcome
-	(*Refusal)(nil),       // 5: countersign.link.v1.Refusal
-	(*Ack)(nil),           // 6: countersign.link.v1.Ack
-	(*Terms)(nil),         // 7: countersign.link.v1.Terms
-	(*Authorization)(nil), // 8: countersign.link.v1.Authorization
-	(*Party)(nil),         // 9: countersign.link.v1.Party
-	(*Offer)(nil),         // 10: countersign.link.v1.Offer
-	(*Answer)(nil),        // 11: countersign.link.v1.Answer
-	(*Statement)(nil),     // 12: countersign.link.v1.Statement
-	(*Begin)(nil),         // 13: countersign.link.v1.Begin
-	(*Join)(nil),          // 14: countersign.link.v1.Join
-	(*Contribution)(nil),  // 15: countersign.link.v1.Contribution
-	(*Envelope)(nil),      // 16: countersign.link.v1.Envelope
-	(*Report)(nil),        // 17: countersign.link.v1.Report
-	(*End)(nil),           // 18: countersign.link.v1.End
-	(*Confirmation)(nil),  // 19: countersign.link.v1.Confirmation
+	(Answer_State)(0),            // 0: countersign.link.v1.Answer.State
+	(*Frame)(nil),                // 1: countersign.link.v1.Frame
+	(*Challenge)(nil),            // 2: countersign.link.v1.Challenge
+	(*Hello)(nil),                // 3: countersign.link.v1.Hello
+	(*Welcome)(nil),              // 4: countersign.link.v1.Welcome
+	(*Refusal)(nil),              // 5: countersign.link.v1.Refusal
+	(*Ack)(nil),                  // 6: countersign.link.v1.Ack
+	(*Terms)(nil),                // 7: countersign.link.v1.Terms
+	(*Authorization)(nil),        // 8: countersign.link.v1.Authorization
+	(*Party)(nil),                // 9: countersign.link.v1.Party
+	(*Offer)(nil),                // 10: countersign.link.v1.Offer
+	(*Answer)(nil),               // 11: countersign.link.v1.Answer
+	(*Statement)(nil),            // 12: countersign.link.v1.Statement
+	(*Begin)(nil),                // 13: countersign.link.v1.Begin
+	(*Join)(nil),                 // 14: countersign.link.v1.Join
+	(*Contribution)(nil),         // 15: countersign.link.v1.Contribution
+	(*Envelope)(nil),             // 16: countersign.link.v1.Envelope
+	(*Report)(nil),               // 17: countersign.link.v1.Report
+	(*End)(nil),                  // 18: countersign.link.v1.End
+	(*Confirmation)(nil),         // 19: countersign.link.v1.Confirmation
+	(*EpochQuestion)(nil),        // 20: countersign.link.v1.EpochQuestion
+	(*EpochStatement)(nil),       // 21: countersign.link.v1.EpochStatement
+	(*EpochStatement_Proof)(nil), // 22: countersign.link.v1.EpochStatement.Proof
 }
 var file_api_link_v1_link_proto_depIdxs = []int32{
 	2,  // 0: countersign.link.v1.Frame.challenge:type_name -> countersign.link.v1.Challenge
@@ -1961,16 +2259,19 @@ var file_api_link_v1_link_proto_depIdxs = []int32{
 	17, // 11: countersign.link.v1.Frame.report:type_name -> countersign.link.v1.Report
 	18, // 12: countersign.link.v1.Frame.end:type_name -> countersign.link.v1.End
 	19, // 13: countersign.link.v1.Frame.confirmation:type_name -> countersign.link.v1.Confirmation
-	7,  // 14: countersign.link.v1.Offer.terms:type_name -> countersign.link.v1.Terms
-	8,  // 15: countersign.link.v1.Offer.authorization:type_name -> countersign.link.v1.Authorization
-	9,  // 16: countersign.link.v1.Offer.parties:type_name -> countersign.link.v1.Party
-	0,  // 17: countersign.link.v1.Answer.state:type_name -> countersign.link.v1.Answer.State
-	12, // 18: countersign.link.v1.Begin.statements:type_name -> countersign.link.v1.Statement
-	19, // [19:19] is the sub-list for method output_type
-	19, // [19:19] is the sub-list for method input_type
-	19, // [19:19] is the sub-list for extension type_name
-	19, // [19:19] is the sub-list for extension extendee
-	0,  // [0:19] is the sub-list for field type_name
+	20, // 14: countersign.link.v1.Frame.epoch_question:type_name -> countersign.link.v1.EpochQuestion
+	21, // 15: countersign.link.v1.Frame.epoch_statement:type_name -> countersign.link.v1.EpochStatement
+	7,  // 16: countersign.link.v1.Offer.terms:type_name -> countersign.link.v1.Terms
+	8,  // 17: countersign.link.v1.Offer.authorization:type_name -> countersign.link.v1.Authorization
+	9,  // 18: countersign.link.v1.Offer.parties:type_name -> countersign.link.v1.Party
+	0,  // 19: countersign.link.v1.Answer.state:type_name -> countersign.link.v1.Answer.State
+	12, // 20: countersign.link.v1.Begin.statements:type_name -> countersign.link.v1.Statement
+	22, // 21: countersign.link.v1.EpochStatement.proof:type_name -> countersign.link.v1.EpochStatement.Proof
+	22, // [22:22] is the sub-list for method output_type
+	22, // [22:22] is the sub-list for method input_type
+	22, // [22:22] is the sub-list for extension type_name
+	22, // [22:22] is the sub-list for extension extendee
+	0,  // [0:22] is the sub-list for field type_name
 }
 
 func init() { file_api_link_v1_link_proto_init() }
@@ -1993,6 +2294,8 @@ func file_api_link_v1_link_proto_init() {
 		(*Frame_Report)(nil),
 		(*Frame_End)(nil),
 		(*Frame_Confirmation)(nil),
+		(*Frame_EpochQuestion)(nil),
+		(*Frame_EpochStatement)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -2000,7 +2303,7 @@ func file_api_link_v1_link_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_api_link_v1_link_proto_rawDesc), len(file_api_link_v1_link_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   19,
+			NumMessages:   22,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
