@@ -21,7 +21,7 @@ type Reader interface {
 // Storage is a Reader that also writes, within the same transaction.
 type Storage interface {
 	Reader
-	// Put sets the value of key in bucket. It keeps neither slice.
+	// Put sets the value of key in bucket. It may keep value, which must not be changed any more, and does not keep key.
 	Put(bucket string, key, value []byte) error
 }
 

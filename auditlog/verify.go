@@ -26,13 +26,14 @@ var ErrRemoved = errors.New("removed by retention")
 
 // Report is what a verification found.
 type Report struct {
-	Size        int64     // entries
-	Removed     int64     // entries of which only the hash is kept
-	Checkpoints int       // stored checkpoints that verify and fit the entries
-	Covered     int64     // entries below the newest of them, or of those kept elsewhere
-	Kept        []int64   // sizes of the checkpoints kept elsewhere out of which the log grew, rising
-	Problems    []Problem // in the order of the log; empty if the log is whole
-	More        bool      // there were more than MaxProblems
+	Size        int64     `json:"size"`        // entries
+	Removed     int64     `json:"removed"`     // entries of which only the hash is kept
+	Checkpoints int       `json:"checkpoints"` // stored checkpoints that verify and fit the entries
+	Covered     int64     `json:"covered"`     // entries below the newest of them, or of those kept elsewhere
+	Kept        []int64   `json:"kept"`        // sizes of the checkpoints kept elsewhere out of which the log grew, rising
+	Problems    []Problem `json:"problems"`    // in the order of the log; empty if the log is whole
+	More        bool      `json:"more"`        // there were more than MaxProblems
+	Notes       []string  `json:"notes"`       // what could not be checked, and why; no problem
 }
 
 // MaxProblems bounds a report.
@@ -40,9 +41,9 @@ const MaxProblems = 1000
 
 // Problem is one thing that is not as it was written.
 type Problem struct {
-	Index  int64  // the entry, or the first of those concerned; -1 for what is beside the log
-	End    int64  // one past the last entry concerned
-	Detail string // what is wrong
+	Index  int64  `json:"index"`  // the entry, or the first of those concerned; -1 for what is beside the log
+	End    int64  `json:"end"`    // one past the last entry concerned
+	Detail string `json:"detail"` // what is wrong
 }
 
 // String names the entry and what is wrong with it.
@@ -69,6 +70,11 @@ func (r Report) Err() error {
 
 // Add reports something that the log's owner found beside the log; it concerns no entry by its index.
 func (r *Report) Add(format string, args ...any) { r.add(-1, -1, format, args...) }
+
+// Note adds something that could not be checked.
+func (r *Report) Note(format string, args ...any) {
+	r.Notes = append(r.Notes, fmt.Sprintf(format, args...))
+}
 
 func (r *Report) add(index, end int64, format string, args ...any) {
 	if len(r.Problems) >= MaxProblems {

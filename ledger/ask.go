@@ -15,6 +15,10 @@ type Ask struct {
 	CallbackID string
 	BodyHash   Hash // SHA-256 of the bytes that the signature verified over
 
+	// Amends allows the ask, which says that something was signed, to follow one of the same name that said it was not, and that
+	// freed what was reserved: what has moved counts. In a record it says that it did. For reports only.
+	Amends bool
+
 	SinoID      string
 	RequestID   string
 	RequestType string

@@ -145,6 +145,9 @@ func (l *Ledger) pruneOne(tx Tx, index int64, before time.Time) (bool, error) {
 	if err != nil || !e.Time().Before(before) {
 		return false, err
 	}
+	if e.Activation != nil {
+		return true, nil // the history of policies stays
+	}
 	if r := e.Decision; r != nil {
 		if err := tx.Delete(bucketCallback, indexKey(r.Ask.CallbackID, index)); err != nil {
 			return false, err

@@ -32,7 +32,8 @@ type part struct {
 const reservationVersion = 1
 
 func (v *reservation) marshal() []byte {
-	e := encoder{b: []byte{reservationVersion}}
+	e := encoder{b: make([]byte, 0, 16+48*len(v.parts))}
+	e.u8(reservationVersion)
 	e.bool(v.signed)
 	e.u32(v.approved)
 	e.u32(v.released)
@@ -40,7 +41,7 @@ func (v *reservation) marshal() []byte {
 	for _, p := range v.parts {
 		e.time(p.at)
 		e.bool(p.signed)
-		e.bytes(p.amount.Bytes())
+		e.amount(p.amount)
 	}
 	return e.b
 }
@@ -80,6 +81,7 @@ type pending struct {
 	series      Hash
 	anchor      Hash
 	reservation *reservation
+	amount      *big.Int // of the charge
 	more        *big.Int // what an Approve adds
 }
 
@@ -96,7 +98,7 @@ func (d *decision) charges() ([]WindowState, error) {
 		}
 		d.pending = append(d.pending, p)
 		for _, w := range c.Windows {
-			s, err := sumOver(d.tx, p.series, w.Period, d.now)
+			s, err := sumOver(d.tx, d.sums, p.series, w.Period, d.now)
 			if err != nil {
 				return nil, fmt.Errorf("read window %s: %w", w.ID, err)
 			}
@@ -108,7 +110,7 @@ func (d *decision) charges() ([]WindowState, error) {
 }
 
 func (d *decision) cheapest(c Charge) (pending, error) {
-	best := pending{series: seriesKey(c.Series)}
+	best := pending{series: seriesKey(c.Series), amount: c.Amount}
 	for _, anchor := range d.ask.Execution.Anchors {
 		v, err := getReservation(d.tx, best.series, anchor)
 		if err != nil {
@@ -125,7 +127,7 @@ func (d *decision) cheapest(c Charge) (pending, error) {
 	return best, nil
 }
 
-// bound rejects an ask that gives a name another content than the one that was approved.
+// bound rejects an ask that gives a name another content than the one that was approved, or that comes too late to be about it.
 func (d *decision) bound() error {
 	if d.ask.Execution == nil || d.record.Action == wire.Reject {
 		return nil
@@ -140,56 +142,28 @@ func (d *decision) bound() error {
 			return nil
 		}
 	}
+	for _, p := range d.pending {
+		if first := p.reservation.parts; d.ask.Execution.Within > 0 && len(first) > 0 && d.now.Sub(first[0].at) > d.ask.Execution.Within {
+			d.reject(RuleExecution, fmt.Sprintf("it was first approved on %s, more than %s ago: what is asked for now needs a new name",
+				first[0].at.UTC().Format(time.DateTime), d.ask.Execution.Within))
+			return nil
+		}
+	}
 	return nil
 }
 
 const bindingVersion = 1
 
-// reserve writes what an approved ask counts and binds.
-func (d *decision) reserve() error {
+// reserve notes what an approved ask counts and binds.
+func (d *decision) reserve() {
 	if d.ask.Execution == nil || d.record.Action != wire.Approve {
-		return nil
+		return
 	}
 	for _, b := range d.ask.Execution.Bindings {
-		if err := d.tx.Put(bucketBinding, b.Name[:], append([]byte{bindingVersion}, b.Value[:]...)); err != nil {
-			return err
-		}
+		d.record.Bound = append(d.record.Bound, Bound{b.Name, b.Value})
 	}
-	if len(d.pending) == 0 {
-		return nil
-	}
-	places := encoder{b: []byte{chargedVersion}}
-	places.u32(uint32(len(d.pending)))
 	for _, p := range d.pending {
-		if err := d.tx.Put(bucketReservation, reservationKey(p.series, p.anchor), p.approve(d.now).marshal()); err != nil {
-			return err
-		}
-		if p.more.Sign() > 0 {
-			by := &sum{}
-			by.reserved.Set(p.more)
-			if err := change(d.tx, p.series, p.anchor, d.now, by); err != nil {
-				return err
-			}
-		}
-		places.hash(p.series)
-		places.hash(p.anchor)
+		d.record.Counts = append(d.record.Counts, Count{Series: p.series, Anchor: p.anchor, Effect: EffectReserved, Amount: p.amount, Added: p.more})
+		d.held = append(d.held, p.reservation)
 	}
-	name := d.ask.name()
-	return d.tx.Put(bucketCharged, name[:], places.b)
-}
-
-// approve adds an approved ask to its reservation.
-func (p pending) approve(now time.Time) *reservation {
-	v := p.reservation
-	v.approved++
-	if p.more.Sign() == 0 {
-		return v
-	}
-	if n := len(v.parts); n > 0 && v.parts[n-1].at.Equal(now) && !v.parts[n-1].signed { // one entry of the series, one part
-		v.parts[n-1].amount = new(big.Int).Add(v.parts[n-1].amount, p.more)
-	} else {
-		v.parts = append(v.parts, part{at: now, amount: p.more})
-	}
-	v.amount = new(big.Int).Add(v.amount, p.more)
-	return v
 }

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"fmt"
 	"sync"
 	"time"
 )
@@ -11,6 +12,12 @@ type Clock interface {
 	Now() time.Time
 	// Elapsed is time passed since some fixed moment, by a clock that nobody sets.
 	Elapsed() time.Duration
+}
+
+// Timed is a transaction of a store with a clock of its own, by which all who share the store decide.
+type Timed interface {
+	// Time is the store's wall clock, read within the transaction and after whatever the transaction had to wait for.
+	Time() (time.Time, error)
 }
 
 // SystemClock returns the machine's clocks.
@@ -34,8 +41,11 @@ const clockTolerance = time.Minute
 // While it is not trusted, time is the start's plus what has passed, so that a jump ahead is not recorded. A process that
 // was down cannot tell a jump ahead from the time it was down. A clock may drift from the other by a thousandth, twice
 // what a clock that is being adjusted does.
+//
+// The wall clock is that of the store, where it has one; the other one is always this process's.
 type timekeeper struct {
 	clock Clock
+	own   bool // the wall clock is clock's, whatever the store has
 
 	mu     sync.Mutex // guards the fields below
 	wall   time.Time  // the clock at the anchor
@@ -46,9 +56,9 @@ type timekeeper struct {
 	since  time.Duration // ...since then
 }
 
-func newTimekeeper(clock Clock, recorded time.Time) *timekeeper {
-	t := &timekeeper{clock: clock}
-	t.anchor(clock.Now(), clock.Elapsed())
+func newTimekeeper(clock Clock, own bool, wall, recorded time.Time) *timekeeper {
+	t := &timekeeper{clock: clock, own: own}
+	t.anchor(wall, clock.Elapsed())
 	t.behind = t.wall.Before(recorded.Add(-clockTolerance))
 	t.bad = t.behind
 	return t
@@ -59,11 +69,27 @@ func (t *timekeeper) anchor(wall time.Time, mono time.Duration) {
 	t.behind, t.bad, t.agrees = false, false, false
 }
 
-// read returns the time of the ledger, given the last time recorded, and whether the clock is trusted.
-func (t *timekeeper) read(recorded time.Time) (time.Time, bool) {
+// wallOf reads the wall clock, within a transaction: the store's, unless it has none or the clock was given.
+func wallOf(r Reader, clock Clock, own bool) (time.Time, error) {
+	wall := clock.Now()
+	if timed, ok := r.(Timed); ok && !own {
+		var err error
+		if wall, err = timed.Time(); err != nil {
+			return time.Time{}, fmt.Errorf("read the store's clock: %w", err)
+		}
+	}
+	return wall.Round(0).UTC(), nil
+}
+
+// read returns the time of the ledger within a transaction, given the last time recorded, and whether the clock is trusted.
+func (t *timekeeper) read(r Reader, recorded time.Time) (time.Time, bool, error) {
+	wall, err := wallOf(r, t.clock, t.own)
+	if err != nil {
+		return time.Time{}, false, err
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	wall, mono := t.clock.Now().Round(0).UTC(), t.clock.Elapsed()
+	mono := t.clock.Elapsed()
 	reached := !wall.Before(recorded.Add(-clockTolerance))
 	if t.behind && reached { // it was set right: what passed since the start says nothing about it
 		t.anchor(wall, mono)
@@ -80,7 +106,7 @@ func (t *timekeeper) read(recorded time.Time) (time.Time, bool) {
 	if now.Before(recorded) {
 		now = recorded
 	}
-	return now, !t.bad
+	return now, !t.bad, nil
 }
 
 func (t *timekeeper) judge(ok bool, mono time.Duration) {

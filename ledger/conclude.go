@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"errors"
 	"fmt"
 	"math/big"
 
@@ -22,7 +23,7 @@ const chargedVersion = 1
 // chargedPlace is where an approved ask is counted.
 type chargedPlace struct{ series, anchor Hash }
 
-// charged returns where the check under a name is counted; nothing if it is not, or not any more.
+// charged returns where the check under a name is counted that was approved before records said so.
 func charged(r Reader, check Hash) ([]chargedPlace, error) {
 	v, err := r.Get(bucketCharged, check[:])
 	if err != nil || v == nil {
@@ -39,83 +40,107 @@ func charged(r Reader, check Hash) ([]chargedPlace, error) {
 	return out, d.done("where an approval is counted")
 }
 
-// conclude applies what a node reports of its check to what that check reserved. The first final word about a check stands:
-// what it was counted for is forgotten with it.
+// conclude notes what a node's report of its check does to what that check reserved. A signature is believed also after the
+// word that there is none: what has moved counts.
 func (d *decision) conclude(how Conclusion) error {
 	if how != ConcludedSigned && how != ConcludedNotSigned || d.record.Action != wire.Approve {
 		return nil
 	}
-	check := askName(d.ask.Node, wire.PathCheck, d.ask.CallbackID)
-	places, err := charged(d.tx, check)
-	if err != nil {
-		return fmt.Errorf("read where the check is counted: %w", err)
+	counts, err := d.counted()
+	if err != nil || len(counts) == 0 {
+		return err
 	}
-	for _, at := range places {
-		if err := d.concludeAt(at, how); err != nil {
+	before, err := concludedAs(d.tx, d.ask)
+	if err != nil {
+		return err
+	}
+	effect := EffectUsed
+	switch {
+	case before == EffectReleased && how == ConcludedSigned:
+		effect = EffectUsedLate
+	case before != 0:
+		return nil
+	case how == ConcludedNotSigned:
+		effect = EffectReleased
+	}
+	for _, c := range counts {
+		v, err := getReservation(d.tx, c.Series, c.Anchor)
+		if err != nil {
 			return err
 		}
+		if v.approved == 0 && effect != EffectUsedLate {
+			return fmt.Errorf("%w: a check is counted under a reservation that is missing", ErrDamaged)
+		}
+		c.Effect, c.Added = effect, new(big.Int)
+		if effect != EffectUsedLate {
+			c.Amount = new(big.Int)
+		} else if more := new(big.Int).Sub(c.Amount, v.amount); more.Sign() > 0 {
+			c.Added = more
+		}
+		d.record.Counts, d.held = append(d.record.Counts, c), append(d.held, v)
 	}
-	if len(places) == 0 {
-		return nil
-	}
-	return d.tx.Delete(bucketCharged, check[:])
+	return nil
 }
 
-func (d *decision) concludeAt(at chargedPlace, how Conclusion) error {
-	v, err := getReservation(d.tx, at.series, at.anchor)
-	if err != nil {
-		return err
+// counted returns what the check that the ask reports about has counted; nothing if its record is no longer kept.
+func (d *decision) counted() ([]Count, error) {
+	check := askName(d.ask.Node, wire.PathCheck, d.ask.CallbackID, false)
+	rec, err := decisionNamed(d.tx, check)
+	if err != nil || rec == nil || rec.Action != wire.Approve {
+		return nil, err
 	}
-	if v.approved == 0 {
-		return fmt.Errorf("%w: a check is counted under a reservation that is missing", ErrDamaged)
+	if len(rec.Counts) > 0 {
+		return rec.Counts, nil
 	}
-	if how == ConcludedSigned {
-		v.signed = true
-	} else {
-		v.released++
+	// A check that was approved before records said what they count: the first final word about it stands.
+	places, err := charged(d.tx, check)
+	if err != nil || len(places) == 0 {
+		return nil, err
 	}
-	switch {
-	case v.signed:
-		err = d.use(at, v)
-	case v.released == v.approved:
-		err = d.release(at, v)
+	var out []Count
+	for _, at := range places {
+		out = append(out, Count{Series: at.series, Anchor: at.anchor, Amount: new(big.Int)})
 	}
-	if err != nil {
-		return err
-	}
-	key := reservationKey(at.series, at.anchor)
-	if !v.signed && v.released == v.approved {
-		return d.tx.Delete(bucketReservation, key)
-	}
-	return d.tx.Put(bucketReservation, key, v.marshal())
+	return out, d.tx.Delete(bucketCharged, check[:])
 }
 
-// use moves what is reserved to what is used: one of the executions happened, and which one is not asked.
-func (d *decision) use(at chargedPlace, v *reservation) error {
-	for i, p := range v.parts {
-		if p.signed {
+// concludedAs is what reports about a check have done so far; 0 for nothing.
+func concludedAs(r Reader, a Ask) (Effect, error) {
+	var out Effect
+	for _, name := range []Hash{
+		askName(a.Node, wire.PathOutcome, a.CallbackID, false), askName(a.Node, wire.PathRawdata, a.CallbackID, false),
+		askName(a.Node, wire.PathOutcome, a.CallbackID, true),
+	} {
+		rec, err := decisionNamed(r, name)
+		if err != nil {
+			return 0, err
+		}
+		if rec == nil || len(rec.Counts) == 0 {
 			continue
 		}
-		by := &sum{}
-		by.used.Set(p.amount)
-		by.reserved.Neg(p.amount)
-		if err := change(d.tx, at.series, at.anchor, p.at, by); err != nil {
-			return err
+		if e := rec.Counts[0].Effect; out == 0 || out == EffectReleased {
+			out = e
 		}
-		v.parts[i].signed = true
 	}
-	return nil
+	return out, nil
 }
 
-// release takes everything back: none of the executions happened, and none can any more.
-func (d *decision) release(at chargedPlace, v *reservation) error {
-	for _, p := range v.parts {
-		by := &sum{}
-		by.reserved.Neg(p.amount)
-		if err := change(d.tx, at.series, at.anchor, p.at, by); err != nil {
-			return err
-		}
+// decisionNamed returns what was decided under a name; nil if nothing was, or its record is no longer kept.
+func decisionNamed(r Reader, name Hash) (*Record, error) {
+	k, ok, err := getKnown(r, name)
+	if err != nil || !ok {
+		return nil, err
 	}
-	v.parts, v.amount = nil, new(big.Int)
-	return nil
+	_, e, err := getEntry(r, k.record)
+	switch {
+	case errors.Is(err, ErrExpired):
+		return nil, nil
+	case errors.Is(err, ErrNotFound):
+		return nil, fmt.Errorf("%w: the record of a decided callback_id is missing", ErrDamaged)
+	case err != nil:
+		return nil, err
+	case e.Decision == nil:
+		return nil, fmt.Errorf("%w: the record %s of a callback_id is of something else", ErrDamaged, k.record)
+	}
+	return e.Decision, nil
 }

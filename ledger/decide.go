@@ -49,8 +49,20 @@ func (l *Ledger) Decide(ctx context.Context, a Ask, evaluate EvaluateFunc, reply
 	}
 	var res Result
 	var found bool
+	mayAmend := a.Amends
+	a.Amends = false
+	first, name := a.name(), Hash{}
 	lookup := func(r Reader) (err error) {
-		res, found, err = l.recorded(r, a)
+		a.Amends, name = false, first
+		res, found, err = l.recorded(r, a, name)
+		if mayAmend && errors.Is(err, ErrConflict) {
+			if err = mayFollow(r, first, err); err != nil {
+				return err
+			}
+			a.Amends = true
+			name = a.name()
+			res, found, err = l.recorded(r, a, name)
+		}
 		return err
 	}
 	if err := l.view(ctx, lookup); err != nil || found {
@@ -60,10 +72,10 @@ func (l *Ledger) Decide(ctx context.Context, a Ask, evaluate EvaluateFunc, reply
 		if err := lookup(tx); err != nil || found {
 			return err
 		}
-		if err := l.reallyNew(tx, a); err != nil {
+		if err := l.reallyNew(tx, a, name); err != nil {
 			return err
 		}
-		d := decision{ledger: l, tx: tx, ask: a}
+		d := decision{ledger: l, tx: tx, ask: a, name: name}
 		if err := d.run(ctx, evaluate, reply); err != nil {
 			return err
 		}
@@ -88,6 +100,9 @@ func (a *Ask) validate() error {
 	case wire.PathCheck, wire.PathRawdata, wire.PathOutcome:
 	default:
 		return fmt.Errorf("%w ask: the path is none of the protocol's", ErrInvalid)
+	}
+	if a.Amends && a.Path != wire.PathOutcome {
+		return fmt.Errorf("%w ask: only an outcome can amend another", ErrInvalid)
 	}
 	if a.Node == "" || a.CallbackID == "" {
 		return fmt.Errorf("%w ask: it needs a node and a callback_id", ErrInvalid)
@@ -114,10 +129,14 @@ func (a *Ask) validate() error {
 }
 
 // name is under what the ask is known: a hash, so that ids can be kept for ever and of one length.
-func (a *Ask) name() Hash { return askName(a.Node, a.Path, a.CallbackID) }
+func (a *Ask) name() Hash { return askName(a.Node, a.Path, a.CallbackID, a.Amends) }
 
-func askName(node string, path wire.Path, callbackID string) Hash {
-	return sha256.Sum256(wire.SigningBytes("callback-id", []byte(node), []byte(path), []byte(callbackID)))
+func askName(node string, path wire.Path, callbackID string, amends bool) Hash {
+	fields := [][]byte{[]byte(node), []byte(path), []byte(callbackID)}
+	if amends {
+		fields = append(fields, []byte("amends"))
+	}
+	return sha256.Sum256(wire.SigningBytes("callback-id", fields...))
 }
 
 // known is what is kept of an ask for ever.
@@ -151,9 +170,9 @@ func getKnown(r Reader, name Hash) (known, bool, error) {
 	return k, true, d.done("a callback_id's record")
 }
 
-// recorded returns the reply to an ask that was decided before.
-func (l *Ledger) recorded(r Reader, a Ask) (Result, bool, error) {
-	k, ok, err := getKnown(r, a.name())
+// recorded returns the reply to an ask, of this name, that was decided before.
+func (l *Ledger) recorded(r Reader, a Ask, name Hash) (Result, bool, error) {
+	k, ok, err := getKnown(r, name)
 	if err != nil || !ok {
 		return Result{}, false, err
 	}
@@ -168,15 +187,28 @@ func (l *Ledger) recorded(r Reader, a Ask) (Result, bool, error) {
 		return Result{}, false, err
 	}
 	rec := e.Decision
-	if rec == nil || rec.Ask.name() != a.name() || rec.Ask.BodyHash != a.BodyHash || rec.Action != k.action {
+	if rec == nil || rec.Ask.name() != name || rec.Ask.BodyHash != a.BodyHash || rec.Action != k.action {
 		return Result{}, false, fmt.Errorf("%w: the record %s of a callback_id is of something else", ErrDamaged, k.record)
 	}
 	return Result{Reply: rec.Reply, Replayed: true, ID: rec.ID, Action: rec.Action}, true, nil
 }
 
+// mayFollow returns conflict unless an ask that conflicts with the one before of its name may follow it: that one said that nothing
+// was signed.
+func mayFollow(r Reader, name Hash, conflict error) error {
+	before, err := decisionNamed(r, name)
+	if err != nil {
+		return err
+	}
+	if before == nil || len(before.Counts) == 0 || before.Counts[0].Effect != EffectReleased {
+		return conflict
+	}
+	return nil
+}
+
 // reallyNew looks for a decision about an ask by another way than its name: a store that lost the name must not make it
 // decided twice. Retention removes this second trace, not the first.
-func (l *Ledger) reallyNew(r Reader, a Ask) error {
+func (l *Ledger) reallyNew(r Reader, a Ask, name Hash) error {
 	prefix := indexKey(a.CallbackID, 0)
 	return r.Scan(bucketCallback, prefix, after(prefix[:indexText]), false, func(key, _ []byte) (bool, error) {
 		index, err := indexOf(key)
@@ -184,7 +216,7 @@ func (l *Ledger) reallyNew(r Reader, a Ask) error {
 			return false, err
 		}
 		rec, err := l.decisionAt(r, index)
-		if err == nil && rec != nil && rec.Ask.name() == a.name() {
+		if err == nil && rec != nil && rec.Ask.name() == name {
 			err = fmt.Errorf("%w: this callback_id was decided as %s, and its name is lost: verify the log", ErrDamaged, rec.ID)
 		}
 		return true, err
@@ -196,6 +228,7 @@ type decision struct {
 	ledger    *Ledger
 	tx        Tx
 	ask       Ask
+	name      Hash // of ask
 	now       time.Time
 	trusted   bool
 	approvals []*Approval // of this execution, newest first
@@ -203,7 +236,8 @@ type decision struct {
 	record    Record
 	approval  *Approval // waited for or used
 	pending   []pending // what an Approve counts
-	concluded Conclusion
+	sums      *sumCache
+	held      []*reservation // for each of the record's counts, as it is before
 	// attachment is to be written beside the record; nil for none
 	attachment []byte
 }
@@ -213,7 +247,13 @@ func (d *decision) run(ctx context.Context, evaluate EvaluateFunc, reply ReplyFu
 	if err != nil {
 		return err
 	}
-	d.now, d.trusted = d.ledger.keeper.read(last)
+	if d.sums, err = d.ledger.sums.begin(d.tx, d.ledger.log); err != nil {
+		return err
+	}
+	defer d.sums.end()
+	if d.now, d.trusted, err = d.ledger.keeper.read(d.tx, last); err != nil {
+		return err
+	}
 	if d.approvals, err = approvalsOf(d.tx, execution(d.ask.IntentHash, d.ask.Digests, d.ask.Requester)); err != nil {
 		return err
 	}
@@ -228,6 +268,9 @@ func (d *decision) run(ctx context.Context, evaluate EvaluateFunc, reply ReplyFu
 	if err := validVerdict(v); err != nil {
 		return err
 	}
+	if err := d.byActive(v.Revision); err != nil {
+		return err
+	}
 	d.record = Record{
 		ID: newID(d.now).String(), Time: d.now, Ask: d.ask, Action: v.Action, Verdict: v.Action,
 		Reasons: v.Reasons, WaitSeconds: v.WaitSeconds, Requirement: v.Requirement, Revision: v.Revision,
@@ -237,10 +280,13 @@ func (d *decision) run(ctx context.Context, evaluate EvaluateFunc, reply ReplyFu
 		sum := Hash(sha256.Sum256(v.Attachment))
 		d.attachment, d.record.Attachment = v.Attachment, &sum
 	}
-	d.concluded = v.Concluded
 	d.settle(v)
 	if err := d.bound(); err != nil {
 		return err
+	}
+	d.reserve()
+	if err := d.conclude(v.Concluded); err != nil {
+		return fmt.Errorf("count how a check ended: %w", err)
 	}
 	if d.record.Reply, err = callReply(reply, d.outcome()); err != nil {
 		return fmt.Errorf("make the reply: %w", err)
@@ -323,9 +369,8 @@ func (d *decision) write() error {
 	if err != nil {
 		return err
 	}
-	key := d.ask.name()
 	k := known{body: d.ask.BodyHash, record: name, action: r.Action}
-	if err := d.tx.Put(bucketAsk, key[:], k.marshal()); err != nil {
+	if err := d.tx.Put(bucketAsk, d.name[:], k.marshal()); err != nil {
 		return err
 	}
 	if err := d.tx.Put(bucketCallback, indexKey(d.ask.CallbackID, index), nil); err != nil {
@@ -346,10 +391,11 @@ func (d *decision) write() error {
 			return err
 		}
 	}
-	if err := d.reserve(); err != nil {
+	if err := d.count(); err != nil {
 		return err
 	}
-	return d.conclude(d.concluded)
+	d.sums.written(index, name[:])
+	return nil
 }
 
 // indexKey is the key under which an entry is found by a callback_id or request_id.

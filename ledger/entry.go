@@ -13,6 +13,10 @@ type Entry struct {
 	Decision *Record
 	Vote     *VoteRecord
 	Clock    *ClockRecord
+	// What comes of policies.
+	Activation *ActivationRecord
+	Proposal   *ProposalRecord
+	PolicyVote *PolicyVoteRecord
 }
 
 // Record is a decision as it stands in the log.
@@ -36,6 +40,9 @@ type Record struct {
 	Voided      []string     `json:"voided,omitempty"`   // ids of approvals that it made void
 	// Attachment is the SHA-256 of what is kept beside the record (Ledger.Attachment); nil for nothing.
 	Attachment *Hash `json:"attachment_sha256,omitempty"`
+	// Counts and Bound are what it counted in windows, and which names it bound.
+	Counts []Count `json:"counts,omitempty"`
+	Bound  []Bound `json:"bound,omitempty"`
 
 	Input json.RawMessage `json:"input"`
 	Reply []byte          `json:"-"` // as it was sent
@@ -66,6 +73,10 @@ const (
 	kindDecision = 1
 	kindVote     = 2
 	kindClock    = 3
+
+	kindActivation = 4
+	kindProposal   = 5
+	kindPolicyVote = 6
 )
 
 // ID is that of the record in the entry.
@@ -77,6 +88,12 @@ func (e Entry) ID() string {
 		return e.Vote.ID
 	case e.Clock != nil:
 		return e.Clock.ID
+	case e.Activation != nil:
+		return e.Activation.ID
+	case e.Proposal != nil:
+		return e.Proposal.ID
+	case e.PolicyVote != nil:
+		return e.PolicyVote.ID
 	}
 	return ""
 }
@@ -90,17 +107,39 @@ func (e Entry) Time() time.Time {
 		return e.Vote.Time
 	case e.Clock != nil:
 		return e.Clock.Time
+	case e.Activation != nil:
+		return e.Activation.Time
+	case e.Proposal != nil:
+		return e.Proposal.Time
+	case e.PolicyVote != nil:
+		return e.PolicyVote.Time
 	}
 	return time.Time{}
 }
 
 // Marshal writes the bytes that are in the log (docs/FORMATS.md, ledger).
-func (e Entry) Marshal() ([]byte, error) {
-	enc := encoder{b: []byte(entryMagic)}
+func (e Entry) Marshal() ([]byte, error) { return e.appendTo(make([]byte, 0, e.size())) }
+
+// size is about how many bytes the entry has, or a little more.
+func (e Entry) size() int {
+	if e.Decision == nil {
+		return 512
+	}
+	size := 1024 + len(e.Decision.Input) + len(e.Decision.Reply) + 160*len(e.Decision.Counts)
+	for _, r := range e.Decision.Reasons {
+		size += 9 + len(r.Rule) + len(r.Message)
+	}
+	for _, rule := range e.Decision.Fired {
+		size += 4 + len(rule)
+	}
+	return size
+}
+
+// appendTo is Marshal behind other bytes.
+func (e Entry) appendTo(b []byte) ([]byte, error) {
+	enc := encoder{b: append(b, entryMagic...)}
 	switch {
 	case e.Decision != nil:
-		enc.b = make([]byte, 0, 512+len(e.Decision.Input)+len(e.Decision.Reply))
-		enc.b = append(enc.b, entryMagic...)
 		enc.u8(kindDecision)
 		enc.decision(e.Decision)
 	case e.Vote != nil:
@@ -118,6 +157,15 @@ func (e Entry) Marshal() ([]byte, error) {
 		enc.time(e.Clock.Before)
 		enc.str(e.Clock.Operator)
 		enc.str(e.Clock.Reason)
+	case e.Activation != nil:
+		enc.u8(kindActivation)
+		enc.activation(e.Activation)
+	case e.Proposal != nil:
+		enc.u8(kindProposal)
+		enc.proposal(e.Proposal)
+	case e.PolicyVote != nil:
+		enc.u8(kindPolicyVote)
+		enc.policyVote(e.PolicyVote)
 	default:
 		return nil, fmt.Errorf("%w entry: it is empty", ErrInvalid)
 	}
@@ -136,6 +184,12 @@ func ParseEntry(b []byte) (Entry, error) {
 		e.Vote = &VoteRecord{ID: d.id(), Time: d.time(), Approval: d.id(), IntentHash: d.hash(), KeyID: d.str(), Vote: d.vote()}
 	case kindClock:
 		e.Clock = &ClockRecord{ID: d.id(), Time: d.time(), Before: d.time(), Operator: d.str(), Reason: d.str()}
+	case kindActivation:
+		e.Activation = d.activation()
+	case kindProposal:
+		e.Proposal = d.proposal()
+	case kindPolicyVote:
+		e.PolicyVote = d.policyVote()
 	default:
 		d.fail("its kind %d is not known", kind)
 	}
@@ -152,7 +206,9 @@ const (
 	flagRequirement
 	flagApproval
 	flagAttachment
-	flagsAll = flagClockJumped | flagOpened | flagRequirement | flagApproval | flagAttachment
+	flagCounts
+	flagBound
+	flagAmends
 )
 
 func (e *encoder) decision(r *Record) {
@@ -180,6 +236,12 @@ func (e *encoder) decision(r *Record) {
 	if r.Attachment != nil {
 		e.hash(*r.Attachment)
 	}
+	if len(r.Counts) > 0 {
+		e.counts(r.Counts)
+	}
+	if len(r.Bound) > 0 {
+		e.bounds(r.Bound)
+	}
 	e.u32(uint32(len(r.Voided)))
 	for _, v := range r.Voided {
 		e.id(v)
@@ -205,6 +267,15 @@ func (r *Record) flags() byte {
 	if r.Attachment != nil {
 		f |= flagAttachment
 	}
+	if len(r.Counts) > 0 {
+		f |= flagCounts
+	}
+	if len(r.Bound) > 0 {
+		f |= flagBound
+	}
+	if r.Ask.Amends {
+		f |= flagAmends
+	}
 	return f
 }
 
@@ -215,9 +286,6 @@ func (d *decoder) decision() *Record {
 	}
 	r.WaitSeconds, r.Revision, r.Fired = int(d.u32()), d.str(), d.strs()
 	flags := d.u8()
-	if flags&^flagsAll != 0 {
-		d.fail("a flag is not known")
-	}
 	r.ClockJumped, r.Opened = flags&flagClockJumped != 0, flags&flagOpened != 0
 	if flags&flagRequirement != 0 {
 		req := d.requirement()
@@ -230,6 +298,17 @@ func (d *decoder) decision() *Record {
 		sum := d.hash()
 		r.Attachment = &sum
 	}
+	if flags&flagCounts != 0 {
+		if r.Counts = d.counts(); len(r.Counts) == 0 {
+			d.fail("a list that is empty")
+		}
+	}
+	if flags&flagBound != 0 {
+		if r.Bound = d.bounds(); len(r.Bound) == 0 {
+			d.fail("a list that is empty")
+		}
+	}
+	r.Ask.Amends = flags&flagAmends != 0
 	for range d.count(16) {
 		r.Voided = append(r.Voided, d.id())
 	}

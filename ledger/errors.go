@@ -14,8 +14,20 @@ var (
 	ErrInvalid = errors.New("invalid")
 	// ErrUnavailable: the store cannot read or write now; nothing was decided, and the same call may succeed later.
 	ErrUnavailable = errors.New("the ledger cannot be read or written")
+	// ErrShrunk: the log has fewer entries than this process has seen in it; it comes with ErrUnavailable, and stays.
+	ErrShrunk = errors.New("the ledger has lost decisions")
 	// ErrDamaged: what is stored is not what was written. Nothing is decided on it: verify the log, restore a backup.
 	ErrDamaged = errors.New("the ledger is damaged")
+
+	// ErrRevision: the policy is not the active one, or not any more. What was judged by it is judged again by the active one.
+	ErrRevision = errors.New("another policy is active")
+	// ErrUnchanged: the policy is the active one already.
+	ErrUnchanged = errors.New("this policy is the active one already")
+	// ErrNeedsApproval: the active policy asks for approvals of its change, which are not there.
+	ErrNeedsApproval = errors.New("the active policy asks for approvals before it is changed")
+
+	// ErrProposalVoid: the proposal was activated, or another policy was after it was made.
+	ErrProposalVoid = errors.New("the proposal is void: another policy was activated after it was made")
 
 	// ErrNotApprover: the approval's requirement does not name this approver.
 	ErrNotApprover = errors.New("not an approver of this approval's group")

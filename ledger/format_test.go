@@ -64,6 +64,14 @@ func sampleEntries(t testing.TB) []ledger.Entry {
 		{Vote: &ledger.VoteRecord{ID: id1, Time: at, Approval: id2, KeyID: "key", Vote: ledger.Vote{Approver: "alice", Decision: ledger.VoteReject, Signature: []byte{1}, Time: at}}},
 		{Decision: &ledger.Record{ID: id2, Time: at, Action: wire.Approve, Verdict: wire.Approve, Reply: []byte{1}, Attachment: &ask.BodyHash}},
 		{Clock: &ledger.ClockRecord{ID: id1, Time: at, Before: at.Add(-time.Hour), Operator: "op", Reason: "ntp"}},
+		{Activation: &ledger.ActivationRecord{ID: id1, Time: at, Number: 2, From: "r1", To: "r2", Content: ask.BodyHash, How: ledger.ActivatedFiles, Operator: "op", Reason: "r"}},
+		{Activation: &ledger.ActivationRecord{ID: id1, Time: at, Number: 3, From: "r2", To: "r3", How: ledger.ActivatedProposal, Operator: "op", Proposal: id2, Diff: ask.BodyHash,
+			Effect: ask.IntentHash, Votes: []ledger.Vote{{Approver: "alice", Decision: ledger.VoteApprove, Signature: []byte{1}, Time: at}}}},
+		{Proposal: &ledger.ProposalRecord{ID: id1, Time: at, Terms: ask.BodyHash, From: "r1", To: "r2", Content: ask.IntentHash, Proposer: "op", Reason: "r"}},
+		{PolicyVote: &ledger.PolicyVoteRecord{ID: id1, Time: at, Proposal: id2, KeyID: "key", Vote: ledger.Vote{Approver: "alice", Decision: ledger.VoteReject, Signature: []byte{1}, Time: at}}},
+		{Activation: &ledger.ActivationRecord{ID: id1, Time: at, Number: 2, From: "r1", To: "r2", How: ledger.ActivatedPolicy, Operator: "op", GuardKnown: true}},
+		{Activation: &ledger.ActivationRecord{ID: id1, Time: at, Number: 3, From: "r2", To: "r3", How: ledger.ActivatedProposal, Operator: "op", Proposal: id2,
+			GuardKnown: true, Guard: &ledger.Guard{Requirement: *sampleRequirement(t), MinJudged: 5, RollbackSeconds: 600}}},
 	}
 }
 
@@ -128,7 +136,8 @@ func TestFixedBytes(t *testing.T) {
 	}
 }
 
-const fixedSums = "081ea6ddc0a56f66 835a6bc6d15831ce 278a529ea59ba3bf d86d3af1fce5d769 42f4786cfccfb716"
+const fixedSums = "081ea6ddc0a56f66 835a6bc6d15831ce 278a529ea59ba3bf d86d3af1fce5d769 42f4786cfccfb716 " +
+	"774779c599c75639 d97ebbc5a46f0059 0a76d383daba38ef 6191930ba2701ccf e58bd866a51c0704 07983fa0e5c4b8f7"
 
 func FuzzParseEntry(f *testing.F) {
 	for _, e := range sampleEntries(f) {

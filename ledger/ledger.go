@@ -14,7 +14,7 @@ import (
 // Config is what New needs.
 type Config struct {
 	Store Store
-	Clock Clock // nil: SystemClock
+	Clock Clock // nil: the store's clock where it has one (Timed), and else SystemClock
 	// Origin names the log in its checkpoints, such as "callback.example.com/countersign". It cannot be changed later.
 	Origin string
 	// LogKey signs the checkpoints; its origin must be Origin. nil: a key made at the first start and kept in the store,
@@ -40,7 +40,9 @@ type Ledger struct {
 	store  Store
 	log    *auditlog.Log
 	keeper *timekeeper
+	sums   sumCache
 	signed atomic.Int64 // ledger's time of the last checkpoint made by Decide, in Unix nanoseconds
+	grown  growth
 }
 
 // New opens the ledger in cfg.Store. It checks that the log is what its newest checkpoint was signed for and that it
@@ -49,7 +51,8 @@ func New(ctx context.Context, cfg Config) (*Ledger, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	if cfg.Clock == nil {
+	own := cfg.Clock != nil
+	if !own {
 		cfg.Clock = SystemClock()
 	}
 	key, err := logKey(ctx, cfg)
@@ -73,8 +76,14 @@ func New(ctx context.Context, cfg Config) (*Ledger, error) {
 			return err
 		} else if size > 0 && recorded.IsZero() {
 			return fmt.Errorf("%w: it has %d entries and no time of the last", ErrDamaged, size)
+		} else {
+			l.grown.saw(size)
 		}
-		l.keeper = newTimekeeper(cfg.Clock, recorded)
+		wall, err := wallOf(r, cfg.Clock, own)
+		if err != nil {
+			return err
+		}
+		l.keeper = newTimekeeper(cfg.Clock, own, wall, recorded)
 		return nil
 	})
 	if err != nil {
@@ -89,6 +98,7 @@ var (
 	metaPublic = []byte("public") // version, the log's public key
 	metaSecret = []byte("secret") // version, the log's key, where the store keeps it
 	metaFloor  = []byte("floor")  // version, index of the first entry that retention has left
+	metaCounts = []byte("counts") // version, index of the first entry that says what it counted
 )
 
 const metaVersion = 1
@@ -103,6 +113,9 @@ func logKey(ctx context.Context, cfg Config) (*auditlog.Key, error) {
 		}
 		key, err = chooseKey(tx, cfg, public == nil)
 		if err != nil {
+			return err
+		}
+		if err := beginCounts(tx); err != nil {
 			return err
 		}
 		if public == nil {
@@ -135,6 +148,19 @@ func chooseKey(tx Tx, cfg Config, first bool) (*auditlog.Key, error) {
 		return nil, err
 	}
 	return key, putMeta(tx, metaSecret, key.Marshal())
+}
+
+// beginCounts notes from where on entries say what they counted: not those of a program before that.
+func beginCounts(tx Tx) error {
+	_, begun, err := getMetaUint(tx, metaCounts)
+	if err != nil || begun {
+		return err
+	}
+	size, err := (&auditlog.Log{}).Size(tx)
+	if err != nil {
+		return err
+	}
+	return putMetaUint(tx, metaCounts, uint64(size))
 }
 
 func getMeta(r Reader, key []byte) ([]byte, error) {
@@ -181,8 +207,26 @@ func (l *Ledger) view(ctx context.Context, fn func(Reader) error) error {
 	return damaged(l.store.View(ctx, fn))
 }
 
+// An update of a log that has become smaller fails: see growth.
 func (l *Ledger) update(ctx context.Context, fn func(Tx) error) error {
-	return damaged(l.store.Update(ctx, fn))
+	if err := l.grown.fault(); err != nil {
+		return err
+	}
+	var size int64
+	err := l.store.Update(ctx, func(tx Tx) (err error) {
+		if err := fn(tx); err != nil {
+			return err
+		}
+		if size, err = l.log.Size(tx); err != nil {
+			return err
+		}
+		return l.grown.check(size)
+	})
+	if err != nil {
+		return damaged(err)
+	}
+	l.grown.saw(size)
+	return nil
 }
 
 func damaged(err error) error {
@@ -194,7 +238,7 @@ func damaged(err error) error {
 
 // append records an entry: it puts it in the log and where it is found by its id, and moves the recorded time.
 func (l *Ledger) append(tx Tx, e Entry) (int64, error) {
-	data, err := e.Marshal()
+	value, err := e.appendTo(make([]byte, recordHead, recordHead+e.size()))
 	if err != nil {
 		return 0, err
 	}
@@ -202,11 +246,16 @@ func (l *Ledger) append(tx Tx, e Entry) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	index, err := l.log.Append(tx, name[:], data)
+	index, err := l.log.Append(tx, name[:], value[recordHead:])
 	if err != nil {
 		return 0, err
 	}
-	if err := tx.Put(bucketRecord, name[:], recordValue(index, data)); err != nil {
+	if err := l.grown.check(index); err != nil { // what it had before
+		return 0, err
+	}
+	copy(value, recordMagic)
+	binary.BigEndian.PutUint64(value[len(recordMagic):], uint64(index))
+	if err := tx.Put(bucketRecord, name[:], value); err != nil {
 		return 0, err
 	}
 	if err := putMetaUint(tx, metaTime, uint64(e.Time().UnixNano())); err != nil {
@@ -234,14 +283,9 @@ func (l *Ledger) checkpointNow(tx Tx, now time.Time) error {
 const (
 	recordMagic = "CSLR\x01" // then log index and entry
 	prunedMagic = "CSLP\x01" // then log index
-)
 
-func recordValue(index int64, entry []byte) []byte {
-	v := make([]byte, 0, len(recordMagic)+8+len(entry))
-	v = append(v, recordMagic...)
-	v = binary.BigEndian.AppendUint64(v, uint64(index))
-	return append(v, entry...)
-}
+	recordHead = len(recordMagic) + 8 // before the entry
+)
 
 func prunedValue(index int64) []byte {
 	return binary.BigEndian.AppendUint64([]byte(prunedMagic), uint64(index))
@@ -257,7 +301,7 @@ func getRecord(r Reader, name id) (int64, []byte, error) {
 	if v == nil {
 		return 0, nil, fmt.Errorf("entry %s: %w", name, ErrNotFound)
 	}
-	head := len(recordMagic) + 8
+	const head = recordHead
 	if len(v) < head {
 		return 0, nil, fmt.Errorf("%w: entry %s is cut off", ErrDamaged, name)
 	}

@@ -39,7 +39,7 @@ func (l *Ledger) ApprovedCheck(ctx context.Context, node, callbackID string) (Re
 	var approved bool
 	err := l.view(ctx, func(r Reader) error {
 		out, approved = Record{}, false
-		name := askName(node, wire.PathCheck, callbackID)
+		name := askName(node, wire.PathCheck, callbackID, false)
 		k, ok, err := getKnown(r, name)
 		if err != nil || !ok || k.action != wire.Approve {
 			return err
@@ -247,14 +247,21 @@ type Summary struct {
 
 // Summary reads it.
 func (l *Ledger) Summary(ctx context.Context) (Summary, error) {
+	if err := l.grown.fault(); err != nil {
+		return Summary{}, fmt.Errorf("summarise the ledger: %w", err)
+	}
 	pending, err := l.Approvals(ctx, false)
 	if err != nil {
 		return Summary{}, fmt.Errorf("summarise the ledger: %w", err)
 	}
 	s := Summary{Pending: len(pending), ClockJumped: l.keeper.jumped()}
+	seen := l.grown.size.Load() // before the view, which does not show what is recorded meanwhile
 	err = l.view(ctx, func(r Reader) error {
 		if s.LogSize, err = l.log.Size(r); err != nil {
 			return err
+		}
+		if s.LogSize < seen {
+			return l.grown.lost(s.LogSize)
 		}
 		if _, s.Checkpointed, err = l.log.LatestCheckpoint(r); err != nil {
 			return err

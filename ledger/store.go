@@ -45,6 +45,11 @@ const (
 	bucketReservation = "reservation" // series, anchor -> what executions at the anchor count
 	bucketCharged     = "charged"     // name of an approved check -> where it is counted
 	bucketBinding     = "binding"     // name -> what it is bound to
+	// Policies.
+	bucketRevision   = "revision"   // revision -> the policy's content
+	bucketActivation = "activation" // number -> id of the entry
+	bucketProposal   = "proposal"   // id, part -> proposal, or what belongs to it
+	bucketShadow     = "shadow"     // what a policy beside the live one would have decided
 )
 
 // Buckets lists all buckets that a Store must have.
@@ -52,6 +57,7 @@ func Buckets() []string {
 	return []string{
 		bucketAsk, bucketRecord, bucketCallback, bucketRequest, bucketApproval, bucketExecution, bucketAttachment, bucketMeta,
 		bucketWindow, bucketReservation, bucketCharged, bucketBinding,
+		bucketRevision, bucketActivation, bucketProposal, bucketShadow,
 		auditlog.BucketLeaf, auditlog.BucketCheckpoint, auditlog.BucketHead,
 	}
 }

@@ -3,6 +3,7 @@ package ledger
 import (
 	"encoding/binary"
 	"fmt"
+	"math"
 	"math/big"
 	"time"
 )
@@ -31,15 +32,22 @@ func (s *sum) add(other *sum) {
 	s.reserved.Add(&s.reserved, &other.reserved)
 }
 
+func (s *sum) clone() *sum {
+	out := &sum{}
+	out.add(s)
+	return out
+}
+
 func (s *sum) isZero() bool { return s.used.Sign() == 0 && s.reserved.Sign() == 0 }
 
 func (s *sum) marshal() ([]byte, error) {
 	if s.used.Sign() < 0 || s.reserved.Sign() < 0 {
 		return nil, fmt.Errorf("%w: a window's sum would fall below zero", ErrDamaged)
 	}
-	e := encoder{b: []byte{sumVersion}}
-	e.bytes(s.used.Bytes())
-	e.bytes(s.reserved.Bytes())
+	e := encoder{b: make([]byte, 0, 9+(s.used.BitLen()+s.reserved.BitLen())/8+2)}
+	e.u8(sumVersion)
+	e.amount(&s.used)
+	e.amount(&s.reserved)
 	return e.b, nil
 }
 
@@ -54,6 +62,9 @@ func parseSum(v []byte) (*sum, error) {
 	return s, d.done("a window's sum")
 }
 
+// placeSize is how many bytes a place has.
+const placeSize = len(Hash{}) + 1 + 8
+
 // place is a level of a series and the moment at which the stretch begins. An entry's is followed by its anchor.
 func place(series Hash, level byte, start int64) []byte {
 	return binary.BigEndian.AppendUint64(append(series[:len(series):len(series)], level), uint64(start))
@@ -61,51 +72,89 @@ func place(series Hash, level byte, start int64) []byte {
 
 // entryPlace is that of an entry: two executions may be recorded at one moment.
 func entryPlace(series, anchor Hash, at time.Time) []byte {
-	return append(place(series, levelEntry, at.UnixNano()), anchor[:16]...)
+	key := append(make([]byte, 0, placeSize+16), series[:]...)
+	key = binary.BigEndian.AppendUint64(append(key, levelEntry), uint64(at.UnixNano()))
+	return append(key, anchor[:16]...)
 }
 
-// change adds to an entry and to the sums above it. What becomes zero is removed.
-func change(tx Tx, series, anchor Hash, at time.Time, by *sum) error {
-	keys := [][]byte{entryPlace(series, anchor, at), place(series, levelTotal, 0)}
-	for level := byte(levelMinute); level <= levelDay; level++ {
-		keys = append(keys, place(series, level, floor(at.UnixNano(), widths[level])))
-	}
-	for _, key := range keys {
-		s := &sum{}
-		v, err := tx.Get(bucketWindow, key)
-		if err == nil && v != nil {
-			s, err = parseSum(v)
-		}
-		if err != nil {
-			return fmt.Errorf("read a window's sum: %w", err)
-		}
-		if s.add(by); s.isZero() {
-			if err := tx.Delete(bucketWindow, key); err != nil {
-				return err
-			}
-			continue
-		}
-		if v, err = s.marshal(); err != nil {
+// change adds to an entry and to the sums above it. What becomes zero is removed. fresh says that there is no such entry yet.
+func change(tx Tx, c *sumCache, series, anchor Hash, at time.Time, by *sum, fresh bool) (err error) {
+	key := entryPlace(series, anchor, at)
+	s := &sum{}
+	if !fresh {
+		if s, err = readSum(tx, key); err != nil {
 			return err
 		}
-		if err := tx.Put(bucketWindow, key, v); err != nil {
+	}
+	if err := writeSum(tx, key, s, by); err != nil {
+		return err
+	}
+	key = key[:placeSize]
+	for level := byte(levelMinute); level <= levelTotal; level++ {
+		start := int64(0)
+		if level != levelTotal {
+			start = floor(at.UnixNano(), widths[level])
+		}
+		key[len(series)] = level
+		binary.BigEndian.PutUint64(key[len(series)+1:], uint64(start))
+		s := c.row(key)
+		if s == nil {
+			if s, err = readSum(tx, key); err != nil {
+				return err
+			}
+			c.keep(string(key), s)
+		}
+		if err := writeSum(tx, key, s, by); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
+func readSum(r Reader, key []byte) (*sum, error) {
+	v, err := r.Get(bucketWindow, key)
+	if err != nil {
+		return nil, fmt.Errorf("read a window's sum: %w", err)
+	}
+	if v == nil {
+		return &sum{}, nil
+	}
+	return parseSum(v)
+}
+
+// writeSum adds to a sum and stores it.
+func writeSum(tx Tx, key []byte, s, by *sum) error {
+	if s.add(by); s.isZero() {
+		return tx.Delete(bucketWindow, key)
+	}
+	v, err := s.marshal()
+	if err != nil {
+		return err
+	}
+	return tx.Put(bucketWindow, key, v)
+}
+
 // floor rounds down to a multiple of width, and ceil up. No time here is before 1970.
 func floor(t, width int64) int64 { return t - t%width }
 func ceil(t, width int64) int64  { return floor(t+width-1, width) }
 
-// sumSince is the sum of all entries after the given moment. Entries of the future count too: the clock may have been set
-// back.
-func sumSince(r Reader, series Hash, after time.Time) (*sum, error) {
+// sumAfter is the sum of all entries after the given moment; of all where that is before the first. Entries of the future count
+// too: the clock may have been set back.
+func sumAfter(r Reader, series Hash, after int64) (*sum, error) {
+	if after < 0 {
+		v, err := r.Get(bucketWindow, place(series, levelTotal, 0))
+		if err != nil || v == nil {
+			return &sum{}, err
+		}
+		return parseSum(v)
+	}
 	total := &sum{}
-	from := max(after.UnixNano()+1, 0)
+	from := after + 1
 	for level := byte(levelEntry); level < levelDay; level++ {
 		to := ceil(from, widths[level+1])
+		if from == to {
+			continue
+		}
 		if err := addRange(r, total, place(series, level, from), place(series, level, to)); err != nil {
 			return nil, err
 		}
@@ -113,6 +162,20 @@ func sumSince(r Reader, series Hash, after time.Time) (*sum, error) {
 	}
 	err := addRange(r, total, place(series, levelDay, from), place(series, levelTotal, 0))
 	return total, err
+}
+
+// firstAfter is the moment of the first entry after the given one; the last moment there is, if there is none.
+func firstAfter(r Reader, series Hash, after int64) (int64, error) {
+	first := int64(math.MaxInt64)
+	from := place(series, levelEntry, max(after+1, 0))
+	err := r.Scan(bucketWindow, from, place(series, levelMinute, 0), false, func(key, _ []byte) (bool, error) {
+		if len(key) < 32+1+8 {
+			return false, fmt.Errorf("%w: a window's sum is stored under a key that is none", ErrDamaged)
+		}
+		first = int64(binary.BigEndian.Uint64(key[33:41]))
+		return false, nil
+	})
+	return first, err
 }
 
 func addRange(r Reader, total *sum, from, to []byte) error {
@@ -126,15 +189,11 @@ func addRange(r Reader, total *sum, from, to []byte) error {
 	})
 }
 
-// sumOver is the sum that a window shows at the given time.
-func sumOver(r Reader, series Hash, p Period, now time.Time) (*sum, error) {
-	after, ok := p.since(now)
-	if ok {
-		return sumSince(r, series, after)
+// sumOver is the sum that a window shows at the given time, which a cache may know.
+func sumOver(r Reader, c *sumCache, series Hash, p Period, now time.Time) (*sum, error) {
+	after := int64(-1) // everything since ever
+	if last, ok := p.since(now); ok {
+		after = max(last.UnixNano(), 0)
 	}
-	v, err := r.Get(bucketWindow, place(series, levelTotal, 0))
-	if err != nil || v == nil {
-		return &sum{}, err
-	}
-	return parseSum(v)
+	return c.over(r, series, p, after)
 }

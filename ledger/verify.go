@@ -10,16 +10,16 @@ import (
 )
 
 // Verify reads the whole log and everything that hangs on it, and reports each entry that was changed, is missing or
-// stands in another's place; callback_ids that lost their record; and approvals with a vote that nobody signed. kept are
-// checkpoints kept elsewhere (Checkpoint), out of which the log must have grown. Decisions go on meanwhile. The error is
-// for what could not be read.
+// stands in another's place; callback_ids that lost their record; approvals with a vote that nobody signed; and what windows,
+// reservations and bindings say that the entries do not. kept are checkpoints kept elsewhere (Checkpoint), out of which the log
+// must have grown. Decisions go on meanwhile. The error is for what could not be read.
 func (l *Ledger) Verify(ctx context.Context, kept ...[]byte) (auditlog.Report, error) {
 	v := verification{Ledger: l, unreadable: map[id]bool{}, named: map[string]bool{}}
 	var err error
 	if v.report, err = l.log.Verify(ctx, &v, kept...); err != nil {
 		return v.report, fmt.Errorf("verify the log: %w", damaged(err))
 	}
-	for _, check := range []func(context.Context) error{v.records, v.asks, v.approvals, v.attachments} {
+	for _, check := range []func(context.Context) error{v.records, v.asks, v.approvals, v.attachments, v.policies, v.accounts} {
 		if err := check(ctx); err != nil {
 			return v.report, fmt.Errorf("verify the ledger: %w", err)
 		}

@@ -92,8 +92,8 @@ func (l *Ledger) now(r Reader) (time.Time, error) {
 	if err != nil {
 		return time.Time{}, err
 	}
-	now, _ := l.keeper.read(recorded)
-	return now, nil
+	now, _, err := l.keeper.read(r, recorded)
+	return now, err
 }
 
 // maxOperator and maxClockReason bound what ConfirmClock records, in bytes.
@@ -119,7 +119,10 @@ func (l *Ledger) ConfirmClock(ctx context.Context, operator, reason string) (Clo
 			before = time.Unix(0, 0).UTC()
 		}
 		var wall time.Time
-		wall, mono = l.keeper.clock.Now().Round(0).UTC(), l.keeper.clock.Elapsed()
+		if wall, err = wallOf(tx, l.keeper.clock, l.keeper.own); err != nil {
+			return err
+		}
+		mono = l.keeper.clock.Elapsed()
 		rec = &ClockRecord{ID: newID(wall).String(), Time: wall, Before: before, Operator: operator, Reason: reason}
 		_, err = l.append(tx, Entry{Clock: rec})
 		return err

@@ -25,6 +25,9 @@ type Execution struct {
 	// Bindings tie names to contents: after an Approve, an ask that gives the same name another content is rejected.
 	Bindings []Binding
 	Charges  []Charge
+	// Within is for how long after its first Approve the execution is still the same one; 0 is for ever. An ask after that is
+	// rejected: it would be for another one under a name that is counted already.
+	Within time.Duration
 }
 
 // Binding is a name, such as that of a payment, and the hash of what stands behind it.
@@ -116,16 +119,33 @@ func (p Period) since(now time.Time) (last time.Time, ok bool) {
 	case CalendarHour:
 		start = t.Add(-time.Duration(t.Minute())*time.Minute - time.Duration(t.Second())*time.Second - time.Duration(t.Nanosecond()))
 	case CalendarDay:
-		start = time.Date(year, month, day, 0, 0, 0, 0, zone)
+		start = firstOf(year, month, day, zone)
 	case CalendarWeek:
-		start = time.Date(year, month, day-(int(t.Weekday())+6)%7, 0, 0, 0, 0, zone)
+		start = firstOf(year, month, day-(int(t.Weekday())+6)%7, zone)
 	default:
-		start = time.Date(year, month, 1, 0, 0, 0, 0, zone)
-	}
-	if start.After(now) { // where the clock was set forth at midnight, Date may give a time on the other side
-		start = now
+		start = firstOf(year, month, 1, zone)
 	}
 	return start.Add(-1), true
+}
+
+// firstOf is the first moment whose date in the zone is that day: where the clock is set forth at midnight the day begins
+// later than at 00:00, and where it is set back at midnight it has two of them. A day that a zone left out begins with the
+// next.
+func firstOf(year int, month time.Month, day int, zone *time.Location) time.Time {
+	midnight := time.Date(year, month, day, 0, 0, 0, 0, time.UTC)
+	t := midnight.Add(-26 * time.Hour).In(zone) // before that day, in every zone
+	for {
+		_, offset := t.Zone()
+		_, end := t.ZoneBounds()
+		start := midnight.Add(-time.Duration(offset) * time.Second)
+		if start.Before(t) {
+			start = t // the offset begins within the day
+		}
+		if end.IsZero() || start.Before(end) {
+			return start
+		}
+		t = end
+	}
 }
 
 func (x *Execution) validate() error {

@@ -3,6 +3,7 @@ package ledger_test
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"math/big"
 	"slices"
@@ -43,7 +44,9 @@ type modelAsk struct {
 	anchors  []string
 	amounts  map[string]int64  // by series
 	at       map[string]string // anchor by series
-	unsigned bool              // it was reported as not signed
+	unsigned bool              // it was reported as not signed, and as nothing else
+	told     ledger.Conclusion // by the first outcome
+	signed   bool              // it counts as signed
 }
 
 func (r *modelReservation) amount() (n int64) {
@@ -113,26 +116,45 @@ func (m *windowModel) conclude(i int, how ledger.Conclusion) {
 	a := m.asks[i]
 	m.asks = slices.Delete(m.asks, i, i+1)
 	m.ended = append(m.ended, a)
-	a.unsigned = how == ledger.ConcludedNotSigned
-	for series, anchor := range a.at {
-		r := m.reservation(series, anchor)
-		switch how {
-		case ledger.ConcludedSigned:
-			r.signed = true
-		case ledger.ConcludedNotSigned:
-			r.released++
-		default:
-			continue
-		}
-		switch {
-		case r.signed:
-			for i := range r.parts {
-				r.parts[i].signed = true
+	a.told, a.unsigned = how, how == ledger.ConcludedNotSigned
+	switch how {
+	case ledger.ConcludedSigned:
+		m.signed(a)
+	case ledger.ConcludedNotSigned:
+		for series, anchor := range a.at {
+			r := m.reservation(series, anchor)
+			if r.released++; r.signed {
+				r.use()
+			} else if r.released == r.approved {
+				delete(m.series[series], anchor)
 			}
-		case r.released == r.approved:
-			delete(m.series[series], anchor)
 		}
 	}
+}
+
+func (r *modelReservation) use() {
+	for i := range r.parts {
+		r.parts[i].signed = true
+	}
+}
+
+// signed is a report that something was signed: the first one counts, also after one that it was not.
+func (m *windowModel) signed(a *modelAsk) {
+	if a.signed {
+		return
+	}
+	for series, anchor := range a.at {
+		r := m.reservation(series, anchor)
+		if a.unsigned { // what was freed is counted again
+			r.approved++
+			if more := a.amounts[series] - r.amount(); more > 0 {
+				r.parts = append(r.parts, modelPart{at: m.now, amount: more})
+			}
+		}
+		r.signed = true
+		r.use()
+	}
+	a.signed, a.unsigned = true, false
 }
 
 // most is the largest sum of amounts of executions that can all happen: no two of them share an anchor.
@@ -187,15 +209,58 @@ func (a *modelAsk) execution() *ledger.Execution {
 	return x
 }
 
-// TestWindowsModel drives a ledger and the model with the same random asks, refusals, outcomes and passing of time. At any
-// time every window shows what the model shows, and what is counted since ever covers whatever can still happen.
+// dying is a store that fails when it is told to: its process ends after the next commit and before anybody hears of it, or the
+// next commit does not come about.
+type dying struct {
+	ledger.Store
+	dies, undoes bool
+}
+
+var (
+	errDied   = errors.New("the process has ended")
+	errUndone = errors.New("the disk is full")
+)
+
+func (d *dying) Update(ctx context.Context, fn func(ledger.Tx) error) error {
+	dies, undoes := d.dies, d.undoes
+	err := d.Store.Update(ctx, func(tx ledger.Tx) error {
+		if err := fn(tx); err != nil || !undoes {
+			return err
+		}
+		return errUndone
+	})
+	if err == nil && dies {
+		err = errDied
+	}
+	return err
+}
+
+// TestWindowsModel drives a ledger and the model with the same random asks, refusals, approvals by people, outcomes and results
+// in any order, ends of the process between commit and reply, and passing of time. At any time every window shows what the model
+// shows, and what is counted since ever covers whatever can still happen; in the end the log explains all that is counted.
 func TestWindowsModel(t *testing.T) {
 	ctx := context.Background()
+	alice := ledgertest.NewEd25519Approver(t, "alice")
 	rapid.Check(t, func(rt *rapid.T) {
 		clock := ledgertest.NewClock()
-		l := ledgertest.MustOpen(t, memstore.New(), clock)
+		store := &dying{Store: memstore.New()}
+		l := ledgertest.MustOpen(t, store, clock)
 		m := &windowModel{now: clock.Now(), series: map[string]map[string]*modelReservation{}}
 		asks := 0
+		// decide is a Decide during which the process may end: then it is asked again, and gets what was decided.
+		decide := func(rt *rapid.T, a ledger.Ask, evaluate ledger.EvaluateFunc) (ledger.Result, error) {
+			fault := rapid.IntRange(0, 8).Draw(rt, "fault")
+			if store.dies, store.undoes = fault == 0, fault == 1; fault < 2 {
+				res, err := l.Decide(ctx, a, evaluate, ledgertest.Reply)
+				switch store.dies, store.undoes = false, false; {
+				case errors.Is(err, errDied):
+					l = ledgertest.MustOpen(t, store, clock)
+				case err == nil && !res.Replayed:
+					rt.Fatal("a reply left that was not recorded, or not yet")
+				}
+			}
+			return l.Decide(ctx, a, evaluate, ledgertest.Reply)
+		}
 		ask := func(rt *rapid.T) {
 			if len(m.asks)+len(m.ended) >= 12 {
 				rt.Skip("enough for the model's search")
@@ -210,11 +275,32 @@ func TestWindowsModel(t *testing.T) {
 			action := rapid.SampledFrom([]wire.Action{wire.Approve, wire.Approve, wire.Approve, wire.Reject, wire.Wait}).Draw(rt, "action")
 			request := ledgertest.Ask(a.id, "body of "+a.id)
 			request.Node, request.Execution = a.node, a.execution()
+			var requirement *ledger.Requirement
+			if action == wire.Approve && rapid.IntRange(0, 3).Draw(rt, "tier") == 0 { // large enough for people to approve it
+				requirement = ledgertest.Require(1, alice)
+				first := request
+				first.CallbackID += " before"
+				res, err := decide(rt, first, ledgertest.Give(ledgertest.Verdict(action, requirement)))
+				if err != nil || res.Action != wire.Wait { // it counts nothing
+					rt.Fatalf("%s, %v; want Wait", res.Action, err)
+				}
+				rec, err := l.Decision(ctx, res.ID)
+				if err != nil {
+					rt.Fatal(err)
+				}
+				pending, err := l.Approval(ctx, rec.Approval)
+				if err != nil {
+					rt.Fatal(err)
+				}
+				if _, err := l.SubmitApproval(ctx, pending.ID, alice.Sign(t, pending, ledger.VoteApprove)); err != nil {
+					rt.Fatal(err)
+				}
+			}
 			evaluate := func(_ context.Context, s ledger.State) (ledger.Verdict, error) {
 				m.check(rt, a, s.Windows)
-				return ledgertest.Verdict(action, nil), nil
+				return ledgertest.Verdict(action, requirement), nil
 			}
-			res, err := l.Decide(ctx, request, evaluate, ledgertest.Reply)
+			res, err := decide(rt, request, evaluate)
 			if err != nil || res.Action != action {
 				rt.Fatalf("%s, %v; want %s", res.Action, err, action)
 			}
@@ -236,12 +322,34 @@ func TestWindowsModel(t *testing.T) {
 			report.Node, report.Path = m.asks[i].node, wire.PathOutcome
 			v := ledgertest.Verdict(wire.Approve, nil)
 			v.Concluded = how
-			ledgertest.MustDecide(t, l, report, v)
+			if _, err := decide(rt, report, ledgertest.Give(v)); err != nil {
+				rt.Fatal(err)
+			}
 			ledgertest.MustDecide(t, l, report, v) // the same report again changes nothing
 			m.conclude(i, how)
 		}
+		// late is a signature of which a node had said something else, or nothing final: by its result, or by a second outcome.
+		late := func(rt *rapid.T) {
+			if len(m.ended) == 0 {
+				rt.Skip("nothing was reported")
+			}
+			a := rapid.SampledFrom(m.ended).Draw(rt, "ask")
+			report := ledgertest.Ask(a.id, "signed")
+			report.Node, report.Path = a.node, wire.PathRawdata
+			if report.Amends = rapid.Bool().Draw(rt, "outcome"); report.Amends {
+				report.Path = wire.PathOutcome
+			}
+			v := ledgertest.Verdict(wire.Approve, nil)
+			v.Concluded = ledger.ConcludedSigned
+			_, err := decide(rt, report, ledgertest.Give(v))
+			if refused := report.Amends && a.told != ledger.ConcludedNotSigned; refused != errors.Is(err, ledger.ErrConflict) || err != nil && !refused {
+				rt.Fatalf("signed after %s: %v", a.told, err)
+			} else if !refused {
+				m.signed(a)
+			}
+		}
 		rt.Repeat(map[string]func(*rapid.T){
-			"ask": ask, "ask more": ask, "outcome": outcome,
+			"ask": ask, "ask more": ask, "outcome": outcome, "late": late,
 			"wait": func(rt *rapid.T) {
 				d := time.Duration(rapid.SampledFrom([]int{1, 59, 60, 61, 600, 3599, 3600, 7000, 40000, 86400}).Draw(rt, "seconds")) * time.Second
 				clock.Advance(d)

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	bolt "go.etcd.io/bbolt"
 )
@@ -18,19 +19,24 @@ var (
 	ErrDamaged = errors.New("damaged file")
 	// ErrEnded is wrapped where the file is not used any more: it was closed, or a failure left it unknown what is on disk.
 	ErrEnded = errors.New("the file is not used any more")
+	// ErrHeld is wrapped by Open where another process has the file open.
+	ErrHeld = errors.New("another process holds it")
 )
 
 // File is an open file. It is safe for concurrent use.
 type File struct {
 	path    string
 	buckets []string
-	place   func(bucket string, key []byte) []byte
+	apart   []string // of buckets: see Config
+	place   func(b []byte, bucket string, key []byte) []byte
 	db      *bolt.DB
 
 	writing sync.Mutex // held while a transaction that writes is under way; bbolt's own lock may stay locked after a panic
 
 	// syncing is held for writing while a commit may be visible and not yet on disk, and for reading while a reader begins.
 	syncing sync.RWMutex
+
+	committing atomic.Pointer[time.Time] // since when a commit is under way; nil: none is
 
 	txid    atomic.Int64          // of the last commit that was seen
 	ended   atomic.Pointer[error] // why the file is not used any more
@@ -101,13 +107,15 @@ func (f *File) damaged(format string, args ...any) error {
 	return fmt.Errorf("%w %s: %s: stop the process and restore the file from a backup", ErrDamaged, f.path, fmt.Sprintf(format, args...))
 }
 
-// newest checks that a transaction sees the last commit. bbolt falls back to the one before when the newest of its two
-// meta pages does not have its checksum, and what was stored last would be gone without a trace.
-func (f *File) newest(seen int64) error {
-	if seen < f.txid.Load() {
+// newest checks that a transaction sees the last commit: that of the transaction least, or a later one. bbolt falls back to the
+// one before when the newest of its two meta pages does not have its checksum, and what was stored last would be gone without a
+// trace.
+func (f *File) newest(seen, least int64) error {
+	if seen < least {
 		return f.End(f.damaged("the newest commit can no longer be read"))
 	}
-	f.txid.Store(seen)
+	for known := f.txid.Load(); seen > known && !f.txid.CompareAndSwap(known, seen); known = f.txid.Load() {
+	}
 	return nil
 }
 

@@ -22,13 +22,16 @@ const (
 	format = "a file of tests, version 1"
 	bucket = "animals"
 	other  = "plants"
+	apart  = "large" // its values lie apart
 )
 
-func place(bucket string, key []byte) []byte { return []byte(bucket + "\x00" + string(key) + "\x00") }
+func place(b []byte, bucket string, key []byte) []byte {
+	return append(append(append(b, bucket+"\x00"...), key...), 0)
+}
 
 func config(path string) boltfile.Config {
 	return boltfile.Config{
-		Path: path, OpenTimeout: 50 * time.Millisecond, Format: format, Buckets: []string{bucket, other}, Place: place,
+		Path: path, OpenTimeout: 50 * time.Millisecond, Format: format, Buckets: []string{bucket, other, apart}, Apart: []string{apart}, Place: place,
 	}
 }
 
@@ -268,7 +271,7 @@ func TestOpenRefuses(t *testing.T) {
 		"the other one":  {func(t *testing.T) string { return write(t, flipped(os.Getpagesize()+16+40)) }, true, "meta page 1"},
 		"cut off":        {func(t *testing.T) string { return write(t, content[:len(content)-1]) }, true, "cut off"},
 		"something else": {func(t *testing.T) string { return edited(t, deleted("store")) }, false, "of something else"},
-		"emptied":        {func(t *testing.T) string { return edited(t, deleted("store", bucket, other)) }, true, "holds nothing"},
+		"emptied":        {func(t *testing.T) string { return edited(t, deleted("store", bucket, other, apart)) }, true, "holds nothing"},
 		"a bucket gone":  {func(t *testing.T) string { return edited(t, deleted(other)) }, true, "plants is missing"},
 		"version altered": {func(t *testing.T) string {
 			return edited(t, func(tx *bolt.Tx) error {

@@ -17,15 +17,21 @@ type Config struct {
 	Path        string        // the file; made with mode 0600 if it is not there
 	OpenTimeout time.Duration // how long to wait for a file that another process holds; 0: DefaultOpenTimeout
 
+	// ReadOnly leaves the file as it is, byte for byte: it has to be there and of this Format, and no transaction can write.
+	ReadOnly bool
+
 	Format  string   // what the version record says: the kind of the file and its version
 	Buckets []string // the buckets that the file has; "store" is taken by the version record
-	// Earlier is a Format that differs from this one by not having the buckets in Added; "": none. A file of it gets them,
-	// and the new version record, in one commit.
-	Earlier string
-	Added   []string
+	// Earlier has, for each Format that differs from this one only by not having some buckets, those buckets. A file of it
+	// gets them, and the new version record, in one commit.
+	Earlier map[string][]string
 
-	// Place gives what a value's checksum covers before the value. It must differ for any two pairs of bucket and key.
-	Place func(bucket string, key []byte) []byte
+	// Apart are those of Buckets in which each value lies on pages of its own. bbolt writes a page as a whole, and up to four
+	// values of more than a page with every one that is put beside them.
+	Apart []string
+
+	// Place appends what a value's checksum covers before the value. It must differ for any two pairs of bucket and key.
+	Place func(b []byte, bucket string, key []byte) []byte
 }
 
 // DefaultOpenTimeout is how long Open waits for another process to let go of the file.
@@ -56,7 +62,7 @@ func Open(cfg Config) (*File, error) {
 	if cfg.OpenTimeout == 0 {
 		cfg.OpenTimeout = DefaultOpenTimeout
 	}
-	f := &File{path: cfg.Path, buckets: slices.Clone(cfg.Buckets), place: cfg.Place}
+	f := &File{path: cfg.Path, buckets: slices.Clone(cfg.Buckets), apart: slices.Clone(cfg.Apart), place: cfg.Place}
 	_, err := os.Stat(cfg.Path)
 	created := errors.Is(err, os.ErrNotExist)
 	err = f.guard(func() error { return f.open(cfg) })
@@ -71,11 +77,11 @@ func Open(cfg Config) (*File, error) {
 
 func (f *File) open(cfg Config) error {
 	db, err := bolt.Open(cfg.Path, 0o600, &bolt.Options{
-		Timeout: cfg.OpenTimeout, FreelistType: bolt.FreelistMapType, InitialMmapSize: initialMap, NoStatistics: true,
+		Timeout: cfg.OpenTimeout, FreelistType: bolt.FreelistMapType, InitialMmapSize: initialMap, NoStatistics: true, ReadOnly: cfg.ReadOnly, PreLoadFreelist: cfg.ReadOnly,
 	})
 	switch {
 	case errors.Is(err, bolterrors.ErrTimeout):
-		return fmt.Errorf("%s: another process holds it: stop that one, or give this one its own file", f.path)
+		return fmt.Errorf("%s: %w: stop that one, or give this one its own file", f.path, ErrHeld)
 	case errors.Is(err, bolterrors.ErrInvalid), errors.Is(err, bolterrors.ErrChecksum), errors.Is(err, bolterrors.ErrVersionMismatch):
 		return f.damaged("it is not a bbolt file, or its start is damaged (%v); if its making was interrupted, remove it, else", err)
 	case err != nil:
@@ -95,6 +101,9 @@ func (f *File) open(cfg Config) error {
 	})
 	if err != nil || whole {
 		return err
+	}
+	if cfg.ReadOnly {
+		return fmt.Errorf("%s: it is empty or of an earlier version, and only read here: let the program that keeps it open it once, or a copy of it", f.path)
 	}
 	if err := db.Update(func(tx *bolt.Tx) error { return f.create(tx, cfg.Format) }); err != nil {
 		return fmt.Errorf("%s: make its buckets: %w", f.path, err)
@@ -125,7 +134,7 @@ var keyFormat = []byte("format")
 const newFile = 1
 
 // checkVersion refuses a file that is of another version or of something else, and reports whether it has all that it
-// needs: not if it is new and empty, or of the earlier version.
+// needs: not if it is new and empty, or of an earlier version.
 func (f *File) checkVersion(tx *bolt.Tx, cfg Config) (whole bool, err error) {
 	b := tx.Bucket([]byte(bucketStore))
 	if b == nil {
@@ -137,16 +146,16 @@ func (f *File) checkVersion(tx *bolt.Tx, cfg Config) (whole bool, err error) {
 		}
 		return false, nil
 	}
-	found, err := f.unseal(bucketStore, keyFormat, b.Get(keyFormat))
+	found, err := (&Tx{f: f}).unseal(bucketStore, keyFormat, b.Get(keyFormat))
 	if err != nil {
 		return false, err
 	}
-	earlier := cfg.Earlier != "" && string(found) == cfg.Earlier
+	added, earlier := cfg.Earlier[string(found)]
 	if !earlier && string(found) != cfg.Format {
 		return false, fmt.Errorf("%s: it holds %q, and this program reads %q: use the program that wrote it", f.path, found, cfg.Format)
 	}
 	for _, name := range f.buckets {
-		if tx.Bucket([]byte(name)) == nil && !(earlier && slices.Contains(cfg.Added, name)) {
+		if tx.Bucket([]byte(name)) == nil && !slices.Contains(added, name) {
 			return false, f.damaged("the bucket %s is missing", name)
 		}
 	}
@@ -164,7 +173,7 @@ func (f *File) create(tx *bolt.Tx, format string) error {
 	if err != nil {
 		return err
 	}
-	return b.Put(keyFormat, f.seal(bucketStore, keyFormat, []byte(format)))
+	return b.Put(keyFormat, (&Tx{f: f}).seal(bucketStore, keyFormat, []byte(format)))
 }
 
 func syncDir(dir string) error {

@@ -11,19 +11,26 @@ const sumSize = 4
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-func (f *File) checksum(bucket string, key, value []byte) uint32 {
-	return crc32.Update(crc32.Checksum(f.place(bucket, key), castagnoli), castagnoli, value)
+func (t *Tx) checksum(bucket string, key, value []byte) uint32 {
+	t.scratch = t.f.place(t.scratch[:0], bucket, key)
+	return crc32.Update(crc32.Checksum(t.scratch, castagnoli), castagnoli, value)
 }
 
-func (f *File) seal(bucket string, key, value []byte) []byte {
-	out := make([]byte, sumSize, sumSize+len(value))
-	binary.BigEndian.PutUint32(out, f.checksum(bucket, key, value))
-	return append(out, value...)
+func (t *Tx) seal(bucket string, key, value []byte) []byte {
+	out := make([]byte, sumSize+len(value))
+	copy(out[sumSize:], value)
+	t.sealIn(bucket, key, out)
+	return out
 }
 
-func (f *File) unseal(bucket string, key, stored []byte) ([]byte, error) {
-	if len(stored) < sumSize || binary.BigEndian.Uint32(stored) != f.checksum(bucket, key, stored[sumSize:]) {
-		return nil, f.damaged("a value in bucket %s does not have its checksum", bucket)
+// sealIn writes the checksum of a value before it, where there is room for it.
+func (t *Tx) sealIn(bucket string, key, room []byte) {
+	binary.BigEndian.PutUint32(room, t.checksum(bucket, key, room[sumSize:]))
+}
+
+func (t *Tx) unseal(bucket string, key, stored []byte) ([]byte, error) {
+	if len(stored) < sumSize || binary.BigEndian.Uint32(stored) != t.checksum(bucket, key, stored[sumSize:]) {
+		return nil, t.f.damaged("a value in bucket %s does not have its checksum", bucket)
 	}
 	return stored[sumSize:len(stored):len(stored)], nil
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	bolt "go.etcd.io/bbolt"
 )
@@ -20,6 +21,15 @@ type Tx struct {
 	over     bool
 	deleted  map[string]bool // buckets in which it has deleted: see walk
 	fault    error           // bbolt failed over a damaged page: nothing in this transaction counts
+	opened   []opened
+	scratch  []byte // for what a checksum covers
+}
+
+// opened is a bucket that the transaction has used, and a cursor to look up keys.
+type opened struct {
+	name string
+	b    *bolt.Bucket
+	c    *bolt.Cursor
 }
 
 // Begin begins a transaction. One that writes waits for the one before it to end, and sees what that one committed; one
@@ -39,10 +49,15 @@ func (f *File) Begin(ctx context.Context, writable bool) (*Tx, error) {
 	return f.begin(ctx, false)
 }
 
+// Peek is Begin of a transaction that reads, but that may see a commit which is not on disk yet, and so does not wait for a sync
+// either. It is for a store that itself knows what of it is durable.
+func (f *File) Peek(ctx context.Context) (*Tx, error) { return f.begin(ctx, false) }
+
 func (f *File) begin(ctx context.Context, writable bool) (*Tx, error) {
 	if err := f.usable(ctx); err != nil {
 		return nil, err
 	}
+	least := f.txid.Load() // now: while a transaction begins to read, another may commit
 	t := &Tx{f: f, writable: writable}
 	err := f.guard(func() (err error) { t.tx, err = f.db.Begin(writable); return err })
 	if errors.Is(err, ErrDamaged) {
@@ -55,7 +70,7 @@ func (f *File) begin(ctx context.Context, writable bool) (*Tx, error) {
 	if writable {
 		seen-- // its own commit is the next one
 	}
-	if err := f.newest(seen); err != nil {
+	if err := f.newest(seen, least); err != nil {
 		return nil, errors.Join(err, f.guard(t.tx.Rollback))
 	}
 	return t, nil
@@ -97,11 +112,13 @@ func (t *Tx) Commit() error {
 	if err != nil { // it was taken away: what would be written is not found again
 		return errors.Join(fmt.Errorf("write %s: %w: nothing was stored", t.f.path, err), t.f.guard(t.tx.Rollback))
 	}
-	id := int64(t.tx.ID())
+	id, began := int64(t.tx.ID()), time.Now()
+	t.f.committing.Store(&began)
+	defer t.f.committing.Store(nil)
 	if err := t.f.guard(t.tx.Commit); err != nil {
 		return t.f.failed(err, size)
 	}
-	return t.f.newest(id)
+	return t.f.newest(id, id)
 }
 
 // Fault returns what bbolt failed over in this transaction, nil if nothing. What was read before it counts for nothing, and
@@ -125,14 +142,22 @@ func (t *Tx) protect(fn func() error) error {
 	return err
 }
 
-func (t *Tx) bucket(name string) (*bolt.Bucket, error) {
+func (t *Tx) bucket(name string) (opened, error) {
+	for _, o := range t.opened {
+		if o.name == name {
+			return o, nil
+		}
+	}
 	if !slices.Contains(t.f.buckets, name) {
-		return nil, fmt.Errorf("there is no bucket %q", name)
+		return opened{}, fmt.Errorf("there is no bucket %q", name)
 	}
-	if b := t.tx.Bucket([]byte(name)); b != nil {
-		return b, nil
+	b := t.tx.Bucket([]byte(name))
+	if b == nil {
+		return opened{}, t.f.damaged("the bucket %s is missing", name)
 	}
-	return nil, t.f.damaged("the bucket %s is missing", name)
+	o := opened{name, b, b.Cursor()}
+	t.opened = append(t.opened, o)
+	return o, nil
 }
 
 // Get returns a copy of a value, nil if there is none. It fails with ErrDamaged if the value is damaged, or if it is not
@@ -140,21 +165,56 @@ func (t *Tx) bucket(name string) (*bolt.Bucket, error) {
 // deleted in the bucket; so it is with Scan.
 func (t *Tx) Get(bucket string, key []byte) (value []byte, err error) {
 	err = t.protect(func() error {
-		b, err := t.bucket(bucket)
+		o, err := t.bucket(bucket)
 		if err != nil {
 			return err
 		}
-		stored := b.Get(key)
-		if stored == nil {
-			return (&walk{f: t.f, bucket: bucket, c: b.Cursor(), onward: t.deleted[bucket]}).absent(key)
+		found, stored := o.c.Seek(key)
+		if found == nil || !bytes.Equal(found, key) {
+			return t.absent(o, key, found, stored)
 		}
-		plain, err := t.f.unseal(bucket, key, stored)
+		if t.isApart(bucket) {
+			stored = storedApart(o.b, key)
+		}
+		plain, err := t.unseal(bucket, key, stored)
 		if err == nil {
 			value = append(make([]byte, 0, len(plain)), plain...)
 		}
 		return err
 	})
 	return value, err
+}
+
+// absent checks that key is not there: that its neighbours are whole and in order. The cursor of o is at the one behind it, if
+// there is one.
+func (t *Tx) absent(o opened, key, next, stored []byte) error {
+	w := t.walk(o)
+	if next != nil {
+		if _, err := w.take(next, stored); err != nil {
+			return err
+		}
+		if bytes.Compare(next, key) <= 0 {
+			return w.disorder()
+		}
+	}
+	if w.onward {
+		return nil
+	}
+	before, stored := o.c.Prev()
+	if next == nil {
+		before, stored = o.c.Last()
+	}
+	if before == nil {
+		return nil
+	}
+	w.reverse = true
+	if _, err := w.take(before, stored); err != nil {
+		return err
+	}
+	if bytes.Compare(before, key) >= 0 { // it is there, and was not found
+		return w.disorder()
+	}
+	return nil
 }
 
 // Scan calls fn with the keys of a bucket from (inclusive) to (exclusive; nil: no bound) in byte order, or in reverse order,
@@ -168,11 +228,13 @@ func (t *Tx) Scan(bucket string, from, to []byte, reverse bool, fn func(key, val
 	var w *walk
 	var key, value []byte
 	err := t.protect(func() error {
-		b, err := t.bucket(bucket)
+		o, err := t.bucket(bucket)
 		if err != nil {
 			return err
 		}
-		w = &walk{f: t.f, bucket: bucket, c: b.Cursor(), from: from, to: to, reverse: reverse, onward: t.deleted[bucket]}
+		w = t.walk(o)
+		w.c = o.b.Cursor() // its own: a function that is called may look up keys
+		w.from, w.to, w.reverse = from, to, reverse
 		key, value, err = w.first()
 		key = bytes.Clone(key)
 		return err
@@ -190,6 +252,14 @@ func (t *Tx) Scan(bucket string, from, to []byte, reverse bool, fn func(key, val
 		})
 	}
 	return err
+}
+
+func (t *Tx) walk(o opened) *walk {
+	w := &walk{t: t, bucket: o.name, c: o.c, onward: t.deleted[o.name]}
+	if t.isApart(o.name) {
+		w.apart = o.b
+	}
+	return w
 }
 
 // scanBack is a scan in reverse order that goes onward first.
@@ -212,20 +282,35 @@ func (t *Tx) scanBack(bucket string, from, to []byte, fn func(key, value []byte)
 
 // Put sets the value of a key. It keeps neither slice.
 func (t *Tx) Put(bucket string, key, value []byte) error {
+	return t.put(bucket, key, func() []byte { return t.seal(bucket, key, value) })
+}
+
+// Room is how many bytes PutRoom needs before a value.
+const Room = sumSize
+
+// PutRoom is Put of a value behind Room bytes, which are written. It keeps the slice, which must not be changed any more.
+func (t *Tx) PutRoom(bucket string, key, room []byte) error {
+	return t.put(bucket, key, func() []byte { t.sealIn(bucket, key, room); return room })
+}
+
+func (t *Tx) put(bucket string, key []byte, sealed func() []byte) error {
 	return t.protect(func() error {
-		b, err := t.bucket(bucket)
+		o, err := t.bucket(bucket)
 		if err != nil {
 			return err
 		}
 		t.wrote = true
-		return b.Put(bytes.Clone(key), t.f.seal(bucket, key, value))
+		if t.isApart(bucket) {
+			return putApart(o.b, key, sealed())
+		}
+		return o.b.Put(key, sealed()) // which clones the key and keeps the value
 	})
 }
 
 // Delete removes a key; one that is not there is no error.
 func (t *Tx) Delete(bucket string, key []byte) error {
 	return t.protect(func() error {
-		b, err := t.bucket(bucket)
+		o, err := t.bucket(bucket)
 		if err != nil {
 			return err
 		}
@@ -233,6 +318,9 @@ func (t *Tx) Delete(bucket string, key []byte) error {
 			t.deleted = map[string]bool{}
 		}
 		t.wrote, t.deleted[bucket] = true, true
-		return b.Delete(key)
+		if t.isApart(bucket) {
+			return deleteApart(o.b, key)
+		}
+		return o.b.Delete(key)
 	})
 }

@@ -12,19 +12,23 @@ import (
 // Where a page became empty in the same transaction, bbolt's cursor loses its way back: it stops short, or turns in a
 // circle. Then the walk goes onward only, and does not look at the element before its begin.
 type walk struct {
-	f        *File
+	t        *Tx
 	bucket   string
 	c        *bolt.Cursor
 	from, to []byte
 	reverse  bool
 	onward   bool
-	last     []byte // the key before, in the direction of the walk
+	apart    *bolt.Bucket // the bucket, where its values lie apart
+	last     []byte       // the key before, in the direction of the walk
 	begun    bool
 }
 
 // take checks an element and its order after the one before.
 func (w *walk) take(key, stored []byte) ([]byte, error) {
-	value, err := w.f.unseal(w.bucket, key, stored)
+	if w.apart != nil {
+		stored = storedApart(w.apart, key)
+	}
+	value, err := w.t.unseal(w.bucket, key, stored)
 	if err != nil {
 		return nil, err
 	}
@@ -38,7 +42,7 @@ func (w *walk) take(key, stored []byte) ([]byte, error) {
 }
 
 func (w *walk) disorder() error {
-	return w.f.damaged("keys of bucket %s are out of order", w.bucket)
+	return w.t.f.damaged("keys of bucket %s are out of order", w.bucket)
 }
 
 // first goes to the first element within the bounds, after a look at the one before it.
@@ -64,13 +68,11 @@ func (w *walk) first() (key, value []byte, err error) {
 		}
 		return nil, nil, w.disorder()
 	}
-	if w.reverse {
-		return w.element(w.c.Last())
+	// Seek refuses a page of no type; First and Last would take one for a branch, and may not come to an end.
+	if k, v = w.c.Seek(w.from); w.reverse {
+		k, v = w.c.Last()
 	}
-	if w.from != nil {
-		return w.element(w.c.Seek(w.from))
-	}
-	return w.element(w.c.First())
+	return w.element(k, v)
 }
 
 // outside reports whether a key lies before the begin of the walk.
@@ -104,14 +106,4 @@ func (w *walk) element(k, stored []byte) (key, value []byte, err error) {
 		return nil, nil, nil
 	}
 	return k, value, nil
-}
-
-// absent checks that key is not there: that its neighbours are whole and in order.
-func (w *walk) absent(key []byte) error {
-	w.from, w.to = key, append(append([]byte(nil), key...), 0) // key itself, and nothing else
-	k, _, err := w.first()
-	if err == nil && k != nil {
-		return w.disorder() // it is there, and Get did not find it
-	}
-	return err
 }

@@ -53,8 +53,8 @@ func Open(cfg Config) (*Store, error) {
 }
 
 // place is table, NUL, key, NUL: a value's checksum covers it (docs/FORMATS.md, coordinator).
-func place(table string, key []byte) []byte {
-	return append(append([]byte(table+"\x00"), key...), 0)
+func place(b []byte, table string, key []byte) []byte {
+	return append(append(append(append(b, table...), 0), key...), 0)
 }
 
 // Close waits for running transactions and closes the file.

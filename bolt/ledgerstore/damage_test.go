@@ -3,9 +3,11 @@ package ledgerstore_test
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -288,7 +290,7 @@ func TestFormat(t *testing.T) {
 	defer db.Close()
 	err = db.View(func(tx *bolt.Tx) error {
 		for _, c := range [][3]string{
-			{"store", "format", "\xa8\x15\xc2\xd1countersign ledger in bbolt, version 2"}, {"ask", "key1 5", "\xc3\x01\xd8\xacv1"},
+			{"store", "format", "\x7c\xdf\xa6\x3acountersign ledger in bbolt, version 5"}, {"ask", "key1 5", "\xc3\x01\xd8\xacv1"},
 		} {
 			if got := tx.Bucket([]byte(c[0])).Get([]byte(c[1])); string(got) != c[2] {
 				t.Errorf("%s, %s: %q, want %q", c[0], c[1], got, c[2])
@@ -301,8 +303,17 @@ func TestFormat(t *testing.T) {
 	}
 }
 
-// TestEarlierVersion: a file of version 1 has no attachments; it is taken over with all that it holds.
+// TestEarlierVersion: a file of a version before lacks buckets; it is taken over with all that it holds.
 func TestEarlierVersion(t *testing.T) {
+	for version, lacks := range map[string]string{"1": "attachment", "2": "revision", "3": "journal", "4": "commits"} {
+		t.Run(version, func(t *testing.T) { takenOver(t, version, lacks) })
+	}
+}
+
+func takenOver(t *testing.T, version, lacks string) {
+	text := "countersign ledger in bbolt, version " + version
+	sum := crc32.Checksum([]byte("store\x00\x00\x00\x06format"+text), crc32.MakeTable(crc32.Castagnoli))
+	record := append(binary.BigEndian.AppendUint32(nil, sum), text...)
 	path := filepath.Join(t.TempDir(), "ledger.db")
 	store, err := ledgerstore.Open(ledgerstore.Config{Path: path})
 	if err != nil {
@@ -322,10 +333,10 @@ func TestEarlierVersion(t *testing.T) {
 		}
 	}
 	edit(func(tx *bolt.Tx) error {
-		return errors.Join(tx.DeleteBucket([]byte("attachment")),
-			tx.Bucket([]byte("store")).Put([]byte("format"), []byte("\xbb\x45\x31\x25countersign ledger in bbolt, version 1")))
+		return errors.Join(tx.DeleteBucket([]byte(lacks)),
+			tx.Bucket([]byte("store")).Put([]byte("format"), record))
 	})
-	for range 2 { // as version 1, then as what it has become
+	for range 2 { // as that version, then as what it has become
 		store, err = ledgerstore.Open(ledgerstore.Config{Path: path})
 		if err != nil {
 			t.Fatal(err)
@@ -341,11 +352,11 @@ func TestEarlierVersion(t *testing.T) {
 		}
 	}
 	edit(func(tx *bolt.Tx) error {
-		return errors.Join(tx.DeleteBucket([]byte("approval")), tx.DeleteBucket([]byte("attachment")),
-			tx.Bucket([]byte("store")).Put([]byte("format"), []byte("\xbb\x45\x31\x25countersign ledger in bbolt, version 1")))
+		return errors.Join(tx.DeleteBucket([]byte("approval")), tx.DeleteBucket([]byte(lacks)),
+			tx.Bucket([]byte("store")).Put([]byte("format"), record))
 	})
 	if _, err := ledgerstore.Open(ledgerstore.Config{Path: path}); !errors.Is(err, ledger.ErrDamaged) || !strings.Contains(err.Error(), "approval is missing") {
-		t.Errorf("a file of version 1 without one of its buckets: %v", err)
+		t.Errorf("a file of version %s without one of its buckets: %v", version, err)
 	}
 }
 

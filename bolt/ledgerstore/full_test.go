@@ -12,6 +12,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -82,9 +83,18 @@ func fillUp(path string) error {
 	if _, err := decide(replies); !errors.Is(err, ledger.ErrUnavailable) {
 		return fmt.Errorf("asked again on a full disk: %w", err)
 	}
+	if err := manyOnFullDisk(decide, replies); err != nil {
+		return err
+	}
+	if err := l.Probe(context.Background()); !errors.Is(err, ledger.ErrUnavailable) {
+		return fmt.Errorf("a probe on a full disk: %w", err)
+	}
 	limit.Cur = old
 	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &limit); err != nil {
 		return err
+	}
+	if err := l.Probe(context.Background()); err != nil {
+		return fmt.Errorf("a probe with room again: %w", err)
 	}
 	for i := range replies + 20 {
 		if res, err := decide(i); err != nil || res.Replayed != (i < replies) {
@@ -92,4 +102,21 @@ func fillUp(path string) error {
 		}
 	}
 	return store.Close()
+}
+
+// manyOnFullDisk asks by several at once: what ran over a group that could not be written is undone with it, so that no reply leaves.
+func manyOnFullDisk(decide func(int) (ledger.Result, error), from int) error {
+	var wg sync.WaitGroup
+	errs := make([]error, 8)
+	for w := range errs {
+		wg.Go(func() {
+			for i := range 20 {
+				if res, err := decide(from + (w+i)%20); !errors.Is(err, ledger.ErrUnavailable) || res.Reply != nil {
+					errs[w] = fmt.Errorf("one of many on a full disk: %q, %w", res.Reply, err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	return errors.Join(errs...)
 }

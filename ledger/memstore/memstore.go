@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"slices"
 	"sync"
 
 	"github.com/countersign-mpc/countersign/ledger"
@@ -25,7 +24,7 @@ var _ ledger.Store = (*Store)(nil)
 // bucket is a map with its keys in order.
 type bucket struct {
 	values map[string][]byte
-	keys   []string
+	keys   keys
 }
 
 // New returns an empty store.
@@ -110,8 +109,7 @@ func (t *tx) undo() {
 
 func (b *bucket) put(key string, value []byte) {
 	if _, there := b.values[key]; !there {
-		i, _ := slices.BinarySearch(b.keys, key)
-		b.keys = slices.Insert(b.keys, i, key)
+		b.keys.insert(key)
 	}
 	b.values[key] = value
 }
@@ -120,8 +118,7 @@ func (b *bucket) remove(key string) {
 	if _, there := b.values[key]; !there {
 		return
 	}
-	i, _ := slices.BinarySearch(b.keys, key)
-	b.keys = slices.Delete(b.keys, i, i+1)
+	b.keys.remove(key)
 	delete(b.values, key)
 }
 
@@ -152,16 +149,7 @@ func (t *tx) Scan(name string, from, to []byte, reverse bool, fn func(key, value
 	if err != nil {
 		return err
 	}
-	first, _ := slices.BinarySearch(b.keys, string(from))
-	last := len(b.keys)
-	if to != nil {
-		last, _ = slices.BinarySearch(b.keys, string(to))
-	}
-	for n := range max(0, last-first) {
-		key := b.keys[first+n]
-		if reverse {
-			key = b.keys[last-1-n]
-		}
+	for key := range b.keys.between(from, to, reverse) {
 		if more, err := fn([]byte(key), b.values[key]); err != nil || !more {
 			return err
 		}

@@ -49,13 +49,14 @@ func (s *Store) commitOnce(batch []*call) []*call {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), transactionTime)
 	defer cancel()
-	tx, xid, err := s.begin(ctx)
+	at, err := s.begin(ctx)
 	if err != nil {
 		finishAll(live, unavailable(err))
 		return nil
 	}
+	tx := at.tx
 	defer rollback(tx)
-	w := &writer{reader: reader{ctx: ctx, tx: tx, buckets: s.buckets}, batch: make(changes)}
+	w := &writer{reader: reader{ctx: ctx, tx: tx, buckets: s.buckets, wall: at.wall}, batch: make(changes)}
 	var succeeded []*call
 	for i, c := range live {
 		w.own, w.sent = make(changes), false
@@ -75,7 +76,7 @@ func (s *Store) commitOnce(batch []*call) []*call {
 		}
 	}
 	if len(succeeded) > 0 {
-		finishAll(succeeded, s.end(ctx, w, xid))
+		finishAll(succeeded, s.end(ctx, w, at.xid))
 	}
 	return nil
 }
@@ -93,35 +94,42 @@ func runCall(w *writer, c *call) (err error) {
 	return c.Fn(w)
 }
 
+// locked is a transaction that has the lock of all writers.
+type locked struct {
+	tx   pgx.Tx
+	xid  string
+	wall time.Time // the database's clock, once it had the lock
+}
+
 // begin opens a transaction that alone writes, of a schema of this version, after settling what became of the one before.
-func (s *Store) begin(ctx context.Context) (tx pgx.Tx, xid string, err error) {
+func (s *Store) begin(ctx context.Context) (locked, error) {
 	if s.doubt != "" {
 		if _, err := s.settle(ctx); err != nil {
-			return nil, "", err
+			return locked{}, err
 		}
 	}
 	return s.lock(ctx)
 }
 
 // lock opens a transaction under the lock of all writers. Each of its statements sees what was committed before.
-func (s *Store) lock(ctx context.Context) (tx pgx.Tx, xid string, err error) {
-	tx, err = s.pool.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.ReadCommitted})
+func (s *Store) lock(ctx context.Context) (l locked, err error) {
+	l.tx, err = s.pool.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.ReadCommitted})
 	if err != nil {
-		return nil, "", err
+		return locked{}, err
 	}
 	var b pgx.Batch
 	b.Queue("SELECT pg_advisory_xact_lock($1)", s.cfg.lockKey())
 	version := 0
 	b.Queue("SELECT version FROM schema_version").QueryRow(func(row pgx.Row) error { return row.Scan(&version) })
-	b.Queue("SELECT pg_current_xact_id()::text").QueryRow(func(row pgx.Row) error { return row.Scan(&xid) })
-	if err = tx.SendBatch(ctx, &b).Close(); err == nil {
+	b.Queue("SELECT pg_current_xact_id()::text, clock_timestamp()").QueryRow(func(row pgx.Row) error { return row.Scan(&l.xid, &l.wall) })
+	if err = l.tx.SendBatch(ctx, &b).Close(); err == nil {
 		err = s.checkVersion(version)
 	}
 	if err != nil {
-		rollback(tx)
-		return nil, "", err
+		rollback(l.tx)
+		return locked{}, err
 	}
-	return tx, xid, nil
+	return l, nil
 }
 
 // end sends what the batch wrote and commits. If the answer to COMMIT is lost, the server is asked for it.
@@ -148,13 +156,13 @@ func (s *Store) end(ctx context.Context, w *writer, xid string) error {
 
 // settle finds out what became of the transaction in doubt. It waits for its lock: who has that knows that it has ended.
 func (s *Store) settle(ctx context.Context) (committed bool, err error) {
-	tx, _, err := s.lock(ctx)
+	l, err := s.lock(ctx)
 	if err != nil {
 		return false, err
 	}
-	defer rollback(tx)
+	defer rollback(l.tx)
 	var status string
-	if err := tx.QueryRow(ctx, "SELECT pg_xact_status($1::text::xid8)", s.doubt).Scan(&status); err != nil {
+	if err := l.tx.QueryRow(ctx, "SELECT pg_xact_status($1::text::xid8)", s.doubt).Scan(&status); err != nil {
 		return false, err
 	}
 	switch status {

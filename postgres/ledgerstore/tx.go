@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -42,9 +43,27 @@ type reader struct {
 	tx      pgx.Tx
 	buckets map[string]bool
 	fault   error
+	wall    time.Time // of the database; zero: not asked yet
 }
 
-var _ ledger.Reader = (*reader)(nil)
+var (
+	_ ledger.Reader = (*reader)(nil)
+	_ ledger.Timed  = (*reader)(nil)
+)
+
+// Time implements ledger.Timed: it is the database's clock, which all servers share. Within a transaction it is read once, after
+// the lock of the writers was had, so that it does not go back from one decision to the next.
+func (r *reader) Time() (time.Time, error) {
+	if r.fault != nil {
+		return time.Time{}, r.fault
+	}
+	if r.wall.IsZero() {
+		if err := r.tx.QueryRow(r.ctx, "SELECT clock_timestamp()").Scan(&r.wall); err != nil {
+			return time.Time{}, r.fail(err)
+		}
+	}
+	return r.wall.UTC(), nil
+}
 
 func (r *reader) fail(err error) error {
 	if r.fault == nil && err != nil {

@@ -285,6 +285,7 @@ type Live struct {
 
 	mu       sync.Mutex // guards the fields below
 	subjects []coordinator.Subject
+	passed   []*linkv1.Frame
 	mail     bool
 	replaced bool
 	position uint64
@@ -305,6 +306,22 @@ func (l *Live) Mail() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.mail = true
+}
+
+// Pass implements coordinator.Link.
+func (l *Live) Pass(f *linkv1.Frame) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.passed = append(l.passed, f)
+}
+
+// Passed takes what was passed on to the party.
+func (l *Live) Passed() []*linkv1.Frame {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	out := l.passed
+	l.passed = nil
+	return out
 }
 
 // Replaced implements coordinator.Link.

@@ -1,0 +1,177 @@
+package ledgerstore
+
+import (
+	"context"
+	"errors"
+
+	"github.com/countersign-mpc/countersign/bolt/boltfile"
+)
+
+const (
+	// turnKeys is how many keys the front layer gathers, and turnBytes how much, until they are to be moved to their buckets. Many
+	// share a page then; they take as much memory, twice, and as much is read when the file is opened after a crash.
+	turnKeys  = 1 << 15
+	turnBytes = 16 << 20
+	// foldKeys and foldBytes are how much a commit moves at least, and foldAll how many keys at most where the file is closed.
+	foldKeys  = 128
+	foldBytes = 64 << 10
+	foldAll   = 1 << 14
+)
+
+// folding is how far the back layer has come into the buckets. It belongs to the one that commits.
+type folding struct {
+	bucket byte   // of the key in back up to which it is in the buckets
+	past   string // that key; "": none of the bucket
+	flat   uint64 // commits before this number are in the journal of version 4
+	first  uint64 // number of the first commit in the journal
+	end    uint64 // number of the first commit in the journal that is not, or not all, in back
+}
+
+// pending reports whether there is something to move.
+func (s *Store) pending() bool { return s.back != nil || s.folding.first < s.folding.end }
+
+// turnLayers makes the front layer, in which the group with a number was the last one, the one that is moved.
+func (s *Store) turnLayers(last uint64) {
+	s.seenMu.Lock()
+	defer s.seenMu.Unlock()
+	s.back, s.front = s.front, newLayer(s.front)
+	s.folding.bucket, s.folding.past, s.folding.end = 0, "", last+1
+}
+
+// fold moves about so many keys or bytes of the back layer to their buckets, in their order, and takes what is there altogether
+// out of the journal, the oldest commits first. What the front layer has anew is left to that. It reports whether nothing of the
+// layer is left. What is not committed yet is not moved: a layer whose last group is not waits.
+func (s *Store) fold(t *boltfile.Tx, f *folding, keys, bytes int) (done bool, err error) {
+	if f.end > s.committed+1 {
+		return false, nil
+	}
+	items, key := make([]item, 0, readMore), []byte(nil)
+	for names := journaled(); s.back != nil && int(f.bucket) < len(names); {
+		if key = key[:0]; f.past != "" {
+			key = append(append(key, f.past...), 0)
+		}
+		items = s.back.between(items[:0], f.bucket, key, nil, false, cap(items), s.committed)
+		if len(items) == 0 {
+			f.bucket, f.past = f.bucket+1, ""
+		}
+		for _, to := range items {
+			if keys <= 0 || bytes <= 0 {
+				return false, nil
+			}
+			key = append(key[:0], to.key...)
+			if err := s.move(t, f.bucket, names[f.bucket], key, to); err != nil {
+				return false, err
+			}
+			keys, bytes, f.past = keys-1, bytes-len(to.key)-len(to.value), to.key
+		}
+	}
+	for ; f.first < f.end; f.first++ {
+		if keys--; keys < 0 {
+			return true, nil
+		}
+		from := bucketCommits
+		if f.first < f.flat {
+			from = bucketJournal
+		}
+		if err := t.Delete(from, journalKey(f.first)); err != nil {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+// arena gives out memory for what a transaction writes, and takes it back when that has ended. It belongs to the one that commits.
+type arena struct{ free []byte }
+
+const (
+	arenaLeast = 64 << 10
+	arenaMost  = 4 << 20 // is kept
+)
+
+// take returns size bytes, which hold anything.
+func (a *arena) take(size int) []byte {
+	if size > cap(a.free)-len(a.free) {
+		a.free = make([]byte, 0, max(2*cap(a.free), size, arenaLeast))
+	}
+	at := len(a.free)
+	a.free = a.free[:at+size]
+	return a.free[at : at+size : at+size]
+}
+
+func (a *arena) reset() {
+	if a.free = a.free[:0]; cap(a.free) > arenaMost {
+		a.free = nil
+	}
+}
+
+func (s *Store) move(t *boltfile.Tx, number byte, bucket string, key []byte, to item) error {
+	if _, newer := s.front.get(number, key, s.committed); newer {
+		return nil
+	}
+	if to.gone {
+		return t.Delete(bucket, key)
+	}
+	room := s.arena.take(boltfile.Room + len(to.value))
+	copy(room[boltfile.Room:], to.value)
+	return t.PutRoom(bucket, key, room)
+}
+
+// write writes a group into the journal, and a part of the back layer to its place. When it returns nil all of it is on disk.
+func (s *Store) write(g *group) error {
+	if len(g.changed) == 0 {
+		return nil
+	}
+	t, err := s.file.Begin(context.Background(), true)
+	if err != nil {
+		return err
+	}
+	defer s.arena.reset()
+	f, value := s.folding, marshalChanges(g.changed, s.arena.take)
+	if err := t.PutRoom(bucketCommits, journalKey(g.number), value); err != nil {
+		return errors.Join(err, t.Rollback())
+	}
+	done, err := s.fold(t, &f, max(min(foldKeys, s.turn), 4*len(g.changed)), max(foldBytes, 4*len(value)))
+	if err != nil {
+		return errors.Join(err, t.Rollback())
+	}
+	return s.end(t, f, done, g.number)
+}
+
+// end commits; a view sees either all of it or nothing.
+func (s *Store) end(t *boltfile.Tx, f folding, done bool, committed uint64) error {
+	if err := t.Commit(); err != nil {
+		return err
+	}
+	s.seenMu.Lock()
+	defer s.seenMu.Unlock()
+	s.folding, s.committed = f, committed
+	if done {
+		s.back = nil
+	}
+	return nil
+}
+
+// settle moves everything to its bucket, before the file is closed. What cannot be written stays in the journal.
+func (s *Store) settle() error {
+	for {
+		if keys, _ := s.front.size(); !s.pending() && keys > 0 {
+			s.turnLayers(s.committed)
+		}
+		if !s.pending() {
+			return nil
+		}
+		t, err := s.file.Begin(context.Background(), true)
+		if err != nil {
+			return err
+		}
+		f := s.folding
+		s.arena.reset()
+		done, err := s.fold(t, &f, foldAll, turnBytes)
+		if err != nil {
+			return errors.Join(err, t.Rollback())
+		}
+		if err := s.end(t, f, done, s.committed); err != nil {
+			return err
+		}
+	}
+}

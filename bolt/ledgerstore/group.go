@@ -1,0 +1,225 @@
+package ledgerstore
+
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+	"sync"
+
+	"github.com/countersign-mpc/countersign/internal/groupcommit"
+	"github.com/countersign-mpc/countersign/ledger"
+)
+
+const (
+	// maxBatch bounds how many updates run one after the other before others may look at what they have written.
+	maxBatch = 64
+	// share is how many updates a group has at least before it is committed while others that have come still run.
+	share = 16
+	// keepSpace bounds for how many changes space is kept from one group to the next.
+	keepSpace = 1024
+)
+
+type call = groupcommit.Call[func(ledger.Tx) error]
+
+// group is updates that are committed together: one value in the journal. While one group is written to disk, updates that come
+// run already, over what it has changed, and make the next one.
+type group struct {
+	number  uint64 // of the commit, in the journal
+	calls   []ran
+	changed []change // in the order in which the group changed the keys first
+}
+
+// ran is a call that has run and waits for its group.
+type ran struct {
+	call *call
+	err  error
+}
+
+// finish tells what came of the calls: of those that have succeeded, what came of the group.
+func (g *group) finish(err error) {
+	for _, r := range g.calls {
+		if r.err == nil {
+			r.err = err
+		}
+		r.call.Finish(r.err)
+	}
+}
+
+// runBatch runs calls, and hands the group over to be committed as soon as nothing is committed any more.
+func (s *Store) runBatch(batch []*call) {
+	for len(batch) > 0 {
+		batch = s.runSome(batch)
+	}
+}
+
+// runSome runs calls up to where their group is handed over, and returns the rest.
+func (s *Store) runSome(batch []*call) (rest []*call) {
+	s.undoMu.Lock()
+	defer s.undoMu.Unlock()
+	into := s.begin() // before it reads: from now on no other takes the group and turns the layers
+	r, err := s.read(context.Background(), true)
+	if err != nil {
+		for i, c := range batch {
+			if s.ran(c, classify(err), i == len(batch)-1) {
+				return batch[i+1:]
+			}
+		}
+		return nil
+	}
+	defer func() { _ = r.end() }() // if it fails, the file is not used any more, and the commit says so
+	w := &writer{reader: *r, into: into, oldest: s.oldest(), undo: s.undo}
+	defer func() { s.undo = emptied(w.undo) }()
+	for i, c := range batch {
+		if s.ran(c, runCall(w, c), i == len(batch)-1) {
+			return batch[i+1:]
+		}
+	}
+	return nil
+}
+
+// emptied returns the space of a list that is done with, for the next one.
+func emptied(list []undo) []undo {
+	if cap(list) > keepSpace {
+		return nil
+	}
+	clear(list[:cap(list)]) // so that it keeps nothing in memory
+	return list[:0]
+}
+
+// runCall runs one call, and undoes it if it fails. A panic in it must not reach the others of its group: it comes back as its
+// error.
+func runCall(w *writer, c *call) (err error) {
+	if err := c.Ctx.Err(); err != nil {
+		return err
+	}
+	changed := len(w.into.changed)
+	w.undo = w.undo[:0]
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic in an update of the ledger: %v\n%s", p, debug.Stack())
+		}
+		if err != nil {
+			for i := len(w.undo) - 1; i >= 0; i-- {
+				w.undo[i].revert()
+			}
+			w.into.changed = w.into.changed[:changed]
+		}
+	}()
+	return outcome(w.tx, c.Fn(w))
+}
+
+// begin says that calls run, and returns the group that they make.
+func (s *Store) begin() *group {
+	s.groupMu.Lock()
+	defer s.groupMu.Unlock()
+	s.running = true
+	return s.open
+}
+
+// ran notes a call that has run, and the last one of its batch. It hands the group over if nobody commits and either there is
+// nothing more to run or it is large enough.
+func (s *Store) ran(c *call, err error, last bool) (handed bool) {
+	s.groupMu.Lock()
+	defer s.groupMu.Unlock()
+	s.open.calls = append(s.open.calls, ran{c, err})
+	if s.committing || !last && len(s.open.calls) < share {
+		s.running = !last
+		return last
+	}
+	s.running, s.committing = false, true
+	g := s.take()
+	go s.commit(g)
+	return true
+}
+
+// take takes the group that was made, and begins the next one. What it has gathered in the front layer may become the back one.
+// It is called under groupMu by the one that commits, or by who lets it.
+func (s *Store) take() *group {
+	g := s.open
+	next := g.number
+	if len(g.changed) > 0 {
+		next++
+	}
+	s.open = &group{number: next, calls: make([]ran, 0, share), changed: make([]change, 0, min(cap(g.changed), keepSpace))}
+	if keys, bytes := s.front.size(); !s.pending() && (keys >= s.turn || bytes >= turnBytes) {
+		s.turnLayers(next - 1)
+	}
+	return g
+}
+
+// commit commits a group, and those that are made meanwhile.
+func (s *Store) commit(g *group) {
+	for g != nil {
+		err := s.write(g)
+		if err != nil {
+			g.calls = append(g.calls, s.giveUp(g)...)
+		}
+		g.finish(classify(err))
+		g = s.next()
+	}
+}
+
+// next returns the next group to be committed, nil if there is none, or none yet: then the one that makes it hands it over.
+func (s *Store) next() *group {
+	s.groupMu.Lock()
+	defer s.groupMu.Unlock()
+	if !s.running && len(s.open.calls) > 0 {
+		return s.take()
+	}
+	s.committing = false
+	s.still.Broadcast()
+	return nil
+}
+
+// giveUp undoes a group that could not be written, and what has run over it since. It returns the calls of the latter.
+func (s *Store) giveUp(g *group) []ran {
+	s.undoMu.Lock()
+	defer s.undoMu.Unlock()
+	s.groupMu.Lock()
+	defer s.groupMu.Unlock()
+	for _, of := range [][]change{g.changed, s.open.changed} {
+		for i := range of {
+			of[i].forget(s.committed)
+		}
+	}
+	calls := s.open.calls
+	s.open = &group{number: g.number}
+	s.folding.end = min(s.folding.end, g.number)
+	return calls
+}
+
+// looks counts who looks at what held at a group.
+type looks struct {
+	mu sync.Mutex // guards at
+	at map[uint64]int
+}
+
+func (l *looks) add(group uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.at == nil {
+		l.at = map[uint64]int{}
+	}
+	l.at[group]++
+}
+
+func (l *looks) remove(group uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.at[group]--; l.at[group] == 0 {
+		delete(l.at, group)
+	}
+}
+
+// oldest is the first group at which somebody looks or may look.
+func (s *Store) oldest() uint64 {
+	s.seenMu.RLock()
+	defer s.seenMu.RUnlock()
+	oldest := s.committed
+	s.looking.mu.Lock()
+	defer s.looking.mu.Unlock()
+	for group := range s.looking.at {
+		oldest = min(oldest, group)
+	}
+	return oldest
+}

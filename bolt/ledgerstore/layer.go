@@ -1,0 +1,221 @@
+package ledgerstore
+
+import (
+	"math"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/tidwall/btree"
+)
+
+// cell is what a key became by one group of updates: a value, or deleted.
+type cell struct {
+	since uint64 // number of the group
+	value []byte
+	gone  bool
+	older *cell // what it was before; nil also where nobody asks for that any more
+}
+
+// at is the cell that holds once the group with a number is committed; nil if there is none here.
+func (c *cell) at(group uint64) *cell {
+	for c != nil && c.since > group {
+		c = c.older
+	}
+	return c
+}
+
+// slot is a key of a layer with its newest cell.
+type slot struct {
+	key string
+	top *cell
+}
+
+// all is a group's number at which every cell holds, committed or not.
+const all = math.MaxUint64
+
+// layer is what lies over the buckets: keys whose newest state is not in its bucket yet. One goroutine changes it, while others
+// read what held at the group that they began with.
+type layer struct {
+	mu      sync.RWMutex // guards what follows, and the fields of all cells and slots
+	buckets []content    // by the number of the bucket
+	keys    int
+	bytes   int // of keys and values, about
+}
+
+// content is a layer's part of a bucket. Few buckets are scanned before they are moved, so that keys are put in order only then.
+type content struct {
+	slots map[string]*slot
+	order btree.Map[string, *slot]
+	late  []*slot // are not in order yet, if they are still in slots
+}
+
+// newLayer returns an empty layer that will be about as large as another one; nil: of any size.
+func newLayer(as *layer) *layer {
+	l := &layer{buckets: make([]content, len(journaled()))}
+	for i := range l.buckets {
+		keys := 0
+		if as != nil {
+			keys = len(as.buckets[i].slots)
+		}
+		l.buckets[i].slots = make(map[string]*slot, keys)
+	}
+	return l
+}
+
+// sorted returns the keys of a bucket in order. It is called under mu, held for writing.
+func (c *content) sorted() *btree.Map[string, *slot] {
+	slices.SortFunc(c.late, func(a, b *slot) int { return strings.Compare(a.key, b.key) })
+	for _, s := range c.late {
+		if c.slots[s.key] == s {
+			c.order.Set(s.key, s)
+		}
+	}
+	clear(c.late)
+	c.late = c.late[:0]
+	return &c.order
+}
+
+// size is how many keys and bytes it has.
+func (l *layer) size() (keys, bytes int) {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return l.keys, l.bytes
+}
+
+// get returns what holds of a key at a group.
+func (l *layer) get(bucket byte, key []byte, group uint64) (item, bool) {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	s := l.buckets[bucket].slots[string(key)]
+	if s == nil {
+		return item{}, false
+	}
+	c := s.top.at(group)
+	if c == nil {
+		return item{}, false
+	}
+	return item{s.key, c.value, c.gone}, true
+}
+
+// item is what holds of a key: a value, or that it was deleted.
+type item struct {
+	key   string
+	value []byte
+	gone  bool
+}
+
+// change is a cell that a group has made.
+type change struct {
+	layer  *layer
+	bucket byte
+	slot   *slot
+	to     *cell
+}
+
+// undo is how a slot was before a call changed it.
+type undo struct {
+	change
+	before cell  // content of to, if the group had made it before
+	top    *cell // else what was on top; nil for nothing
+}
+
+// set makes a cell for a group, which is the newest one, and keeps of the older ones what holds at a group from oldest on. fresh
+// says that the group had none for this key.
+func (l *layer) set(bucket byte, key []byte, to cell, oldest uint64) (u undo, fresh bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	b := &l.buckets[bucket]
+	s := b.slots[string(key)]
+	if s == nil {
+		s = &slot{key: string(key)}
+		b.slots[s.key] = s
+		b.late = append(b.late, s)
+		l.keys++
+		l.bytes += len(key)
+	}
+	l.bytes += len(to.value)
+	if c := s.top; c != nil && c.since == to.since {
+		u = undo{change: change{l, bucket, s, c}, before: *c}
+		l.bytes -= len(c.value)
+		c.value, c.gone = to.value, to.gone
+		return u, false
+	}
+	to.older = s.top
+	c := &to
+	u = undo{change: change{l, bucket, s, c}, top: s.top}
+	s.top = c
+	if last := c.older.at(oldest); last != nil {
+		last.older = nil
+	}
+	return u, true
+}
+
+// revert undoes the newest change of a slot.
+func (u *undo) revert() {
+	l := u.layer
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if u.before.since != 0 {
+		l.bytes += len(u.before.value) - len(u.to.value)
+		u.to.value, u.to.gone = u.before.value, u.before.gone
+		return
+	}
+	l.bytes -= len(u.to.value)
+	if u.slot.top = u.top; u.top == nil {
+		l.remove(u.bucket, u.slot)
+	}
+}
+
+// forget takes a change back whose group is not committed: the slot gets what holds at the one that is.
+func (c *change) forget(committed uint64) {
+	l := c.layer
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if c.slot.top = c.slot.top.at(committed); c.slot.top == nil {
+		l.remove(c.bucket, c.slot)
+	}
+}
+
+func (l *layer) remove(bucket byte, s *slot) {
+	b := &l.buckets[bucket]
+	if b.slots[s.key] != s {
+		return
+	}
+	delete(b.slots, s.key)
+	b.order.Delete(s.key)
+	l.keys--
+	l.bytes -= len(s.key)
+}
+
+// between appends up to most items of a bucket that hold at a group, in order or in reverse: those from a key on (in reverse:
+// before it) up to another (in reverse: from that on). Nil is no bound.
+func (l *layer) between(out []item, bucket byte, begin, end []byte, reverse bool, most int, group uint64) []item {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.buckets[bucket].slots) == 0 {
+		return out
+	}
+	order := l.buckets[bucket].sorted()
+	take := func(key string, s *slot) bool {
+		switch {
+		case reverse && begin != nil && key == string(begin):
+			return true
+		case end != nil && (!reverse && key >= string(end) || reverse && key < string(end)):
+			return false
+		}
+		if c := s.top.at(group); c != nil {
+			out = append(out, item{key, c.value, c.gone})
+		}
+		return len(out) < most
+	}
+	switch {
+	case !reverse:
+		order.Ascend(string(begin), take)
+	case begin == nil:
+		order.Reverse(take)
+	default:
+		order.Descend(string(begin), take)
+	}
+	return out
+}

@@ -1,0 +1,214 @@
+package ledger
+
+import (
+	"fmt"
+	"math/big"
+	"time"
+)
+
+// Effect is what a decision did to a reservation.
+type Effect byte
+
+// The effects. They stand in the log, so that windows can be held against it.
+const (
+	EffectReserved Effect = 1 // an approved check is counted
+	EffectUsed     Effect = 2 // it was signed
+	EffectReleased Effect = 3 // it was not signed: of all checks counted there, one less is open
+	EffectUsedLate Effect = 4 // it was signed after it had been reported as not signed: it is counted again
+)
+
+// String is the effect's name.
+func (e Effect) String() string {
+	switch e {
+	case EffectReserved:
+		return "reserved"
+	case EffectUsed:
+		return "used"
+	case EffectReleased:
+		return "released"
+	case EffectUsedLate:
+		return "used after all"
+	}
+	return fmt.Sprintf("effect %d", byte(e))
+}
+
+// Count is what a decision counted in one series.
+type Count struct {
+	Series Hash   `json:"series"`
+	Anchor Hash   `json:"anchor"`
+	Effect Effect `json:"effect"`
+	// Amount is the whole of what the check is about, Added by how much the series grew: less, where another execution was
+	// counted at the same anchor. Both are set where the series grows: EffectReserved and EffectUsedLate.
+	Amount *big.Int `json:"amount"`
+	Added  *big.Int `json:"added"`
+}
+
+// Bound is a name and what was bound to it.
+type Bound struct {
+	Name  Hash `json:"name"`
+	Value Hash `json:"value"`
+}
+
+func (e *encoder) counts(counts []Count) {
+	e.u32(uint32(len(counts)))
+	for _, c := range counts {
+		e.hash(c.Series)
+		e.hash(c.Anchor)
+		e.u8(byte(c.Effect))
+		e.amount(c.Amount)
+		e.amount(c.Added)
+	}
+}
+
+func (d *decoder) counts() []Count {
+	var out []Count
+	for range d.count(73) {
+		c := Count{Series: d.hash(), Anchor: d.hash(), Effect: Effect(d.u8()), Amount: d.amount(), Added: d.amount()}
+		if c.Effect < EffectReserved || c.Effect > EffectUsedLate {
+			d.fail("an effect is not known")
+		}
+		out = append(out, c)
+	}
+	return out
+}
+
+// amount writes an unsigned number behind its length.
+func (e *encoder) amount(n *big.Int) {
+	size := (n.BitLen() + 7) / 8
+	e.u32(uint32(size))
+	at := len(e.b)
+	e.b = append(e.b, make([]byte, size)...)
+	n.FillBytes(e.b[at:])
+}
+
+// amount reads an unsigned number without leading zeros.
+func (d *decoder) amount() *big.Int {
+	b := d.field()
+	if len(b) > 0 && b[0] == 0 {
+		d.fail("a number begins with zero")
+	}
+	return new(big.Int).SetBytes(b)
+}
+
+func (e *encoder) bounds(bounds []Bound) {
+	e.u32(uint32(len(bounds)))
+	for _, b := range bounds {
+		e.hash(b.Name)
+		e.hash(b.Value)
+	}
+}
+
+func (d *decoder) bounds() []Bound {
+	var out []Bound
+	for range d.count(64) {
+		out = append(out, Bound{d.hash(), d.hash()})
+	}
+	return out
+}
+
+// moved is by how much the sums of a series change that an entry at a moment is in.
+type moved struct {
+	at time.Time
+	by sum
+}
+
+// apply makes of a reservation what it is after a decision at a time, and returns what that changes in the series. It is all
+// that a reservation follows from.
+func (v *reservation) apply(c Count, now time.Time) []moved {
+	var out []moved
+	switch c.Effect {
+	case EffectReserved:
+		v.approved++
+		return v.add(c.Added, now, nil)
+	case EffectUsedLate:
+		v.approved++
+		out = v.add(c.Added, now, nil)
+		v.signed = true
+	case EffectUsed:
+		v.signed = true
+	case EffectReleased:
+		v.released++
+	}
+	switch {
+	case v.signed:
+		return v.use(out)
+	case v.over():
+		return v.release(out)
+	}
+	return out
+}
+
+// over reports whether nothing of it is counted any more: none of its executions happened, and none can.
+func (v *reservation) over() bool { return !v.signed && v.released == v.approved }
+
+func (v *reservation) add(amount *big.Int, now time.Time, out []moved) []moved {
+	if amount.Sign() == 0 {
+		return out
+	}
+	if n := len(v.parts); n > 0 && v.parts[n-1].at.Equal(now) && !v.parts[n-1].signed { // one entry of the series, one part
+		v.parts[n-1].amount = new(big.Int).Add(v.parts[n-1].amount, amount)
+	} else {
+		v.parts = append(v.parts, part{at: now, amount: amount})
+	}
+	v.amount = new(big.Int).Add(v.amount, amount)
+	m := moved{at: now}
+	m.by.reserved.Set(amount)
+	return append(out, m)
+}
+
+// use moves what is reserved to what is used: one of the executions happened, and which one is not asked.
+func (v *reservation) use(out []moved) []moved {
+	for i, p := range v.parts {
+		if p.signed {
+			continue
+		}
+		m := moved{at: p.at}
+		m.by.used.Set(p.amount)
+		m.by.reserved.Neg(p.amount)
+		out = append(out, m)
+		v.parts[i].signed = true
+	}
+	return out
+}
+
+// release takes everything back.
+func (v *reservation) release(out []moved) []moved {
+	for _, p := range v.parts {
+		m := moved{at: p.at}
+		m.by.reserved.Neg(p.amount)
+		out = append(out, m)
+	}
+	v.parts, v.amount = nil, new(big.Int)
+	return out
+}
+
+// count writes what the decision counted.
+func (d *decision) count() error {
+	for i, c := range d.record.Counts {
+		v := d.held[i]
+		fresh := len(v.parts) == 0 // each part of the reservation is an entry of the series, and each entry such a part
+		moves := v.apply(c, d.now)
+		for i := range moves {
+			m := &moves[i]
+			if err := change(d.tx, d.sums, c.Series, c.Anchor, m.at, &m.by, fresh && i == 0); err != nil {
+				return err
+			}
+			d.sums.changed(c.Series, m.at.UnixNano(), &m.by)
+		}
+		key, err := reservationKey(c.Series, c.Anchor), error(nil)
+		if v.over() {
+			err = d.tx.Delete(bucketReservation, key)
+		} else {
+			err = d.tx.Put(bucketReservation, key, v.marshal())
+		}
+		if err != nil {
+			return err
+		}
+	}
+	for _, b := range d.record.Bound {
+		if err := d.tx.Put(bucketBinding, b.Name[:], append([]byte{bindingVersion}, b.Value[:]...)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
