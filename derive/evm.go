@@ -1,10 +1,12 @@
 package derive
 
 import (
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 
 	"golang.org/x/crypto/sha3"
 )
@@ -22,15 +24,36 @@ func EVMAddress(pub33 []byte) (string, error) {
 	return FormatEVMAddress(address), nil
 }
 
-// FormatEVMAddress writes an address with its EIP-55 checksum.
+// spelling is an address with its checksum. It does not change.
+type spelling struct {
+	address [20]byte
+	text    string
+}
+
+// spellings remembers how addresses are written, since contracts and recipients come again and again and a checksum takes a
+// hash. Each address has one place, which the next one that falls there takes over: so its size is bounded, and whoever
+// chooses addresses can make it useless but not wrong. It holds nothing secret.
+var spellings [1024]atomic.Pointer[spelling]
+
+// FormatEVMAddress writes an address with its EIP-55 checksum. Safe for concurrent use.
 func FormatEVMAddress(address [20]byte) string {
-	lower := hex.EncodeToString(address[:])
-	digest := keccak256([]byte(lower))
-	out := []byte("0x" + lower)
-	for i := range lower {
+	place := &spellings[binary.BigEndian.Uint32(address[16:])%uint32(len(spellings))]
+	if known := place.Load(); known != nil && known.address == address {
+		return known.text
+	}
+	text := checksummed(address)
+	place.Store(&spelling{address, text})
+	return text
+}
+
+func checksummed(address [20]byte) string {
+	out := hex.AppendEncode([]byte("0x"), address[:])
+	digits := out[2:]
+	digest := keccak256(digits)
+	for i, digit := range digits {
 		nibble := digest[i/2] >> (4 * (1 - i%2)) & 0x0f
-		if nibble >= 8 && lower[i] >= 'a' {
-			out[2+i] -= 'a' - 'A'
+		if nibble >= 8 && digit >= 'a' {
+			digits[i] -= 'a' - 'A'
 		}
 	}
 	return string(out)
@@ -47,11 +70,14 @@ func ParseEVMAddress(s string) ([20]byte, error) {
 	if _, err := hex.Decode(address[:], []byte(digits)); err != nil {
 		return [20]byte{}, fmt.Errorf("EVM address %s: it must be 0x and 40 hex digits", quote(s))
 	}
-	mixed := strings.ToLower(digits) != digits && strings.ToUpper(digits) != digits
-	if mixed && FormatEVMAddress(address) != s {
+	if mixesCases(digits) && FormatEVMAddress(address) != s {
 		return [20]byte{}, fmt.Errorf("EVM address %s: %w", quote(s), errChecksum)
 	}
 	return address, nil
+}
+
+func mixesCases(digits string) bool {
+	return strings.ContainsAny(digits, "abcdef") && strings.ContainsAny(digits, "ABCDEF")
 }
 
 var errChecksum = errors.New("its EIP-55 checksum is wrong, so a character is likely mistyped: check it against its source")

@@ -1,12 +1,16 @@
 package derive_test
 
 import (
+	"encoding/binary"
 	"encoding/hex"
+	"fmt"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/countersign-mpc/countersign/derive"
 	"github.com/decred/dcrd/dcrec/secp256k1/v4"
+	"golang.org/x/crypto/sha3"
 )
 
 // The examples of EIP-55.
@@ -33,6 +37,37 @@ func TestChecksum(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestSpellingsAreTheirOwn: addresses that share a place in memory are each written with their own checksum, at once and again.
+func TestSpellingsAreTheirOwn(t *testing.T) {
+	var wg sync.WaitGroup
+	for worker := range 4 {
+		wg.Go(func() {
+			for i := range 2000 {
+				var address [20]byte
+				binary.BigEndian.PutUint64(address[:], uint64((i*7+worker)%500)<<40)
+				if got, want := derive.FormatEVMAddress(address), spelled(address); got != want {
+					t.Errorf("%x is written %s, want %s", address, got, want)
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// spelled is EIP-55 by its text: a digit is a capital where the hash of the lower-case digits has a nibble of 8 or more.
+func spelled(address [20]byte) string {
+	h := sha3.NewLegacyKeccak256()
+	fmt.Fprintf(h, "%x", address)
+	nibbles := hex.EncodeToString(h.Sum(nil))
+	out := []byte(fmt.Sprintf("0x%x", address))
+	for i := range out[2:] {
+		if nibbles[i] >= '8' {
+			out[2+i] = strings.ToUpper(string(out[2+i]))[0]
+		}
+	}
+	return string(out)
 }
 
 func TestParseEVMAddressRefuses(t *testing.T) {

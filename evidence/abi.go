@@ -28,6 +28,8 @@ type method struct {
 	selector  [selectorLength]byte
 	params    []param
 	args      abi.Arguments
+	// plainWords: each argument is a word by itself, of a type that readWord reads.
+	plainWords bool
 }
 
 // decode reads the arguments, which follow the selector. Only the one encoding is taken that encoders make (Solidity's
@@ -42,8 +44,8 @@ func (m *method) decode(data []byte) ([]any, error) {
 	if used != len(data) {
 		return nil, fmt.Errorf("calldata of %s: %d bytes of arguments, it takes %d", m.signature, len(data), used)
 	}
-	if len(m.args) == 0 {
-		return []any{}, nil
+	if m.plainWords {
+		return m.words(data), nil
 	}
 	values, err := m.args.UnpackValues(data)
 	if err != nil {
@@ -59,6 +61,40 @@ func (m *method) decode(data []byte) ([]any, error) {
 		}
 	}
 	return out, nil
+}
+
+// words reads arguments of which each is a word. They have been checked (checkStatic), so that each word stands for one
+// value and that value for the word.
+func (m *method) words(data []byte) []any {
+	out := make([]any, len(m.args))
+	for i := range out {
+		out[i] = readWord(&m.args[i].Type, data[i*wordLength:(i+1)*wordLength])
+	}
+	return out
+}
+
+// isPlainWord says whether a type is one that readWord reads.
+func isPlainWord(t *abi.Type) bool {
+	switch t.T {
+	case abi.AddressTy, abi.UintTy, abi.BoolTy, abi.FixedBytesTy:
+		return true
+	default:
+		return false
+	}
+}
+
+// readWord gives the value of a word as plain does of what go-ethereum decodes.
+func readWord(t *abi.Type, word []byte) any {
+	switch t.T {
+	case abi.AddressTy:
+		return [20]byte(word[12:])
+	case abi.BoolTy:
+		return word[wordLength-1] == 1
+	case abi.FixedBytesTy:
+		return bytes.Clone(word[:t.Size])
+	default:
+		return new(big.Int).SetBytes(word)
+	}
 }
 
 // checkSequence checks the encoding of n values of the given types and says how many bytes it takes.
@@ -266,7 +302,7 @@ func describe(params []param, values []any) map[string]any {
 func describeValue(t *abi.Type, parts []param, value any) any {
 	switch v := value.(type) {
 	case *big.Int:
-		return v.String()
+		return formatInt(v)
 	case [20]byte:
 		return formatAddress(&v)
 	case []byte:

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"path"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -192,7 +193,8 @@ func newMethod(e abiEntry) (*method, error) {
 		args[i] = abi.Argument{Name: p.name, Type: p.typ}
 	}
 	parsed := abi.NewMethod(e.Name, e.Name, abi.Function, "", false, false, args, nil)
-	return &method{signature: parsed.Sig, selector: [selectorLength]byte(parsed.ID), params: params, args: args}, nil
+	plainWords := !slices.ContainsFunc(args, func(a abi.Argument) bool { return !isPlainWord(&a.Type) })
+	return &method{signature: parsed.Sig, selector: [selectorLength]byte(parsed.ID), params: params, args: args, plainWords: plainWords}, nil
 }
 
 // newParams reads arguments, or the components of a tuple; those without a name get one of prefix and position.

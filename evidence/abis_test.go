@@ -114,6 +114,48 @@ func TestOwnContract(t *testing.T) {
 	wantFinding(t, "as coins, without rawTx", evidence.Check(claim), evidence.Unverifiable, evidence.CodeNotTransfer)
 }
 
+// TestWords: arguments that are a word each are read as go-ethereum encodes them, and a changed word is other arguments or none.
+func TestWords(t *testing.T) {
+	const wordsABI = `[{"type":"function","name":"words","inputs":[{"name":"a","type":"address"},{"name":"b","type":"uint8"},{"name":"c","type":"uint256"},
+	 {"name":"d","type":"bool"},{"name":"e","type":"bytes4"},{"name":"f","type":"bytes32"},{"name":"g","type":"uint96"}]}]`
+	methods := mustT(methodsOf([]byte(wordsABI)))(t)
+	m := methods["words(address,uint8,uint256,bool,bytes4,bytes32,uint96)"]
+	abis := loadABIs(t, map[string]string{"1/" + strings.ToLower(safe) + ".json": wordsABI})
+	decoded := func(data []byte) []evidence.Step {
+		c := claimed(t, safe, new(big.Int), data, evidence.Asset{})
+		c.ABIs = abis
+		return evidence.Check(c).Decoded.Calls
+	}
+	data := slices.Concat(m.ID, mustT(m.Inputs.Pack(*address(alice), uint8(200), power(256), true, [4]byte{1, 2, 3, 4}, [32]byte{9, 31: 7}, power(96)))(t))
+	want := `{"a":"` + alice + `","b":"200","c":"` + power(256).String() + `","d":true,"e":"0x01020304","f":"0x09` + strings.Repeat("00", 30) + `07","g":"` + power(96).String() + `"}`
+	if got := asJSON(t, decoded(data)[0].Args); got != want {
+		t.Errorf("read as %s, want %s", got, want)
+	}
+	refused := 0
+	for i := range len(data) * 8 {
+		if i < 32 {
+			continue // the selector
+		}
+		changed := bytes.Clone(data)
+		changed[i/8] ^= 1 << (i % 8)
+		switch calls := decoded(changed); {
+		case calls[0].Args == nil:
+			refused++
+		case !bytes.Equal(encoded(t, methods, calls), changed):
+			t.Fatalf("bit %d changed: encodes otherwise again", i)
+		}
+	}
+	if free := 8*(20+1+32+4+32+12) + 1; refused != 7*256-free {
+		t.Errorf("%d changes of padding are refused, want %d", refused, 7*256-free)
+	}
+	for _, length := range []int{0, 1, 31, len(data) - 5, len(data) + 1, len(data) + 32} {
+		cut := append(bytes.Clone(data), make([]byte, 64)...)[:length]
+		if calls := decoded(cut); len(calls) > 0 && calls[0].Args != nil {
+			t.Errorf("%d bytes are read", length)
+		}
+	}
+}
+
 // TestOwnABIComesFirst: what a contract's own ABI says of a selector holds; where it says the same as the standard, the
 // effect is known.
 func TestOwnABIComesFirst(t *testing.T) {

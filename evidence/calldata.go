@@ -88,6 +88,6 @@ func decodeCall(method string, data []byte) (*Call, error) {
 func (c *Call) fields(data []byte, contract *[20]byte) *CallFields {
 	return &CallFields{
 		Method: c.Method, Selector: formatBytes(data[:selectorLength]), Contract: formatAddress(contract),
-		From: formatAddress(c.From), To: formatAddress(&c.To), Amount: c.Amount.String(),
+		From: formatAddress(c.From), To: formatAddress(&c.To), Amount: formatInt(c.Amount),
 	}
 }

@@ -131,6 +131,7 @@ func callCases() map[string]callCase {
 	out := tokenCases()
 	maps.Copy(out, permitCases())
 	maps.Copy(out, wrapperCases())
+	maps.Copy(out, batchCases())
 	return out
 }
 

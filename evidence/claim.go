@@ -58,6 +58,8 @@ type Claim struct {
 	Message string
 	// RawTx is the unsigned signing payload in hex, or for FamilyUTXO a PSBT in base64.
 	RawTx string
+	// Memo is shared with the Request that RawTx is of; nil for none.
+	Memo *Memo
 	// ABIs are contracts that the caller knows; their calls are shown by name. Nil is none.
 	ABIs *ABIs
 	// UTXO is what is claimed beyond that of a Bitcoin transaction; it is used with FamilyUTXO only.

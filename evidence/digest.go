@@ -40,6 +40,8 @@ type Request struct {
 	TapScriptRoot string
 	// HasTxInfo says whether the request came with a tx_info.
 	HasTxInfo bool
+	// Memo is shared with the Claim of the same request, and with what else is asked about it; nil for none.
+	Memo *Memo
 }
 
 // Payload is what the protocol is to sign.
@@ -143,20 +145,16 @@ func (r Request) ordinary() (Payload, error) {
 	case r.RequestType != wire.TypeSign:
 		return Payload{}, fmt.Errorf("rawTx with %s is not decoded: it must be a PSBT in base64, which starts with %s8", r.RequestType, psbtStart)
 	}
-	raw, err := ParseRawTx(r.RawTx)
+	tx, err := r.evmDigest()
 	if err != nil {
 		return Payload{}, err
-	}
-	tx, err := EVMTransaction(raw)
-	if err != nil {
-		return Payload{}, fmt.Errorf("rawTx: %w", err)
 	}
 	return r.computed(KindEVMTransaction, tx.Digest, "Keccak-256 of rawTx")
 }
 
 // bitcoin computes the digest of the input of a PSBT that is asked for.
 func (r Request) bitcoin() (Payload, error) {
-	tx, err := parseBitcoin(r.RawTx)
+	tx, err := r.Memo.bitcoin(r.RawTx)
 	if err != nil {
 		return Payload{}, fmt.Errorf("rawTx: %w", err)
 	}

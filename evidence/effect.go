@@ -23,7 +23,7 @@ type Step struct {
 	Method   string `json:"method,omitempty"`
 	Selector string `json:"selector,omitempty"`
 	// Args are the arguments by name: integers as decimal strings, addresses checksummed, bytes in hex with 0x; booleans,
-	// strings, arrays and tuples (as objects) as they are. An argument whose content follows as steps is left out.
+	// strings, arrays and tuples (as objects) as they are. An argument that is only calldata which follows as steps is left out.
 	Args map[string]any `json:"args,omitempty"`
 	// Data is the calldata where Args could not be read. At depth 0 it is the transaction's, and not repeated.
 	Data string `json:"data,omitempty"`
@@ -73,6 +73,9 @@ const (
 	ApproveAll     ApprovalKind = "all"     // setApprovalForAll of ERC-721 and ERC-1155
 	ApprovePermit  ApprovalKind = "permit"  // by a signature: ERC-2612, DAI, ERC-3009
 	ApprovePermit2 ApprovalKind = "permit2" // Permit2's allowances and signed transfers
+	// ApproveHash is an owner's agreement to a transaction of the Safe Owner that only its hash names: whose power over what it
+	// gives is not known.
+	ApproveHash ApprovalKind = "hash"
 )
 
 // Approval is power over tokens that is given to somebody, or taken back.

@@ -54,6 +54,9 @@ func (e *encoder) next() []byte {
 			args[in.Name] = e.wrapped(s, in)
 		}
 	}
+	for len(e.rest) > 0 && e.rest[0].Depth > s.Depth { // calls that stand in an argument that is there
+		e.rest = e.rest[1:]
+	}
 	values := make([]any, len(m.Inputs))
 	for i, in := range m.Inputs {
 		values[i] = value(e.t, in.Type, args[in.Name]).Interface()

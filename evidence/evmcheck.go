@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"strconv"
 	"strings"
 
 	"github.com/countersign-mpc/countersign/derive"
@@ -21,13 +22,13 @@ func checkEVM(claim Claim) Finding {
 		k.claimedCalldata(claim)
 		return k.finding()
 	}
-	payload, err := ParseRawTx(claim.RawTx)
-	if err == nil {
-		var tx *EVM
-		if tx, err = EVMTransaction(payload); err == nil {
-			k.transaction(claim, tx)
-			return k.finding()
-		}
+	tx, hex, err := claim.Memo.evm(claim.RawTx)
+	if hex == nil && err == nil {
+		k.transaction(claim, tx)
+		return k.finding()
+	}
+	if hex != nil {
+		err = hex
 	}
 	k.obstruct(CodeUndecodable, err.Error())
 	k.claimedCalldata(claim)
@@ -126,6 +127,9 @@ func caller(claim Claim) *[20]byte {
 	if from == "" {
 		from = claim.From
 	}
+	if from == "" {
+		return nil
+	}
 	address, err := derive.ParseEVMAddress(from)
 	if err != nil {
 		return nil
@@ -156,7 +160,7 @@ func (k *comparison) call(claim Claim, tx *EVM) {
 	}
 	k.decoded.Call = call.fields(tx.Data, tx.To)
 	moved := Movement{
-		Asset: AssetERC20, Contract: formatAddress(tx.To), To: formatAddress(&call.To), Amount: call.Amount.String(),
+		Asset: AssetERC20, Contract: formatAddress(tx.To), To: formatAddress(&call.To), Amount: formatInt(call.Amount),
 	}
 	if call.Method == MethodTransfer && tx.Value.Sign() == 0 {
 		k.decoded.Transfer = moved.transfer()
@@ -278,9 +282,13 @@ func parseCalldata(s string) ([]byte, error) {
 	return data, nil
 }
 
+// formatInt writes an integer in decimal, "" for nil.
 func formatInt(n *big.Int) string {
-	if n == nil {
+	switch {
+	case n == nil:
 		return ""
+	case n.IsUint64():
+		return strconv.FormatUint(n.Uint64(), 10)
 	}
 	return n.String()
 }

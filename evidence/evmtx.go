@@ -185,9 +185,10 @@ func checkRanges(tx *types.Transaction, chainID *big.Int) error {
 }
 
 func newEVM(tx *types.Transaction, chainID *big.Int, digest [32]byte) *EVM {
+	value, cost := tx.Value(), tx.Cost()
 	e := &EVM{
-		Type: tx.Type(), ChainID: chainID, Nonce: tx.Nonce(), To: (*[20]byte)(tx.To()), Value: tx.Value(),
-		Data: tx.Data(), Gas: tx.Gas(), Price: tx.GasFeeCap(), MaxFee: new(big.Int).Sub(tx.Cost(), tx.Value()),
+		Type: tx.Type(), ChainID: chainID, Nonce: tx.Nonce(), To: (*[20]byte)(tx.To()), Value: value,
+		Data: tx.Data(), Gas: tx.Gas(), Price: tx.GasFeeCap(), MaxFee: cost.Sub(cost, value),
 		AccessList: len(tx.AccessList()), Blobs: len(tx.BlobHashes()), Digest: digest,
 	}
 	if e.Type >= types.DynamicFeeTxType {
@@ -205,16 +206,16 @@ func newEVM(tx *types.Transaction, chainID *big.Int, digest [32]byte) *EVM {
 func (e *EVM) fields() *Transaction {
 	t := &Transaction{
 		Type: strconv.Itoa(int(e.Type)), Nonce: strconv.FormatUint(e.Nonce, 10), To: formatAddress(e.To),
-		Value: e.Value.String(), Data: formatBytes(e.Data), GasLimit: strconv.FormatUint(e.Gas, 10),
-		MaxFee: e.MaxFee.String(), AccessList: e.AccessList, Blobs: e.Blobs, Authorizations: e.Authorizations,
+		Value: formatInt(e.Value), Data: formatBytes(e.Data), GasLimit: strconv.FormatUint(e.Gas, 10),
+		MaxFee: formatInt(e.MaxFee), AccessList: e.AccessList, Blobs: e.Blobs, Authorizations: e.Authorizations,
 	}
 	if e.ChainID != nil {
-		t.ChainID = e.ChainID.String()
+		t.ChainID = formatInt(e.ChainID)
 	}
 	if e.Type >= types.DynamicFeeTxType {
-		t.MaxFeePerGas, t.MaxPriorityFeePerGas = e.Price.String(), e.TipCap.String()
+		t.MaxFeePerGas, t.MaxPriorityFeePerGas = formatInt(e.Price), formatInt(e.TipCap)
 	} else {
-		t.GasPrice = e.Price.String()
+		t.GasPrice = formatInt(e.Price)
 	}
 	return t
 }

@@ -46,6 +46,14 @@ const (
 	CodeRaw          Code = "raw"               // raw signing: by definition nobody can say what is signed
 )
 
+// UnverifiableCodes are the codes that an Unverifiable may have of which tx_info claims something, in their order: all but CodeRaw.
+func UnverifiableCodes() []Code {
+	return []Code{
+		CodeUndecodable, CodeChain, CodeAsset, CodeCreation, CodeDelegation, CodeBlobs, CodeRunestone, CodeInscription, CodeDelegateCall,
+		CodeBound, CodeUnknownCall, CodeNotTransfer, CodeUnproven, CodeUnknownKey, CodeIncomplete, CodeNoRawTx,
+	}
+}
+
 // Finding is what a check found. It serialises to the policy's input as evidence; every amount is a decimal string.
 type Finding struct {
 	Status Status `json:"status"`

@@ -12,6 +12,9 @@ import (
 // publicKey is the derived key (33 bytes, compressed): inputs that are not that key's are left out. Without it, none is.
 // An error means that the request must not be signed: it is SigningDigest's, or the request's own input is not that key's.
 func PaymentDigests(r Request, publicKey []byte) ([][]byte, error) {
+	if r.Memo == nil {
+		r.Memo = &Memo{}
+	}
 	own, err := SigningDigest(r)
 	if err != nil {
 		return nil, err
@@ -19,7 +22,7 @@ func PaymentDigests(r Request, publicKey []byte) ([][]byte, error) {
 	if own.Kind != KindBitcoin {
 		return [][]byte{own.Digest}, nil
 	}
-	tx, err := parseBitcoin(r.RawTx)
+	tx, err := r.Memo.bitcoin(r.RawTx)
 	if err != nil {
 		return nil, fmt.Errorf("payment digests: %w", err)
 	}

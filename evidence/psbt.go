@@ -24,6 +24,7 @@ type bitcoinTx struct {
 	prevouts []*wire.TxOut
 	proven   []bool
 	hashes   *txscript.TxSigHashes
+	spends   map[spendOf]*spend // what spend has computed
 }
 
 var _ txscript.PrevOutputFetcher = (*bitcoinTx)(nil)

@@ -39,8 +39,19 @@ func (e *rootError) Error() string {
 
 func (e *rootError) Unwrap() error { return ErrDigestMismatch }
 
-// spend computes the digest of an input for a request type, by the rules at SigningDigest.
+// spendOf is all that a spend of a transaction depends on.
+type spendOf struct {
+	input             int
+	requestType, root string
+}
+
+// spend computes the digest of an input for a request type, by the rules at SigningDigest. What it returns must not be
+// changed.
 func (b *bitcoinTx) spend(i int, requestType string, tapScriptRoot []byte) (*spend, error) {
+	of := spendOf{i, requestType, string(tapScriptRoot)}
+	if s := b.spends[of]; s != nil {
+		return s, nil
+	}
 	s, err := b.classify(i, requestType)
 	if err == nil {
 		err = b.checkRequest(i, s, requestType, tapScriptRoot)
@@ -54,6 +65,10 @@ func (b *bitcoinTx) spend(i int, requestType string, tapScriptRoot []byte) (*spe
 	if err != nil {
 		return nil, fmt.Errorf("input %d: %w", i, err)
 	}
+	if b.spends == nil {
+		b.spends = map[spendOf]*spend{}
+	}
+	b.spends[of] = s
 	return s, nil
 }
 

@@ -3,6 +3,7 @@ package evidence
 import (
 	_ "embed"
 	"fmt"
+	"maps"
 	"math/big"
 	"sync"
 )
@@ -17,7 +18,7 @@ type standard struct {
 	*method
 	act    func(t *tracer, s site, args []any)
 	unwrap func(t *tracer, s site, args []any) ([]site, error)
-	// wraps is the argument that holds the calls.
+	// wraps is the argument that holds the calls and nothing else; "": there is none such.
 	wraps string
 	// delegated: it is made to be run by DELEGATECALL.
 	delegated bool
@@ -33,6 +34,7 @@ var standards = sync.OnceValue(func() map[[selectorLength]byte]*standard {
 		return out // nothing is decoded then, and nothing verified
 	}
 	acts, wrappers := standardActs(), standardWrappers()
+	maps.Copy(wrappers, batchWrappers())
 	for selector, m := range methods {
 		s := &standard{method: m}
 		if wrapper, ok := wrappers[m.signature]; ok {
@@ -59,12 +61,23 @@ func standardActs() map[string]func(*tracer, site, []any) {
 		methodSafeTransferFrom:                            actSafeTransferFrom,
 		"safeTransferFrom(address,address,uint256,bytes)": actSafeTransferFrom,
 		"setApprovalForAll(address,bool)":                 actApprovalForAll,
+		// OpenZeppelin 1
+		"increaseApproval(address,uint256)": actAllowance(changeIncrease),
+		"decreaseApproval(address,uint256)": actAllowance(changeDecrease),
 		// ERC-1155
 		"safeTransferFrom(address,address,uint256,uint256,bytes)":          actSafeTransfer1155,
 		"safeBatchTransferFrom(address,address,uint256[],uint256[],bytes)": actSafeBatchTransfer1155,
 		// ERC-2612, DAI
 		"permit(address,address,uint256,uint256,uint8,bytes32,bytes32)":      actPermit,
 		"permit(address,address,uint256,uint256,bool,uint8,bytes32,bytes32)": actPermitDAI,
+		"permit(address,address,uint256,uint256,bytes)":                      actPermit, // ERC-7597
+		// ERC-3009, of which ERC-7598 has the signature in one
+		"transferWithAuthorization(address,address,uint256,uint256,uint256,bytes32,uint8,bytes32,bytes32)": actAuthorization,
+		"receiveWithAuthorization(address,address,uint256,uint256,uint256,bytes32,uint8,bytes32,bytes32)":  actAuthorization,
+		"transferWithAuthorization(address,address,uint256,uint256,uint256,bytes32,bytes)":                 actAuthorization,
+		"receiveWithAuthorization(address,address,uint256,uint256,uint256,bytes32,bytes)":                  actAuthorization,
+		// Safe
+		"approveHash(bytes32)": actApproveHash,
 		// Permit2
 		"approve(address,address,uint160,uint48)":                                                                               actPermit2Approve,
 		"permit(address,(" + details + ",address,uint256),bytes)":                                                               actPermit2Permit,

@@ -11,7 +11,7 @@ var zeroAddress [20]byte
 func actTransfer(t *tracer, s site, args []any) {
 	m := Movement{
 		Asset: AssetERC20, Contract: formatAddress(s.contract), From: formatAddress(s.from), To: formatAddress(addressArg(args[0])),
-		Amount: intArg(args[1]).String(),
+		Amount: formatInt(intArg(args[1])),
 	}
 	if t.standardOf(s.contract) == AssetERC721 {
 		m.Asset, m.Amount, m.AmountOrID = AssetToken, "", m.Amount
@@ -26,13 +26,13 @@ func actTransferFrom(t *tracer, s site, args []any) {
 	m := Movement{Contract: formatAddress(s.contract), From: formatAddress(from), To: formatAddress(to)}
 	switch m.Asset = t.standardOf(s.contract); m.Asset {
 	case AssetERC20:
-		m.Amount, m.drawn = number.String(), true
+		m.Amount, m.drawn = formatInt(number), true
 		t.noTransfer(MethodTransferFrom)
 	case AssetERC721:
-		m.TokenID, m.Amount = number.String(), "1"
+		m.TokenID, m.Amount = formatInt(number), "1"
 		t.ofCaller(&m, s, MethodTransferFrom)
 	default:
-		m.AmountOrID = number.String()
+		m.AmountOrID = formatInt(number)
 		t.ambiguous(MethodTransferFrom, s)
 	}
 	t.move(m)
@@ -62,10 +62,10 @@ func actApprove(t *tracer, s site, args []any) {
 		a.Kind = ApproveERC20
 		a.setAmount(number)
 	case AssetERC721:
-		a.Kind, a.TokenID, a.Amount = ApproveERC721, number.String(), "1"
+		a.Kind, a.TokenID, a.Amount = ApproveERC721, formatInt(number), "1"
 		a.Revoke = *spender == zeroAddress
 	default: // as an allowance it may be unlimited; as a token id it is one token
-		a.AmountOrID, a.Unlimited = number.String(), isUnlimited(number)
+		a.AmountOrID, a.Unlimited = formatInt(number), isUnlimited(number)
 	}
 	t.approve(a)
 	t.noTransfer(MethodApprove)
@@ -73,11 +73,12 @@ func actApprove(t *tracer, s site, args []any) {
 
 // setAmount makes an approval one of an amount.
 func (a *Approval) setAmount(amount *big.Int) {
-	a.Amount, a.Unlimited = amount.String(), isUnlimited(amount)
+	a.Amount, a.Unlimited = formatInt(amount), isUnlimited(amount)
 	a.Revoke = a.Change == changeDecrease || (a.Change == changeSet && amount.Sign() == 0)
 }
 
-// actAllowance: increaseAllowance and decreaseAllowance (spender, by how much), which many ERC-20 tokens have.
+// actAllowance: increaseAllowance and decreaseAllowance (spender, by how much), which many ERC-20 tokens have, and older ones as
+// increaseApproval and decreaseApproval.
 func actAllowance(change string) func(*tracer, site, []any) {
 	return func(t *tracer, s site, args []any) {
 		a := Approval{
@@ -88,14 +89,14 @@ func actAllowance(change string) func(*tracer, site, []any) {
 			a.Unlimited = false
 		}
 		t.approve(a)
-		t.noTransfer(change + "Allowance(address,uint256)")
+		t.noTransfer(t.steps[len(t.steps)-1].Method)
 	}
 }
 
 // actSafeTransferFrom: safeTransferFrom(from, to, token id) of ERC-721, with or without data for the recipient.
 func actSafeTransferFrom(t *tracer, s site, args []any) {
 	m := Movement{
-		Asset: AssetERC721, Contract: formatAddress(s.contract), TokenID: intArg(args[2]).String(),
+		Asset: AssetERC721, Contract: formatAddress(s.contract), TokenID: formatInt(intArg(args[2])),
 		From: formatAddress(addressArg(args[0])), To: formatAddress(addressArg(args[1])), Amount: "1",
 	}
 	t.ofCaller(&m, s, methodSafeTransferFrom)
@@ -143,8 +144,8 @@ func actSafeBatchTransfer1155(t *tracer, s site, args []any) {
 
 func (t *tracer) move1155(s site, args []any, id, amount any) {
 	m := Movement{
-		Asset: AssetERC1155, Contract: formatAddress(s.contract), TokenID: intArg(id).String(),
-		From: formatAddress(addressArg(args[0])), To: formatAddress(addressArg(args[1])), Amount: intArg(amount).String(),
+		Asset: AssetERC1155, Contract: formatAddress(s.contract), TokenID: formatInt(intArg(id)),
+		From: formatAddress(addressArg(args[0])), To: formatAddress(addressArg(args[1])), Amount: formatInt(intArg(amount)),
 	}
 	t.ofCaller(&m, s, "safeTransferFrom of ERC-1155")
 	t.move(m)
@@ -174,7 +175,7 @@ func actDeposit(t *tracer, s site, _ []any) {
 	}
 	t.noTransfer(signature)
 	t.move(Movement{
-		Asset: AssetERC20, Contract: formatAddress(s.contract), From: formatAddress(&zeroAddress), To: formatAddress(s.from), Amount: s.value.String(),
+		Asset: AssetERC20, Contract: formatAddress(s.contract), From: formatAddress(&zeroAddress), To: formatAddress(s.from), Amount: formatInt(s.value),
 	})
 }
 
@@ -185,7 +186,7 @@ func actWithdraw(t *tracer, s site, args []any) {
 		t.otherWETH(signature)
 		return
 	}
-	amount := intArg(args[0]).String()
+	amount := formatInt(intArg(args[0]))
 	t.noTransfer(signature)
 	t.move(Movement{
 		Asset: AssetERC20, Contract: formatAddress(s.contract), From: formatAddress(s.from), To: formatAddress(&zeroAddress), Amount: amount,

@@ -50,7 +50,7 @@ func (t *tracer) follow(s site) {
 	})
 	step := &t.steps[at]
 	if moves := s.value != nil && !s.delegate && (s.value.Sign() > 0 || len(s.data) == 0); moves {
-		t.move(Movement{Asset: AssetNative, From: step.From, To: step.Contract, Amount: s.value.String()})
+		t.move(Movement{Asset: AssetNative, From: step.From, To: step.Contract, Amount: formatInt(s.value)})
 	}
 	if len(s.data) == 0 {
 		return

@@ -60,7 +60,7 @@ type bitcoinView struct {
 }
 
 func newBitcoinView(claim Claim) (*bitcoinView, error) {
-	tx, err := parseBitcoin(claim.RawTx)
+	tx, err := claim.Memo.bitcoin(claim.RawTx)
 	if err != nil {
 		return nil, fmt.Errorf("rawTx: %w", err)
 	}

@@ -1,0 +1,252 @@
+package evidence
+
+import (
+	"encoding/json"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// JSON is the account as encoding/json writes it, byte for byte. What EVM transactions are made of is written here, without
+// reflection, since it is written for nearly every request; the rest is left to encoding/json. Safe for concurrent use.
+func (d *Decoded) JSON() ([]byte, error) {
+	w := jsonWriter{b: make([]byte, 0, 2048)}
+	w.b = append(w.b, '{')
+	w.text("kind", string(d.Kind))
+	w.given("digest", d.Digest)
+	if d.Transaction != nil {
+		w.transaction(d.Transaction)
+	}
+	if d.Bitcoin != nil {
+		w.other("bitcoin", d.Bitcoin)
+	}
+	if d.Call != nil {
+		w.call(d.Call)
+	}
+	if d.Calls != nil {
+		writeList(&w, "calls", d.Calls, (*jsonWriter).step)
+	}
+	if d.Movements != nil {
+		writeList(&w, "movements", d.Movements, (*jsonWriter).movement)
+	}
+	if d.Approvals != nil {
+		writeList(&w, "approvals", d.Approvals, (*jsonWriter).approval)
+	}
+	w.givenTrue("complete", d.Complete)
+	if d.Transfer != nil {
+		w.transfer(d.Transfer)
+	}
+	w.given("text", d.Text)
+	w.given("data", d.Data)
+	if d.TypedData != nil {
+		w.other("typed_data", d.TypedData)
+	}
+	w.b = append(w.b, '}')
+	return w.b, w.err
+}
+
+// jsonWriter appends members of objects. After its first error what it has written is good for nothing.
+type jsonWriter struct {
+	b   []byte
+	err error
+}
+
+// name begins a member.
+func (w *jsonWriter) name(name string) {
+	if last := w.b[len(w.b)-1]; last != '{' {
+		w.b = append(w.b, ',')
+	}
+	w.b = append(append(append(w.b, '"'), name...), '"', ':')
+}
+
+func (w *jsonWriter) open(name string) {
+	w.name(name)
+	w.b = append(w.b, '{')
+}
+
+func (w *jsonWriter) close() { w.b = append(w.b, '}') }
+
+func (w *jsonWriter) text(name, value string) {
+	w.name(name)
+	w.quote(value)
+}
+
+// given is text that is left out where it is empty.
+func (w *jsonWriter) given(name, value string) {
+	if value != "" {
+		w.text(name, value)
+	}
+}
+
+func (w *jsonWriter) number(name string, n int) {
+	w.name(name)
+	w.b = strconv.AppendInt(w.b, int64(n), 10)
+}
+
+func (w *jsonWriter) truth(name string, value bool) {
+	w.name(name)
+	w.b = strconv.AppendBool(w.b, value)
+}
+
+// givenTrue is truth that is left out where it is false.
+func (w *jsonWriter) givenTrue(name string, value bool) {
+	if value {
+		w.truth(name, value)
+	}
+}
+
+// other is a member that encoding/json writes.
+func (w *jsonWriter) other(name string, value any) {
+	w.name(name)
+	w.value(value)
+}
+
+func (w *jsonWriter) value(value any) {
+	b, err := json.Marshal(value)
+	if err != nil && w.err == nil {
+		w.err = err
+	}
+	w.b = append(w.b, b...)
+}
+
+// asItIs are the characters that encoding/json writes as they are.
+var asItIs = func() (all [256]bool) {
+	for c := ' '; c <= '~'; c++ {
+		all[c] = !strings.ContainsRune(`"\<>&`, c)
+	}
+	return all
+}()
+
+// quote writes a string; encoding/json does so where something in it has to be escaped or replaced.
+func (w *jsonWriter) quote(text string) {
+	for i := range len(text) {
+		if !asItIs[text[i]] {
+			w.value(text)
+			return
+		}
+	}
+	w.b = append(append(append(w.b, '"'), text...), '"')
+}
+
+// writeList writes a list of objects, of each of which write writes the members.
+func writeList[T any](w *jsonWriter, name string, list []T, write func(*jsonWriter, *T)) {
+	w.name(name)
+	w.b = append(w.b, '[')
+	for i := range list {
+		if i > 0 {
+			w.b = append(w.b, ',')
+		}
+		w.b = append(w.b, '{')
+		write(w, &list[i])
+		w.b = append(w.b, '}')
+	}
+	w.b = append(w.b, ']')
+}
+
+func (w *jsonWriter) transaction(t *Transaction) {
+	w.open("transaction")
+	w.text("type", t.Type)
+	w.given("chain_id", t.ChainID)
+	w.text("nonce", t.Nonce)
+	w.given("to", t.To)
+	w.text("value", t.Value)
+	w.text("data", t.Data)
+	w.text("gas_limit", t.GasLimit)
+	w.given("gas_price", t.GasPrice)
+	w.given("max_fee_per_gas", t.MaxFeePerGas)
+	w.given("max_priority_fee_per_gas", t.MaxPriorityFeePerGas)
+	w.text("max_fee", t.MaxFee)
+	w.number("access_list_entries", t.AccessList)
+	if t.Blobs != 0 {
+		w.number("blobs", t.Blobs)
+	}
+	if len(t.Authorizations) > 0 {
+		w.other("authorizations", t.Authorizations)
+	}
+	w.close()
+}
+
+func (w *jsonWriter) call(c *CallFields) {
+	w.open("call")
+	w.text("method", c.Method)
+	w.text("selector", c.Selector)
+	w.given("contract", c.Contract)
+	w.given("from", c.From)
+	w.text("to", c.To)
+	w.text("amount", c.Amount)
+	w.close()
+}
+
+func (w *jsonWriter) step(s *Step) {
+	w.number("depth", s.Depth)
+	w.given("from", s.From)
+	w.given("contract", s.Contract)
+	w.given("value", s.Value)
+	w.given("method", s.Method)
+	w.given("selector", s.Selector)
+	w.args(s.Args)
+	w.given("data", s.Data)
+	w.givenTrue("delegate_call", s.Delegate)
+	w.given("code", string(s.Code))
+}
+
+// args are the arguments by the order of their names. Those names come from ABIs, which may name them as they like.
+func (w *jsonWriter) args(args map[string]any) {
+	if len(args) == 0 {
+		return
+	}
+	names := make([]string, 0, 8)
+	for name := range args {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	w.open("args")
+	for i, name := range names {
+		if i > 0 {
+			w.b = append(w.b, ',')
+		}
+		w.quote(name)
+		w.b = append(w.b, ':')
+		if text, ok := args[name].(string); ok {
+			w.quote(text)
+		} else {
+			w.value(args[name])
+		}
+	}
+	w.close()
+}
+
+func (w *jsonWriter) movement(m *Movement) {
+	w.text("asset", string(m.Asset))
+	w.given("contract", m.Contract)
+	w.given("token_id", m.TokenID)
+	w.given("from", m.From)
+	w.text("to", m.To)
+	w.given("amount", m.Amount)
+	w.given("amount_or_token_id", m.AmountOrID)
+}
+
+func (w *jsonWriter) approval(a *Approval) {
+	w.text("kind", string(a.Kind))
+	w.given("token", a.Token)
+	w.given("token_id", a.TokenID)
+	w.given("owner", a.Owner)
+	w.text("spender", a.Spender)
+	w.given("amount", a.Amount)
+	w.given("amount_or_token_id", a.AmountOrID)
+	w.truth("unlimited", a.Unlimited)
+	w.text("change", a.Change)
+	w.givenTrue("revoke", a.Revoke)
+	w.given("deadline", a.Deadline)
+	w.given("expires", a.Expires)
+}
+
+func (w *jsonWriter) transfer(t *Transfer) {
+	w.open("transfer")
+	w.text("asset", string(t.Asset))
+	w.given("contract", t.Contract)
+	w.given("token_id", t.TokenID)
+	w.text("to", t.To)
+	w.text("amount", t.Amount)
+	w.close()
+}
