@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"strings"
 
-	"golang.org/x/crypto/sha3"
-
 	"github.com/countersign-mpc/countersign/derive"
 )
 
@@ -27,30 +25,25 @@ func (c Chain) canonicalAddress(address string) (string, error) {
 
 // canonicalEVM checks the EIP-55 checksum where the address has one, that is where it mixes cases.
 func canonicalEVM(address string) (string, error) {
+	var raw [20]byte
 	digits, ok := strings.CutPrefix(address, "0x")
-	if _, err := hex.DecodeString(digits); !ok || err != nil || len(digits) != 40 {
-		return "", errors.New("is not 0x and 40 hex digits")
+	if !ok || len(digits) != 2*len(raw) {
+		return "", errEVMForm
 	}
-	lower := strings.ToLower(digits)
-	if digits != lower && digits != strings.ToUpper(digits) && digits != checksummed(lower) {
-		return "", fmt.Errorf("has a wrong EIP-55 checksum: with the right one it would be 0x%s", checksummed(lower))
+	if _, err := hex.Decode(raw[:], []byte(digits)); err != nil {
+		return "", errEVMForm
 	}
-	return "0x" + lower, nil
+	lower := strings.ToLower(address)
+	if address == lower || !strings.ContainsAny(digits, "abcdef") {
+		return lower, nil
+	}
+	if right := derive.FormatEVMAddress(raw); address != right {
+		return "", fmt.Errorf("has a wrong EIP-55 checksum: with the right one it would be %s", right)
+	}
+	return lower, nil
 }
 
-// checksummed writes 40 lower-case hex digits in the mixed case of EIP-55.
-func checksummed(lower string) string {
-	h := sha3.NewLegacyKeccak256()
-	h.Write([]byte(lower)) // a hash never fails to write
-	sum := hex.EncodeToString(h.Sum(nil))
-	out := []byte(lower)
-	for i := range out {
-		if out[i] >= 'a' && sum[i] >= '8' {
-			out[i] -= 'a' - 'A'
-		}
-	}
-	return string(out)
-}
+var errEVMForm = errors.New("is not 0x and 40 hex digits")
 
 // canonicalUTXO reads an address of a Bitcoin network, checksum included, and writes it in its one form: bech32 in lower
 // case, base58 as it is.

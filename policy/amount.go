@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"strconv"
 	"strings"
 )
 
@@ -16,6 +17,7 @@ const maxDecimals = 77
 
 var (
 	errAmountForm  = errors.New("is not a plain decimal number (digits, at most one point, no sign, no exponent)")
+	errBaseForm    = errors.New("is not a plain integer: the chain's amounts are integers in base units only (digits, no sign, no exponent)")
 	errAmountRange = errors.New("is more than 2^256-1 base units")
 )
 
@@ -33,6 +35,9 @@ func baseUnits(amount, unit string, decimals int) (json.Number, error) {
 	}
 	whole, fraction, hasPoint := strings.Cut(amount, ".")
 	if !isDigits(whole) || (len(whole) > 1 && whole[0] == '0') || (hasPoint && !isDigits(fraction)) {
+		if unit == UnitBase && !hasPoint {
+			return "", errBaseForm
+		}
 		return "", errAmountForm
 	}
 	switch {
@@ -45,14 +50,28 @@ func baseUnits(amount, unit string, decimals int) (json.Number, error) {
 	case unit != UnitBase:
 		return "", fmt.Errorf("has the unknown unit %q", unit)
 	}
-	n, ok := new(big.Int).SetString(whole, 10)
-	if !ok {
-		return "", errAmountForm
-	}
-	if n.Cmp(maxBase) > 0 {
+	digits := strings.TrimLeft(whole, "0")
+	switch {
+	case digits == "":
+		return "0", nil
+	case len(digits) > surelyBase && parseBase(json.Number(digits)).Cmp(maxBase) > 0:
 		return "", errAmountRange
 	}
-	return json.Number(n.String()), nil
+	return json.Number(digits), nil
+}
+
+// surelyBase is how many digits a number may have that is within range whatever they are.
+const surelyBase = 77
+
+// parseBase reads digits; nil for anything else.
+func parseBase(n json.Number) *big.Int {
+	if v, err := strconv.ParseUint(string(n), 10, 64); err == nil {
+		return new(big.Int).SetUint64(v)
+	}
+	if v, ok := new(big.Int).SetString(string(n), 10); ok && isDigits(string(n)) {
+		return v
+	}
+	return nil
 }
 
 // compareBase compares two integers that baseUnits returned.
@@ -65,6 +84,9 @@ func compareBase(a, b json.Number) int {
 
 // isBase reports whether n is what baseUnits returns: digits without a leading zero, within range.
 func isBase(n json.Number) bool {
+	if len(n) <= surelyBase {
+		return isDigits(string(n)) && (len(n) == 1 || n[0] != '0')
+	}
 	got, err := baseUnits(string(n), UnitBase, 0)
 	return err == nil && got == n
 }

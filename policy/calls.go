@@ -31,12 +31,13 @@ type CallMove struct {
 	Kind       string      `json:"kind"` // native, erc20, erc721, erc1155 or token (one of the two)
 	Contract   string      `json:"contract"`
 	To         string      `json:"to"`
+	TokenID    string      `json:"token_id,omitempty"` // decimal; of erc721 and erc1155
 	AmountBase json.Number `json:"amount_base,omitempty"`
 }
 
 // CallGrant is power over tokens that somebody is given, or that is taken back.
 type CallGrant struct {
-	Kind       string      `json:"kind"`  // erc20, erc721, token, all, permit or permit2
+	Kind       string      `json:"kind"`  // erc20, erc721, token, all, permit, permit2 or hash
 	Asset      string      `json:"asset"` // id in data.json of an ERC-20 token; "" when unknown, or for another kind of token
 	Token      string      `json:"token"`
 	Spender    string      `json:"spender"`
@@ -51,9 +52,8 @@ type CallGrant struct {
 var declaredCodes = []string{string(evidence.CodeNotTransfer), string(evidence.CodeUnknownCall)}
 
 // call describes what evidence decoded of an EVM transaction; nil where it decoded no calldata.
-func (d *Data) call(in *Input) *Call {
-	var decoded evidence.Decoded
-	if len(in.Evidence.Decoded) == 0 || json.Unmarshal(in.Evidence.Decoded, &decoded) != nil || len(decoded.Calls) == 0 {
+func (d *Data) call(in *Input, found *evidence.Decoded) *Call {
+	if len(found.Calls) == 0 {
 		return nil
 	}
 	chain := d.chains[in.Tx.Chain]
@@ -64,16 +64,16 @@ func (d *Data) call(in *Input) *Call {
 		}
 		return canonical
 	}
-	c := &Call{Declared: declared(in, chain, decoded.Transaction)}
-	for _, s := range decoded.Calls {
+	c := &Call{
+		Declared: declared(in, chain, found.Transaction), Steps: make([]CallStep, 0, len(found.Calls)), Movements: make([]CallMove, 0, len(found.Movements)),
+	}
+	for _, s := range found.Calls {
 		c.Steps = append(c.Steps, CallStep{Contract: address(s.Contract), Selector: s.Selector, Method: s.Method, Delegate: s.Delegate})
 	}
-	for _, m := range decoded.Movements {
-		c.Movements = append(c.Movements, CallMove{
-			Kind: string(m.Asset), Contract: address(m.Contract), To: address(m.To), AmountBase: exactBase(m.Amount),
-		})
+	for _, m := range found.Movements {
+		c.Movements = append(c.Movements, d.moved(chain.Symbol, m, address))
 	}
-	for _, a := range decoded.Approvals {
+	for _, a := range found.Approvals {
 		c.Approvals = append(c.Approvals, grantOf(chain, a, address))
 	}
 	return c

@@ -132,6 +132,7 @@ func TestAllowances(t *testing.T) {
 		"no token":        {evidence.Approval{Kind: evidence.ApproveERC20, Amount: "1", Token: "0x"}, policy.Reject},
 		"no amount":       {evidence.Approval{Kind: evidence.ApproveERC20}, policy.Reject},
 		"all":             {evidence.Approval{Kind: evidence.ApproveAll, Unlimited: true}, policy.Reject},
+		"a hash":          {evidence.Approval{Kind: evidence.ApproveHash, Unlimited: true}, policy.Reject},
 		"all taken back":  {evidence.Approval{Kind: evidence.ApproveAll, Revoke: true}, policy.Approve},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -177,4 +178,31 @@ func TestSelectors(t *testing.T) {
 	}
 	_, err := parse(t, methods("deposit()", "0xd0e30db0"))
 	wantError(t, err, "at /contracts/ETH/"+weth+"/methods/1", "deposit()")
+}
+
+// TestPowers: a method that is known to give power which no rule sees is allowed only by the list that is for it.
+func TestPowers(t *testing.T) {
+	contract := func(c object) error {
+		_, err := parse(t, set(demoData(), "contracts.ETH", object{weth: c}))
+		return err
+	}
+	const module, own = "enableModule(address)", "deposit()"
+	place := "at /contracts/ETH/" + weth
+	wantError(t, contract(object{"methods": []string{own, module}}), place+"/methods: \""+module+"\" lets a contract act as the Safe", "under powers")
+	wantError(t, contract(object{"methods": []string{"0x610b5925"}}), place+"/methods: \"0x610b5925\" lets a contract act as the Safe")
+	wantError(t, contract(object{"methods": []string{own}, "powers": []string{"withdraw(uint256)"}}), place+"/powers: \"withdraw(uint256)\"", "under methods")
+	wantError(t, contract(object{"methods": []string{}}), place+"/methods: is empty")
+	wantError(t, contract(object{"methods": []string{}, "powers": []string{"enableModule(adress)"}}), place+"/powers/0")
+	must(t, contract(object{"methods": []string{own}, "powers": []string{module}}))
+	for signature := range policy.UnjudgedPowers {
+		must(t, contract(object{"methods": []string{}, "powers": []string{signature}}))
+	}
+
+	data := set(callsData(), "contracts.ETH", object{weth: object{"methods": []string{}, "powers": []string{module}}})
+	e := newEngine(t, data)
+	call := func(selector string) policy.Decision {
+		return decide(t, e, calling(t, e, weth, func(_ *policy.Input, d *evidence.Decoded) { d.Calls[0].Selector, d.Calls[0].Method = selector, "" }))
+	}
+	wantAction(t, call("0x610b5925"), policy.Approve, "address.listed")
+	wantAction(t, call("0xd0e30db0"), policy.Reject, "call.method")
 }

@@ -21,15 +21,15 @@ func (in Input) Canonical() ([]byte, error) {
 	return b, err
 }
 
-// canonical returns the JSON and, read from it, what Rego sees.
+// canonical returns the JSON and where in it the parts are that rules look at.
 func (in Input) canonical(t spanTable) ([]byte, inputDoc, error) {
 	if err := in.validate(); err != nil {
 		return nil, inputDoc{}, fmt.Errorf("write the policy's input: %w", err)
 	}
-	b, err := json.Marshal(struct {
-		Format string `json:"format"`
-		Input
-	}{InputFormat, in.withoutNil()})
+	if d, ok := in.write(t); ok {
+		return d.json, d, nil
+	}
+	b, err := in.marshal()
 	if err != nil {
 		return nil, inputDoc{}, fmt.Errorf("write the policy's input: %v", err)
 	}
@@ -38,6 +38,14 @@ func (in Input) canonical(t spanTable) ([]byte, inputDoc, error) {
 		return nil, inputDoc{}, fmt.Errorf("write the policy's input: %w", err)
 	}
 	return b, d, nil
+}
+
+// marshal writes any input.
+func (in Input) marshal() ([]byte, error) {
+	return json.Marshal(struct {
+		Format string `json:"format"`
+		Input
+	}{InputFormat, in.withoutNil()})
 }
 
 // readRecorded reads bytes that Canonical is said to have written into what Rego sees.
@@ -72,7 +80,7 @@ func (in Input) validate() error {
 
 // integers returns every exact integer of the input that is there.
 func (in Input) integers() []json.Number {
-	var all []json.Number
+	all := make([]json.Number, 0, 16)
 	add := func(n json.Number) {
 		if n != "" {
 			all = append(all, n)

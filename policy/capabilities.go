@@ -2,6 +2,7 @@ package policy
 
 import (
 	"strings"
+	"sync"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 )
@@ -25,8 +26,8 @@ var refusedBuiltins = map[string]string{
 }
 
 // capabilities returns what policies may use: no built-in whose result is not a function of its arguments, none that
-// computes inexactly, and no host to fetch schemas from (nil would allow any).
-func capabilities() *ast.Capabilities {
+// computes inexactly, and no host to fetch schemas from (nil would allow any). Nobody may change it: all compilers share it.
+var capabilities = sync.OnceValue(func() *ast.Capabilities {
 	c := ast.CapabilitiesForThisVersion()
 	kept := make([]*ast.Builtin, 0, len(c.Builtins))
 	for _, b := range c.Builtins {
@@ -37,7 +38,7 @@ func capabilities() *ast.Capabilities {
 	c.Builtins = kept
 	c.AllowNet = []string{}
 	return c
-}
+})
 
 // refusal says why policies may not use a built-in, or "".
 func refusal(b *ast.Builtin) string {

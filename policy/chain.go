@@ -13,6 +13,15 @@ type Chain struct {
 	Assets     map[string]Asset
 }
 
+// Lookup returns what data.json says about a chain, but for the list of its assets, and about one of those; symbol and id
+// are matched exactly. What it does not know is zero.
+func (e *Engine) Lookup(symbol, id string) (Chain, Asset) {
+	chain := e.data.chains[symbol]
+	asset := chain.Assets[id]
+	chain.Assets = nil
+	return chain, asset
+}
+
 // Asset holds what data.json says about an asset of a chain.
 type Asset struct {
 	ID       string

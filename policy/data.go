@@ -14,17 +14,23 @@ const DataFormat = "countersign/policy-data/v1"
 
 // fileData is data.json as it is written. docs/POLICY.md, "data.json", says what each key means.
 type fileData struct {
-	Format        string                              `json:"format"`
-	RequestTypes  []string                            `json:"request_types"`
-	UnknownFields []string                            `json:"unknown_fields"`
-	Chains        map[string]fileChain                `json:"chains"`
-	Keygen        fileKeygen                          `json:"keygen"`
-	Limits        map[string]map[string][]fileLimit   `json:"limits"`
-	Windows       map[string]fileWindow               `json:"windows"`
+	Format        string                            `json:"format"`
+	RequestTypes  []string                          `json:"request_types"`
+	UnknownFields []string                          `json:"unknown_fields"`
+	Chains        map[string]fileChain              `json:"chains"`
+	Keygen        fileKeygen                        `json:"keygen"`
+	Limits        map[string]map[string][]fileLimit `json:"limits"`
+	Windows       map[string]fileWindow             `json:"windows"`
+	Wallets       map[string]fileBinding            `json:"wallets"`
+	Vaults        map[string]fileBinding            `json:"vaults"`
+	// UnboundWallets takes the word of requesters for wallets and vaults that are not bound.
+	UnboundWallets bool `json:"unbound_wallets"`
+
 	Addresses     map[string]fileAddresses            `json:"addresses"`
 	Hours         map[string]fileHours                `json:"hours"`
 	Contracts     map[string]map[string]fileContract  `json:"contracts"`
 	Allowances    map[string]map[string]fileAllowance `json:"allowances"`
+	NFTs          map[string]map[string]fileNFT       `json:"nfts"`
 	Gas           map[string]fileGas                  `json:"gas"`
 	Evidence      fileEvidence                        `json:"evidence"`
 	Messages      map[string]fileMessages             `json:"messages"`
@@ -38,6 +44,7 @@ type fileData struct {
 	Taproot       map[string]fileTaproot              `json:"taproot"`
 	Approvers     map[string]fileApprover             `json:"approvers"`
 	Groups        map[string]fileGroup                `json:"groups"`
+	PolicyChanges *filePolicyChanges                  `json:"policy_changes"`
 	Custom        map[string]any                      `json:"custom"`
 }
 
@@ -134,8 +141,13 @@ type Data struct {
 	tokens    map[tokenKey]tokenAt            // ERC-20 assets by chain id and contract
 	brc20     map[string]map[string]int       // decimals by chain and ticker
 	runes     map[string]map[string]runeAsset // by chain and rune id
+	nfts      map[string]map[string]string    // kinds by chain and contract
 	windows   []windowRule                    // by id
-	canonical []byte                          // what Rego sees as data, as JSON with sorted keys
+	wallets   *bindings
+	vaults    *bindings
+	unbound   bool           // wallets and vaults that are not bound are taken as claimed
+	changes   *PolicyChanges // nil: whoever may change the policy may do it alone
+	canonical []byte         // what Rego sees as data, as JSON with sorted keys
 }
 
 // ParseData reads and validates a data.json. The error names every fault that was found, up to a bound, each with its

@@ -13,6 +13,7 @@ import (
 type fileContract struct {
 	Name    string   `json:"name"`
 	Methods []string `json:"methods"` // signatures or selectors
+	Powers  []string `json:"powers"`  // the same, of unjudgedPowers
 }
 
 // fileAllowance is what power over a token a transaction may give.
@@ -38,16 +39,16 @@ func (c *compiler) contracts() map[string]any {
 			} else if _, twice := contracts[canonical]; twice {
 				c.add(at, "stands there twice, written differently")
 			}
-			contracts[canonical] = map[string]any{"name": f.Name, "methods": c.methods(under(at, "methods"), f.Methods)}
+			contracts[canonical] = map[string]any{"name": f.Name, "methods": c.powers(at, f)}
 		}
 		out[symbol] = contracts
 	}
 	return out
 }
 
-// methods writes methods by selector.
-func (c *compiler) methods(at []string, list []string) map[string]string {
-	if len(list) == 0 {
+// methods writes methods by selector. There have to be some, unless none is right.
+func (c *compiler) methods(at []string, list []string, none bool) map[string]string {
+	if len(list) == 0 && !none {
 		c.add(at, "is empty: name methods, such as \"deposit()\" or \"0xd0e30db0\"")
 	}
 	out := make(map[string]string, len(list))

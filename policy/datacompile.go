@@ -19,6 +19,9 @@ const (
 	maxNameOfNodeLength = 1024
 )
 
+// coinDecimals are those of the coin of a UTXO chain: outputs hold satoshi.
+const coinDecimals = 8
+
 // names are chain symbols, asset ids, groups and approvers.
 var namePattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$`)
 
@@ -47,33 +50,43 @@ func (f *fileData) compile() (*Data, error) {
 	}}
 	c.chains = c.compileChains()
 	c.groups = c.compileGroups()
+	c.data.wallets, c.data.vaults, c.data.unbound = c.bound("wallets", f.Wallets), c.bound("vaults", f.Vaults), f.UnboundWallets
+	c.namesBound()
+	tickers, runes := c.brc20(), c.runes() // windows may be about them
 	document := map[string]any{
-		"request_types":  c.requestTypes(),
-		"unknown_fields": orEmpty(f.UnknownFields),
-		"chains":         c.chainDocument(),
-		"keygen":         c.keygen(),
-		"limits":         c.limits(),
-		"windows":        c.windows(),
-		"addresses":      c.addresses(),
-		"hours":          c.hours(),
-		"contracts":      c.contracts(),
-		"allowances":     c.allowances(),
-		"gas":            c.gas(),
-		"evidence":       map[string]any{"unverifiable": c.unverifiable()},
-		"messages":       c.messages(),
-		"typed_data":     c.typedData(),
-		"permits":        c.permits(),
-		"raw":            c.raw(),
-		"pre_sign":       c.preSign(),
-		"utxo":           c.utxo(),
-		"brc20":          c.brc20(),
-		"runes":          c.runes(),
-		"taproot":        c.taproot(),
-		"groups":         c.groupDocument(),
-		"custom":         f.Custom,
+		"request_types":   c.requestTypes(),
+		"unknown_fields":  orEmpty(f.UnknownFields),
+		"chains":          c.chainDocument(),
+		"keygen":          c.keygen(),
+		"limits":          c.limits(),
+		"windows":         c.windows(),
+		"wallets":         c.data.wallets,
+		"vaults":          c.data.vaults,
+		"unbound_wallets": c.data.unbound,
+		"addresses":       c.addresses(),
+		"hours":           c.hours(),
+		"contracts":       c.contracts(),
+		"allowances":      c.allowances(),
+		"nfts":            c.nfts(),
+		"gas":             c.gas(),
+		"evidence":        map[string]any{"unverifiable": c.unverifiable()},
+		"messages":        c.messages(),
+		"typed_data":      c.typedData(),
+		"permits":         c.permits(),
+		"raw":             c.raw(),
+		"pre_sign":        c.preSign(),
+		"utxo":            c.utxo(),
+		"brc20":           tickers,
+		"runes":           runes,
+		"taproot":         c.taproot(),
+		"groups":          c.groupDocument(),
+		"custom":          f.Custom,
 	}
 	if f.Custom == nil {
 		document["custom"] = map[string]any{}
+	}
+	if changes := c.policyChanges(); changes != nil {
+		document["policy_changes"] = changes
 	}
 	if err := c.err(); err != nil {
 		return nil, err
@@ -175,6 +188,9 @@ func (c *compiler) compileAssets(chainAt []string, chain Chain, files map[string
 		case f.Kind == AssetNative:
 			if f.Contract != "" {
 				c.add(under(at, "contract"), "belongs to %s assets", AssetERC20)
+			}
+			if chain.Family == FamilyUTXO && f.Decimals != nil && *f.Decimals != coinDecimals {
+				c.add(under(at, "decimals"), "is %d, but a coin of Bitcoin has %d", *f.Decimals, coinDecimals)
 			}
 		default:
 			c.add(under(at, "kind"), "is %q, not %s or, on evm chains, %s", f.Kind, AssetNative, AssetERC20)

@@ -35,12 +35,7 @@ func (c *compiler) gas() map[string]any {
 			limits["fee_base"] = gasCap(f.MaxFee+" "+chain.Native, c.coins(under(at, "max_fee"), chain.Assets[chain.Native], f.MaxFee))
 		}
 		entry := map[string]any{"max": limits}
-		if f.MaxFeePerMille != nil {
-			if *f.MaxFeePerMille < 1 || *f.MaxFeePerMille > 1000 {
-				c.add(under(at, "max_fee_per_mille"), "is %d, not from 1 to 1000", *f.MaxFeePerMille)
-			}
-			entry["max_fee_per_mille"] = *f.MaxFeePerMille
-		}
+		c.feeShare(at, entry, f.MaxFeePerMille)
 		out[symbol] = entry
 	}
 	return out
@@ -63,7 +58,7 @@ func (c *compiler) evmChain(section, symbol string) (Chain, bool) {
 	chain, known := c.chains[symbol]
 	switch {
 	case !known:
-		c.add([]string{section, symbol}, "is not a chain of /chains")
+		c.noChain([]string{section, symbol}, symbol)
 	case chain.Family != FamilyEVM:
 		c.add([]string{section, symbol}, "is of family %s: this section is for chains of family %s", chain.Family, FamilyEVM)
 	}

@@ -8,12 +8,6 @@ import (
 	_ "time/tzdata" // zones on machines that have no tables of them
 )
 
-// KindKeygen and KindPreSign are the kinds of requests that hours may hold for beside those that windows count.
-const (
-	KindKeygen  = "keygen"
-	KindPreSign = "pre_sign"
-)
-
 // What happens outside of hours.
 const (
 	outsideReject = "reject"
@@ -72,10 +66,9 @@ func (c *compiler) hours() map[string]any {
 
 // hoursOf checks for which requests the hours hold.
 func (c *compiler) hoursOf(at []string, f fileHours) {
-	kinds := append(slices.Clone(windowKinds), KindKeygen, KindPreSign)
 	for i, kind := range f.Kinds {
-		if !slices.Contains(kinds, kind) {
-			c.add(under(at, "kinds", fmt.Sprint(i)), "%q is none of %s", kind, strings.Join(kinds, ", "))
+		if !slices.Contains(windowKinds, kind) {
+			c.add(under(at, "kinds", fmt.Sprint(i)), "%q is none of %s", kind, strings.Join(windowKinds, ", "))
 		}
 	}
 	chain, known := c.chains[f.Chain]
@@ -84,12 +77,12 @@ func (c *compiler) hoursOf(at []string, f fileHours) {
 		c.add(under(at, "asset"), "needs chain beside it")
 	case f.Chain == "":
 	case !known:
-		c.add(under(at, "chain"), "%q is not a chain of /chains", f.Chain)
+		c.noChain(under(at, "chain"), f.Chain)
 	case !slices.Equal(f.Kinds, []string{KindTransaction}):
 		c.add(under(at, "chain"), "only transactions have one: leave out the other kinds")
 	case f.Asset != "":
 		if _, known := chain.Assets[f.Asset]; !known {
-			c.add(under(at, "asset"), "%q is not an asset of /chains/%s/assets", f.Asset, f.Chain)
+			c.noAsset(under(at, "asset"), chain, f.Asset)
 		}
 	}
 }

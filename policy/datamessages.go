@@ -153,7 +153,7 @@ func (c *compiler) permits() map[string]any {
 	for _, symbol := range sortedKeys(c.file.Permits) {
 		chain, known := c.chains[symbol]
 		if !known {
-			c.add([]string{"permits", symbol}, "is not a chain of /chains")
+			c.noChain([]string{"permits", symbol}, symbol)
 			continue
 		}
 		assets := make(map[string]any, len(c.file.Permits[symbol]))

@@ -4,6 +4,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
+
+	"github.com/countersign-mpc/countersign/evidence"
 )
 
 func (c *compiler) limits() map[string]any {
@@ -11,7 +14,7 @@ func (c *compiler) limits() map[string]any {
 	for _, symbol := range sortedKeys(c.file.Limits) {
 		chain, known := c.chains[symbol]
 		if !known {
-			c.add([]string{"limits", symbol}, "is not a chain of /chains")
+			c.noChain([]string{"limits", symbol}, symbol)
 			continue
 		}
 		assets := make(map[string]any, len(c.file.Limits[symbol]))
@@ -19,7 +22,7 @@ func (c *compiler) limits() map[string]any {
 			at := []string{"limits", symbol, id}
 			asset, known := chain.Assets[id]
 			if !known {
-				c.add(at, "is not an asset of /chains/%s/assets", symbol)
+				c.noAsset(at, chain, id)
 				continue
 			}
 			list := make([]any, 0, len(c.file.Limits[symbol][id]))
@@ -30,6 +33,7 @@ func (c *compiler) limits() map[string]any {
 				c.add(at, "is empty: leave it out to reject the asset, or give a max")
 			}
 			c.groupOnce(at, c.file.Limits[symbol][id])
+			c.reachable(at, asset, c.file.Limits[symbol][id])
 			assets[id] = list
 		}
 		out[symbol] = assets
@@ -50,6 +54,25 @@ func (c *compiler) groupOnce(at []string, limits []fileLimit) {
 				c.add(under(at, fmt.Sprint(i), "approvals", fmt.Sprint(j), "group"), "is asked by limit %d of this asset too: put the tiers of one group into one limit", k)
 			}
 			first[tier.Group] = i
+		}
+	}
+}
+
+// reachable refuses a tier that begins where another limit, which holds for every wallet and vault, has ended already: nobody
+// would ever be asked.
+func (c *compiler) reachable(at []string, asset Asset, limits []fileLimit) {
+	for i, limit := range limits {
+		for j, tier := range limit.Approvals {
+			for k, other := range limits {
+				if k == i || other.Wallets != nil || other.Vaults != nil {
+					continue
+				}
+				above, err := baseUnits(tier.Above, UnitCoin, asset.Decimals)
+				highest, err2 := baseUnits(other.Max, UnitCoin, asset.Decimals)
+				if err == nil && err2 == nil && compareBase(above, highest) >= 0 {
+					c.add(under(at, fmt.Sprint(i), "approvals", fmt.Sprint(j), "above"), "is not below the max of limit %d, which holds for every wallet: nobody would ever be asked", k)
+				}
+			}
 		}
 	}
 }
@@ -132,7 +155,7 @@ func (c *compiler) addresses() map[string]any {
 		f := c.file.Addresses[symbol]
 		chain, known := c.chains[symbol]
 		if !known {
-			c.add(at, "is not a chain of /chains")
+			c.noChain(at, symbol)
 			continue
 		}
 		if f.AllowAny && len(f.Allow) > 0 {
@@ -175,16 +198,30 @@ func (c *compiler) unverifiable() map[string]any {
 		at := []string{"evidence", "unverifiable", symbol}
 		f := c.file.Evidence.Unverifiable[symbol]
 		if _, known := c.chains[symbol]; !known {
-			c.add(at, "is not a chain of /chains")
+			c.noChain(at, symbol)
 		}
 		if len(f.Codes) == 0 {
 			c.add(under(at, "codes"), "is empty: name the evidence codes that are let through, such as \"no-raw-tx\"")
+		}
+		for i, code := range f.Codes {
+			c.evidenceCode(under(at, "codes", fmt.Sprint(i)), code)
 		}
 		grant := c.grant(at, fileGrant{AnyRequester: f.AnyRequester, Requesters: f.Requesters})
 		grant["codes"] = orEmpty(f.Codes)
 		out[symbol] = grant
 	}
 	return out
+}
+
+// evidenceCode says what is wrong with a code that evidence never gives an unverifiable claim.
+func (c *compiler) evidenceCode(at []string, code string) {
+	known := map[string]bool{}
+	for _, k := range evidence.UnverifiableCodes() {
+		known[string(k)] = true
+	}
+	if !known[code] {
+		c.add(at, "%q is none of the evidence codes %s%s", clip(code), strings.Join(sortedKeys(known), ", "), didYouMean(code, known))
+	}
 }
 
 func (c *compiler) raw() map[string]any {

@@ -15,6 +15,8 @@ type fileUTXO struct {
 	MaxFeeRate  int64  `json:"max_fee_rate"` // satoshi per virtual byte
 	Batch       bool   `json:"batch"`        // more than one recipient
 	DataOutputs bool   `json:"data_outputs"` // OP_RETURN outputs beside runes
+	// MaxFeePerMille is the most that the fee may be of what leaves the own addresses; nil: any share.
+	MaxFeePerMille *int `json:"max_fee_per_mille"`
 }
 
 type fileRecipients struct {
@@ -70,7 +72,7 @@ func (c *compiler) utxoChain(section, symbol string) (Chain, bool) {
 	chain, known := c.chains[symbol]
 	switch {
 	case !known:
-		c.add([]string{section, symbol}, "is not a chain of /chains")
+		c.noChain([]string{section, symbol}, symbol)
 	case chain.Family != FamilyUTXO:
 		c.add([]string{section, symbol}, "is of family %s: this section is for chains of family %s", chain.Family, FamilyUTXO)
 	}
@@ -92,14 +94,27 @@ func (c *compiler) utxo() map[string]any {
 		if f.MaxFeeRate < 1 || f.MaxFeeRate > maxFeeRateLimit {
 			c.add(under(at, "max_fee_rate"), "is %d, not from 1 to %d satoshi per virtual byte", f.MaxFeeRate, maxFeeRateLimit)
 		}
-		out[symbol] = map[string]any{
+		entry := map[string]any{
 			"max_fee": f.MaxFee, "max_fee_base": c.coins(under(at, "max_fee"), chain.Assets[chain.Native], f.MaxFee),
 			// as input.utxo.fee_rate counts it: per 1000 virtual bytes
 			"max_fee_rate": f.MaxFeeRate, "max_fee_rate_kvb": f.MaxFeeRate * 1000,
 			"batch": f.Batch, "data_outputs": f.DataOutputs,
 		}
+		c.feeShare(at, entry, f.MaxFeePerMille)
+		out[symbol] = entry
 	}
 	return out
+}
+
+// feeShare writes a cap on the fee as a share of the amount; nil is none.
+func (c *compiler) feeShare(at []string, entry map[string]any, perMille *int) {
+	if perMille == nil {
+		return
+	}
+	if *perMille < 1 || *perMille > 1000 {
+		c.add(under(at, "max_fee_per_mille"), "is %d, not from 1 to 1000", *perMille)
+	}
+	entry["max_fee_per_mille"] = *perMille
 }
 
 func (c *compiler) brc20() map[string]any {

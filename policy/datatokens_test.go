@@ -112,6 +112,9 @@ func TestTokenDataFaults(t *testing.T) {
 		"no fee rate":           {"utxo.BTC", object{"max_fee": "1"}, []string{"at /utxo/BTC/max_fee_rate", "0, not from 1"}},
 		"a fee rate of a slip":  {"utxo.BTC.max_fee_rate", 100_001, []string{"at /utxo/BTC/max_fee_rate"}},
 		"a fee rate's decimals": {"utxo.BTC.max_fee_rate", 1.5, []string{"at /utxo/BTC/max_fee_rate", "point"}},
+		"a fee share of none":   {"utxo.BTC.max_fee_per_mille", 0, []string{"at /utxo/BTC/max_fee_per_mille", "1 to 1000"}},
+		"a fee share of more":   {"utxo.BTC.max_fee_per_mille", 1001, []string{"at /utxo/BTC/max_fee_per_mille", "1 to 1000"}},
+		"decimals of a coin":    {"chains.BTC.assets.BTC_BTC.decimals", 18, []string{"at /chains/BTC/assets/BTC_BTC/decimals", "18", "has 8"}},
 		"utxo without a coin":   {"chains.BTC.assets", object{}, []string{"at /utxo/BTC", "native"}},
 
 		"brc20 of no chain":    {"brc20.XTC", object{}, []string{"at /brc20/XTC"}},

@@ -122,20 +122,25 @@ func (e *Engine) rejection(rule, message string) Decision {
 
 // sortReasons brings reasons into their one order, drops repetitions and what is beyond maxReasons.
 func sortReasons(reasons []Reason) []Reason {
-	rank := map[Action]int{Reject: 0, Wait: 1, Approve: 2}
 	slices.SortFunc(reasons, func(a, b Reason) int {
-		return cmp.Or(
-			cmp.Compare(rank[a.Severity], rank[b.Severity]),
-			strings.Compare(a.RuleID, b.RuleID),
-			strings.Compare(a.Message, b.Message))
+		if a.Severity != b.Severity {
+			return rank(a.Severity) - rank(b.Severity)
+		}
+		return cmp.Or(strings.Compare(a.RuleID, b.RuleID), strings.Compare(a.Message, b.Message))
 	})
 	reasons = slices.Compact(reasons)
 	return reasons[:min(len(reasons), maxReasons)]
 }
 
+// rank is where reasons of a severity stand among the others.
+func rank(severity Action) int { return slices.Index([]Action{Reject, Wait, Approve}, severity) }
+
 // oneLine makes text printable on one line and at most limit bytes long: control and format characters and invalid
 // UTF-8 become '?', since messages repeat names that a requester chose.
 func oneLine(text string, limit int) string {
+	if len(text) <= limit && isPlainText(text) {
+		return text
+	}
 	text = strings.Map(func(r rune) rune {
 		if r == utf8.RuneError || !unicode.IsPrint(r) {
 			return '?'
@@ -150,4 +155,14 @@ func oneLine(text string, limit int) string {
 		cut--
 	}
 	return text[:cut] + "..."
+}
+
+// isPlainText reports whether text is printable ASCII.
+func isPlainText(text string) bool {
+	for i := range len(text) {
+		if text[i] < ' ' || text[i] > '~' {
+			return false
+		}
+	}
+	return true
 }

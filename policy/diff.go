@@ -18,6 +18,8 @@ type Diff struct {
 	To             string       `json:"to"`
 	RulesAdded     []string     `json:"rules_added"`
 	RulesRemoved   []string     `json:"rules_removed"`
+	RulesChanged   []string     `json:"rules_changed"`   // with another definition; comments and format do not count
+	HelpersChanged []string     `json:"helpers_changed"` // rules without an id, such as countersign.lib.amount, that are new, gone or other
 	ModulesAdded   []string     `json:"modules_added"`
 	ModulesRemoved []string     `json:"modules_removed"`
 	ModulesChanged []string     `json:"modules_changed"` // with another text
@@ -35,8 +37,10 @@ type DataChange struct {
 // Compare says what another policy has changed, by rule, by module and by data.
 func (e *Engine) Compare(other *Engine) (Diff, error) {
 	d := Diff{From: e.revision, To: other.revision}
-	d.RulesRemoved, d.RulesAdded, _ = compareKeys(e.rules, other.rules)
 	var same []string
+	if err := d.compareRules(e, other); err != nil {
+		return Diff{}, err
+	}
 	d.ModulesRemoved, d.ModulesAdded, same = compareKeys(e.source.Modules, other.source.Modules)
 	d.ModulesChanged = []string{}
 	for _, name := range same {
@@ -54,6 +58,68 @@ func (e *Engine) Compare(other *Engine) (Diff, error) {
 	}
 	d.Data = []DataChange{}
 	return d, d.compare(nil, from, to)
+}
+
+// compareRules compares what defines each rule, whichever file it stands in.
+func (d *Diff) compareRules(from, to *Engine) error {
+	rulesFrom, helpersFrom, err := from.source.definitions()
+	if err != nil {
+		return err
+	}
+	rulesTo, helpersTo, err := to.source.definitions()
+	if err != nil {
+		return err
+	}
+	var same []string
+	d.RulesRemoved, d.RulesAdded, same = compareKeys(from.rules, to.rules)
+	d.RulesChanged = differing(same, rulesFrom, rulesTo)
+	removed, added, same := compareKeys(helpersFrom, helpersTo)
+	d.HelpersChanged = slices.Sorted(slices.Values(slices.Concat(removed, added, differing(same, helpersFrom, helpersTo))))
+	if d.HelpersChanged == nil {
+		d.HelpersChanged = []string{}
+	}
+	return nil
+}
+
+// differing are the keys of which two maps have different values.
+func differing(keys []string, from, to map[string]string) []string {
+	out := []string{}
+	for _, key := range keys {
+		if from[key] != to[key] {
+			out = append(out, key)
+		}
+	}
+	return out
+}
+
+// definitions are those of all rules but tests: of rules with an id by that, of others by their name.
+func (s *Source) definitions() (rules, helpers map[string]string, err error) {
+	modules, err := s.parse()
+	if err != nil {
+		return nil, nil, err
+	}
+	lines := [2]map[string][]string{{}, {}}
+	for _, file := range sortedKeys(modules) {
+		m := modules[file]
+		for _, r := range m.Rules {
+			if isTest(file) {
+				continue
+			}
+			in, key := lines[0], annotatedID(r)
+			if key == "" {
+				in, key = lines[1], strings.TrimPrefix(m.Package.Path.String(), "data.")+"."+ruleName(r)
+			}
+			in[key] = append(in[key], m.Package.Path.String()+" "+r.String())
+		}
+	}
+	out := [2]map[string]string{{}, {}}
+	for i, of := range lines {
+		for key, definitions := range of {
+			slices.Sort(definitions)
+			out[i][key] = strings.Join(definitions, "\n")
+		}
+	}
+	return out[0], out[1], nil
 }
 
 // compareKeys returns the keys of only one of two maps, and those of both, each in order.

@@ -1,6 +1,7 @@
 package policy_test
 
 import (
+	"bytes"
 	"slices"
 	"testing"
 
@@ -14,9 +15,17 @@ func TestCompare(t *testing.T) {
 	changed["limits"].(object)["ETH"].(object)["USDT_ETH"].([]object)[0]["max"] = "6000"
 	delete(changed["addresses"].(object), "ETH")
 	to := source(t, changed)
-	to.Modules["own.rego"] = []byte("package countersign.rules.own\n\n# METADATA\n# title: Never\n# labels:\n#   id: own.never\nreject contains {\"id\": \"own.never\", \"message\": \"no\"} if false\n")
+	to.Modules["own.rego"] = []byte("package countersign.rules.own\n\n# METADATA\n# title: Never\n# labels:\n#   id: own.never\nreject contains {\"id\": \"own.never\", \"message\": \"no\"} if input.node.id == \"nobody\"\n")
 	delete(to.Modules, "runes.rego")
 	to.Modules["limits.rego"] = append([]byte("# another text\n"), to.Modules["limits.rego"]...)
+	replace := func(name, what, by string) {
+		if !bytes.Contains(to.Modules[name], []byte(what)) {
+			t.Fatalf("%s does not hold %q", name, what)
+		}
+		to.Modules[name] = bytes.ReplaceAll(to.Modules[name], []byte(what), []byte(by))
+	}
+	replace("limits.rego", "lib.amount > limit.max_base", "lib.amount >= limit.max_base")
+	replace("gas.rego", "input.tx.gas[field] <= cap.base", "input.tx.gas[field] < cap.base")
 	build := func(s *policy.Source) *policy.Engine {
 		e, err := policy.New(t.Context(), policy.Config{Source: s, Timeout: unhurried})
 		must(t, err)
@@ -26,8 +35,12 @@ func TestCompare(t *testing.T) {
 	d, err := a.Compare(b)
 	must(t, err)
 	if d.From != a.Revision() || d.To != b.Revision() || !slices.Equal(d.RulesAdded, []string{"own.never"}) || !slices.Contains(d.RulesRemoved, "runes.limit.max") ||
-		!slices.Equal(d.ModulesAdded, []string{"own.rego"}) || !slices.Equal(d.ModulesRemoved, []string{"runes.rego"}) || !slices.Equal(d.ModulesChanged, []string{"limits.rego"}) {
+		!slices.Equal(d.ModulesAdded, []string{"own.rego"}) || !slices.Equal(d.ModulesRemoved, []string{"runes.rego"}) || !slices.Equal(d.ModulesChanged, []string{"gas.rego", "limits.rego"}) {
 		t.Errorf("rules and modules: %+v", d)
+	}
+	if !slices.Equal(d.RulesChanged, []string{"limit.per_transaction"}) || !slices.Contains(d.HelpersChanged, "countersign.rules.gas.within") ||
+		!slices.Contains(d.HelpersChanged, "countersign.rules.runes.entries") || slices.Contains(d.HelpersChanged, "countersign.rules.gas.small") {
+		t.Errorf("by rule: %+v, helpers %q", d.RulesChanged, d.HelpersChanged)
 	}
 	var lines []string
 	for _, c := range d.Data {
@@ -44,7 +57,7 @@ func TestCompare(t *testing.T) {
 	}
 	same, err := a.Compare(a)
 	must(t, err)
-	if len(same.RulesAdded)+len(same.RulesRemoved)+len(same.ModulesAdded)+len(same.ModulesRemoved)+len(same.ModulesChanged)+len(same.Data) != 0 {
+	if len(same.RulesAdded)+len(same.RulesRemoved)+len(same.ModulesAdded)+len(same.ModulesRemoved)+len(same.ModulesChanged)+len(same.Data)+len(same.RulesChanged)+len(same.HelpersChanged) != 0 {
 		t.Errorf("a policy differs from itself: %+v", same)
 	}
 }

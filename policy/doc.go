@@ -10,7 +10,8 @@
 // inexactly. What comes out of a policy is a function of the input alone: built-ins that read the clock, the network
 // or the host do not exist for it, so that a recorded input replays to the same decision.
 //
-// The package is the only importer of OPA. It keeps no state between evaluations, counts nothing and stores nothing
+// This package and policy/direct, which evaluates what is asked each time without OPA's evaluator, are the only importers of OPA.
+// The package keeps no state between evaluations, counts nothing and stores nothing
 // (package ledger does), decodes no transaction (package evidence does), and speaks no protocol (package callback
 // does). docs/POLICY.md is the reference for those who write policies; docs/FORMATS.md holds the formats.
 package policy

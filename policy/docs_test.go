@@ -35,7 +35,7 @@ func TestManualIsTrue(t *testing.T) {
 	if len(modules) != 2 {
 		t.Fatalf("docs/POLICY.md has %d example modules, want a rule and its test", len(modules))
 	}
-	s := source(t, demoData())
+	s := source(t, set(demoData(), "custom.frozen_wallets", object{}))
 	for i, name := range []string{"frozen.rego", "frozen_test.rego"} {
 		s.Modules[name] = []byte(strings.ReplaceAll("\n"+modules[i], "\n    ", "\n"))
 	}

@@ -34,7 +34,9 @@ type Config struct {
 	Source  *Source
 	Timeout time.Duration // of one evaluation; 0 is DefaultTimeout
 
-	testsAtOnce int // 0: one for each core
+	testsAtOnce int     // 0: one for each core
+	proven      bool    // by another process: it is not linted again
+	like        *Engine // of a proven policy: the one that it follows, whose compiled modules it shares where it has the same ones
 }
 
 func (c Config) validate() error {
@@ -54,8 +56,9 @@ type Engine struct {
 	data     *Data
 	source   *Source
 	rules    map[string]RuleInfo
-	query    rego.PreparedEvalQuery // of the entrypoint, where parts is nil
-	parts    *parts                 // nil: the policy is asked as a whole
+	compiler *ast.Compiler          // of the policy as a whole
+	query    rego.PreparedEvalQuery // of the entrypoint, over the data
+	parts    *parts                 // nil: it cannot be taken apart
 
 	testsAtOnce int
 }
@@ -65,11 +68,26 @@ type RuleInfo struct {
 	ID    string
 	Title string
 	File  string
+
+	unsaid []string // titles of its rules that allow without a message
 }
 
 // New checks the data, lints and compiles the modules and runs their tests. A policy that fails in any of these is
 // refused with an error that names file and line, or the place in data.json; there is no engine that did not pass.
 func New(ctx context.Context, cfg Config) (*Engine, error) {
+	e, err := NewUntested(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := e.passed(ctx); err != nil {
+		return nil, err
+	}
+	return e, nil
+}
+
+// NewUntested is New without the policy's own tests: for tools that try a policy while it is written. What decides for a
+// node comes from New.
+func NewUntested(ctx context.Context, cfg Config) (*Engine, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, fmt.Errorf("build policy engine: %w", err)
 	}
@@ -78,50 +96,53 @@ func New(ctx context.Context, cfg Config) (*Engine, error) {
 		return nil, fmt.Errorf("build policy engine: %w", err)
 	}
 	e := &Engine{
-		timeout: cfg.Timeout, data: data, source: cfg.Source.clone(), revision: cfg.Source.revision(data), testsAtOnce: cfg.testsAtOnce,
+		timeout: cfg.Timeout, data: data, source: cfg.Source.clone(), revision: cfg.Source.revision(data),
+		testsAtOnce: cfg.testsAtOnce,
 	}
 	if e.timeout == 0 {
 		e.timeout = DefaultTimeout
 	}
-	if err := e.compile(ctx); err != nil {
-		return nil, fmt.Errorf("build policy engine: %w", err)
-	}
-	report, err := e.runTests(ctx, false)
-	if err != nil {
-		return nil, fmt.Errorf("build policy engine: %w", err)
-	}
-	if err := report.err(); err != nil {
+	if err := e.compile(ctx, cfg); err != nil {
 		return nil, fmt.Errorf("build policy engine: %w", err)
 	}
 	return e, nil
 }
 
 // compile prepares the query over everything but the tests.
-func (e *Engine) compile(ctx context.Context) error {
+func (e *Engine) compile(ctx context.Context, cfg Config) error {
+	base, err := e.data.documents()
+	if err != nil {
+		return err
+	}
+	if like := cfg.like; cfg.proven && like != nil && maps.EqualFunc(like.source.Modules, e.source.Modules, bytes.Equal) {
+		e.rules, e.compiler, e.parts = like.rules, like.compiler, like.parts.over(base)
+	} else if err := e.compileModules(base, cfg.proven); err != nil {
+		return err
+	}
+	e.query, err = prepare(ctx, e.compiler, base.store, entrypoint)
+	return err
+}
+
+func (e *Engine) compileModules(base documents, linted bool) error {
 	modules, err := e.source.parse()
 	if err != nil {
 		return err
 	}
-	if err := lint(modules); err != nil {
-		return fmt.Errorf("lint:\n%w", err)
+	if !linted {
+		if err := lint(modules, e.source.Data); err != nil {
+			return fmt.Errorf("lint:\n%w", err)
+		}
 	}
 	maps.DeleteFunc(modules, func(name string, _ *ast.Module) bool { return isTest(name) })
 	if e.rules, err = declaredRules(modules); err != nil {
 		return err
 	}
-	store, err := e.data.store()
-	if err != nil {
-		return err
+	e.parts = newParts(copyOf(modules), base)
+	e.compiler = newCompiler()
+	if e.compiler.Compile(modules); e.compiler.Failed() {
+		return fmt.Errorf("compile: %w", e.compiler.Errors)
 	}
-	if e.parts, err = newParts(ctx, copyOf(modules), store); err != nil || e.parts != nil {
-		return err
-	}
-	c := newCompiler()
-	if c.Compile(modules); c.Failed() {
-		return fmt.Errorf("compile: %w", c.Errors)
-	}
-	e.query, err = prepare(ctx, c, store, entrypoint)
-	return err
+	return nil
 }
 
 // prepare makes a query that gives one value, as Rego has it.
@@ -180,11 +201,11 @@ func declaredRules(modules map[string]*ast.Module) (map[string]RuleInfo, error) 
 			if !ruleIDPattern.MatchString(id) || strings.HasPrefix(id, "engine.") {
 				return nil, fmt.Errorf("%s:%d: rule id %q: ids are lower-case words joined by points, such as limit.per_transaction, and engine. is the engine's own", name, r.Location.Row, id)
 			}
-			if known, ok := rules[id]; ok && known.File != name {
+			known, ok := rules[id]
+			if ok && known.File != name {
 				return nil, fmt.Errorf("%s:%d: rule id %s is already that of a rule in %s", name, r.Location.Row, id, known.File)
-			} else if !ok {
-				rules[id] = RuleInfo{ID: id, Title: title(r), File: name}
 			}
+			rules[id] = known.declared(r, id, name)
 		}
 	}
 	return rules, nil
@@ -199,17 +220,28 @@ func title(r *ast.Rule) string {
 	return "allowed"
 }
 
-// store holds the data as Rego values, made once, so that no evaluation converts them.
-func (d *Data) store() (storage.Store, error) {
+// documents hold the data as Rego values, made once, so that no evaluation converts them.
+type documents struct {
+	values ast.Object
+	store  storage.Store // of the values
+}
+
+func (d *Data) documents() (documents, error) {
 	v, err := ast.ValueFromReader(bytes.NewReader(d.canonical))
 	if err != nil {
-		return nil, fmt.Errorf("load the policy's data: %v", err)
+		return documents{}, fmt.Errorf("load the policy's data: %v", err)
 	}
 	obj, ok := v.(ast.Object)
 	if !ok {
-		return nil, errors.New("load the policy's data: it is no object")
+		return documents{}, errors.New("load the policy's data: it is no object")
 	}
-	return inmem.NewFromASTObject(obj), nil
+	return documents{obj, inmem.NewFromASTObject(obj)}, nil
+}
+
+// store is the store of the data's documents.
+func (d *Data) store() (storage.Store, error) {
+	base, err := d.documents()
+	return base.store, err
 }
 
 // Evaluate decides about in. The decision always can be used: when the error is not nil, it is a Reject under one of
@@ -282,21 +314,26 @@ type shapeError struct{ err error }
 func (e *shapeError) Error() string { return e.err.Error() }
 
 // ask evaluates the policy and checks what it says.
-func (e *Engine) ask(ctx context.Context, input inputDoc) (v verdict, err error) {
+func (e *Engine) ask(ctx context.Context, input inputDoc) (verdict, error) {
 	if e.parts != nil {
-		v, err = e.parts.evaluate(ctx, input)
-	} else {
-		var result ast.Value
-		if result, err = run(ctx, e.query, input.value); err == nil {
-			if v, err = readVerdict(result); err != nil {
-				err = &shapeError{err}
-			}
+		v, err := e.parts.evaluate(ctx, input)
+		if err == nil && e.check(v) == nil || ctx.Err() != nil {
+			return v, err
 		}
 	}
+	value, err := input.whole()
 	if err != nil {
-		return v, err
+		return verdict{}, err
 	}
-	if err := e.check(v); err != nil {
+	result, err := run(ctx, e.query, value)
+	if err != nil {
+		return verdict{}, err
+	}
+	v, err := readVerdict(result)
+	if err == nil {
+		err = e.check(v)
+	}
+	if err != nil {
 		return v, &shapeError{err}
 	}
 	return v, nil

@@ -2,7 +2,8 @@ package policy
 
 import (
 	"encoding/json"
-	"math/big"
+	"math/bits"
+	"strconv"
 
 	"github.com/countersign-mpc/countersign/evidence"
 	"github.com/countersign-mpc/countersign/wire"
@@ -19,25 +20,34 @@ type Gas struct {
 // claimedGas is what tx_info says. The fee is that which is claimed, or that of limit and price if it is more.
 func claimedGas(tx *Tx, info *wire.TxInfo) *Gas {
 	g := &Gas{PriceBase: exactBase(info.GasPrice), Limit: exactBase(info.GasLimit), FeeBase: tx.FeeBase, Source: SourceClaim}
-	price, priced := new(big.Int).SetString(string(g.PriceBase), 10)
-	limit, limited := new(big.Int).SetString(string(g.Limit), 10)
-	if !priced || !limited {
+	if g.PriceBase == "" || g.Limit == "" {
 		return g
 	}
-	product := exactBase(price.Mul(price, limit).String())
+	product := multiplyBase(g.PriceBase, g.Limit)
 	if product == "" || g.FeeBase == "" || compareBase(product, g.FeeBase) > 0 {
 		g.FeeBase = product
 	}
 	return g
 }
 
+// multiplyBase multiplies two integers in base units; "" where that is out of range.
+func multiplyBase(a, b json.Number) json.Number {
+	x, y := parseBase(a), parseBase(b)
+	if x.IsUint64() && y.IsUint64() {
+		if high, low := bits.Mul64(x.Uint64(), y.Uint64()); high == 0 {
+			return json.Number(strconv.FormatUint(low, 10))
+		}
+	}
+	return exactBase(x.Mul(x, y).String())
+}
+
 // signedGas replaces what is claimed by what the transaction says, where evidence could read one whose digest is signed.
-func signedGas(in *Input) {
+func signedGas(in *Input, found *evidence.Decoded) {
 	if in.Evidence.Status != EvidenceVerified && in.Evidence.Status != EvidenceUnverifiable || len(in.Evidence.Differences) > 0 {
 		return
 	}
-	tx := decodedEVM(in.Evidence.Decoded)
-	if tx == nil {
+	tx := found.Transaction
+	if tx == nil || found.Kind != evidence.KindEVMTransaction {
 		return
 	}
 	price := tx.GasPrice
@@ -45,13 +55,4 @@ func signedGas(in *Input) {
 		price = tx.MaxFeePerGas
 	}
 	in.Tx.Gas = &Gas{PriceBase: exactBase(price), Limit: exactBase(tx.GasLimit), FeeBase: exactBase(tx.MaxFee), Source: SourceEvidence}
-}
-
-// decodedEVM is the EVM transaction that evidence decoded, or nil.
-func decodedEVM(decoded json.RawMessage) *evidence.Transaction {
-	var d evidence.Decoded
-	if len(decoded) == 0 || json.Unmarshal(decoded, &d) != nil || d.Kind != evidence.KindEVMTransaction {
-		return nil
-	}
-	return d.Transaction
 }

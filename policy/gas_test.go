@@ -81,3 +81,21 @@ func TestClaimedGas(t *testing.T) {
 		})
 	}
 }
+
+// TestClaimedGasProduct multiplies around the sizes at which the arithmetic changes.
+func TestClaimedGasProduct(t *testing.T) {
+	e := demoEngine(t)
+	const uint64s, halves = "18446744073709551615", "4294967296" // 2^64-1, 2^32
+	for _, c := range []struct{ price, limit, fee string }{
+		{"0", uint64s, "0"}, {"1", uint64s, uint64s}, {"2", uint64s, "36893488147419103230"}, {halves, "4294967295", "18446744069414584320"},
+		{halves, halves, "18446744073709551616"}, {"18446744073709551616", "1", "18446744073709551616"},
+		{"115792089237316195423570985008687907853269984665640564039457584007913129639935", "1", "115792089237316195423570985008687907853269984665640564039457584007913129639935"},
+		{"115792089237316195423570985008687907853269984665640564039457584007913129639935", "2", ""},
+	} {
+		info := claim("1000000000000000000")
+		info.AssetID, info.Fee, info.GasPrice, info.GasLimit = "ETH", "", c.price, c.limit
+		if got := e.NewInput(parsed(info)).Tx.Gas.FeeBase; string(got) != c.fee {
+			t.Errorf("%s for %s comes to %q, want %q", c.price, c.limit, got, c.fee)
+		}
+	}
+}

@@ -2,7 +2,10 @@ package policy
 
 import (
 	"encoding/json"
+	"fmt"
 	"time"
+
+	"github.com/countersign-mpc/countersign/evidence"
 )
 
 // Input is what a policy sees of one request. Its JSON form (docs/POLICY.md, "Input") is `input` in Rego. Slices and
@@ -134,6 +137,31 @@ type Evidence struct {
 	Decoded     json.RawMessage `json:"decoded"`     // the decoder's own account; nil for none
 	Transfer    *Transfer       `json:"transfer"`    // set only where all that is signed is one plain transfer
 	Differences []Difference    `json:"differences"` // each one a mismatch
+
+	account *evidence.Decoded // what Decoded says; nil where it is to be read from there
+}
+
+// Describe sets Decoded to what the decoder found. Complete then reads that and not its JSON form again: neither may be
+// changed afterwards.
+func (ev *Evidence) Describe(found *evidence.Decoded) error {
+	b, err := found.JSON()
+	if err != nil {
+		return fmt.Errorf("what is signed cannot be described: %w", err)
+	}
+	ev.Decoded, ev.account = b, found
+	return nil
+}
+
+// decoded is what the decoder found; nil where there is nothing that can be read.
+func (ev *Evidence) decoded() *evidence.Decoded {
+	if ev.account != nil || len(ev.Decoded) == 0 {
+		return ev.account
+	}
+	var found evidence.Decoded
+	if json.Unmarshal(ev.Decoded, &found) != nil {
+		return nil
+	}
+	return &found
 }
 
 // Transfer is the one movement of value that the signed bytes cause.

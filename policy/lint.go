@@ -18,64 +18,149 @@ const (
 // outcomes are the names under which a package of rules has its say; main.rego collects them.
 var outcomes = []string{"allow", "reject", "wait", "require"}
 
-// inputRoots and dataRoots are the names that exist at the top of input and data: another one would be undefined, and
-// a rule that looks at it silent.
-var (
-	inputRoots = []string{
-		"format", "request", "node", "requester", "tx_info", "tx", "brc20", "runes", "utxo", "call", "message", "evidence", "windows",
-		"approvals", "now", "unknown_fields", "problems",
-	}
-	dataRoots = []string{
-		"countersign", "request_types", "unknown_fields", "chains", "keygen", "limits", "windows", "addresses", "hours", "gas", "contracts", "allowances", "evidence", "messages", "raw",
-		"pre_sign", "utxo", "brc20", "runes", "taproot", "typed_data", "permits", "groups", "custom",
-	}
-)
-
-// linter refuses what compiles and yet would not do what it says.
-type linter struct {
-	roots  map[string]bool
-	faults []string
+// Finding is what the linter has to say about a place in a module.
+type Finding struct {
+	File    string `json:"file"`
+	Row     int    `json:"row"`     // from 1
+	Col     int    `json:"col"`     // from 1, in bytes
+	Lint    string `json:"lint"`    // name of one of [Lints]
+	Refused bool   `json:"refused"` // a policy with it does not go live; otherwise it is a warning
+	Message string `json:"message"` // what is wrong here
 }
 
-// lint checks all modules, tests included, and returns an error that names file and line of every fault.
-func lint(modules map[string]*ast.Module) error {
-	l := &linter{roots: builtinRoots()}
-	for _, name := range sortedKeys(modules) {
-		m := modules[name]
-		l.checkPackage(m)
-		for _, i := range m.Imports {
-			l.checkName(i.Location, importName(i))
-		}
-		for _, r := range m.Rules {
-			l.checkRule(m, r, isTest(name))
-		}
-		l.checkTerms(m, isTest(name))
+// String is the finding on one line: place, message and the lint's name.
+func (f Finding) String() string {
+	return fmt.Sprintf("%s:%d:%d: %s [%s]", f.File, f.Row, f.Col, f.Message, f.Lint)
+}
+
+// Lint looks for what compiles and yet would not do what it says, in all modules, tests included. The findings are sorted by
+// place. An error says that a module does not parse.
+func (s *Source) Lint() ([]Finding, error) {
+	modules, err := s.parse()
+	if err != nil {
+		return nil, err
 	}
-	if len(l.faults) == 0 {
+	return findings(modules, s.Data)
+}
+
+// lint returns an error that names file and line of every fault for which a policy with this data.json is refused.
+func lint(modules map[string]*ast.Module, data []byte) error {
+	all, err := findings(modules, data)
+	if err != nil {
+		return err
+	}
+	var refused []string
+	for _, f := range all {
+		if f.Refused {
+			refused = append(refused, f.String())
+		}
+	}
+	if len(refused) == 0 {
 		return nil
 	}
-	slices.Sort(l.faults)
-	return errors.New(strings.Join(slices.Compact(l.faults), "\n"))
+	return errors.New(strings.Join(refused, "\n"))
 }
 
-func (l *linter) add(at *ast.Location, format string, args ...any) {
-	l.faults = append(l.faults, fmt.Sprintf("%s:%d: %s", at.File, at.Row, fmt.Sprintf(format, args...)))
+// linter collects findings.
+type linter struct {
+	roots    map[string]bool
+	shapes   map[ast.Var]*shape // with data.custom as it is in data.json; tests give their own
+	open     map[ast.Var]*shape // for tests: nothing is known of data.custom
+	modules  map[string]*ast.Module
+	params   map[string][]*shape // of functions, by path: what every call gives
+	found    []Finding
+	ids      map[string]bool // that METADATA declares
+	produced map[string]bool // ids that allow or wait can give
+	asked    map[string]bool // texts that require may name
+	computed bool            // some allow or wait gives an id that is computed
+}
+
+func findings(modules map[string]*ast.Module, data []byte) ([]Finding, error) {
+	known, err := shapes()
+	if err != nil {
+		return nil, err
+	}
+	l := &linter{roots: builtinRoots(), shapes: withCustom(known, data), open: known, modules: modules}
+	l.collectIDs()
+	l.collectParams()
+	for _, name := range sortedKeys(modules) {
+		l.module(modules[name], isTest(name))
+	}
+	if err := l.types(); err != nil {
+		return nil, err
+	}
+	l.ignore()
+	slices.SortFunc(l.found, compareFindings)
+	return slices.CompactFunc(l.found, samePlace), nil
+}
+
+func compareFindings(a, b Finding) int {
+	if c := strings.Compare(a.File, b.File); c != 0 {
+		return c
+	}
+	if a.Row != b.Row {
+		return a.Row - b.Row
+	}
+	if a.Col != b.Col {
+		return a.Col - b.Col
+	}
+	if c := strings.Compare(a.Lint, b.Lint); c != 0 {
+		return c
+	}
+	return strings.Compare(a.Message, b.Message)
+}
+
+// samePlace says that two findings are the same fault, as the linter and the compiler's types see it.
+func samePlace(a, b Finding) bool {
+	return a.File == b.File && a.Row == b.Row && a.Lint == b.Lint && (a.Col == b.Col || a.Message == b.Message)
+}
+
+func (l *linter) add(at *ast.Location, name, format string, args ...any) {
+	if at == nil {
+		return
+	}
+	l.found = append(l.found, Finding{
+		File: at.File, Row: at.Row, Col: at.Col, Lint: name, Refused: lintsByName()[name].Refused, Message: fmt.Sprintf(format, args...),
+	})
+}
+
+func (l *linter) module(m *ast.Module, test bool) {
+	l.checkPackage(m)
+	for _, i := range m.Imports {
+		l.checkName(i.Location, importName(i))
+		if ref, ok := i.Path.Value.(ast.Ref); ok {
+			l.checkRef(scope{shapes: l.open}, i.Location, ref)
+		}
+	}
+	s := l.scopeOf(m, test)
+	for _, r := range m.Rules {
+		l.checkRule(m, r, test)
+		for rule := r; rule != nil; rule = rule.Else {
+			own := s.in(rule)
+			l.conditions(own, rule, test)
+			if !test {
+				l.addresses(own, rule)
+			}
+		}
+	}
+	l.checkTerms(m, test)
 }
 
 func (l *linter) checkPackage(m *ast.Module) {
 	path := m.Package.Path.String()
+	name := strings.TrimPrefix(path, "data.")
 	if path != rootPackage && !strings.HasPrefix(path, rootPackage+".") {
-		l.add(m.Package.Location, "package %s: a policy's packages are countersign and those below it", strings.TrimPrefix(path, "data."))
+		l.add(m.Package.Location, "foreign-package", "package %s: a policy's packages are countersign and those below it", name)
 	}
 	if rest, below := strings.CutPrefix(path, rulesPackage); below && strings.Count(rest, ".") != 1 {
-		l.add(m.Package.Location, "package %s: rules are collected from countersign.rules.<name> and nowhere else", strings.TrimPrefix(path, "data."))
+		l.add(m.Package.Location, "uncollected-package", "package %s: rules are collected from countersign.rules.<name> and nowhere else", name)
 	}
 }
 
 // checkName refuses names that take the place of an operator or built-in: with a rule gt, `a > b` would call it.
 func (l *linter) checkName(at *ast.Location, name string) {
 	if l.roots[name] {
-		l.add(at, "the name %s takes the place of the operator or built-in of that name in this package: choose another", name)
+		l.add(at, "shadowed-operator", "the name %s takes the place of the operator or built-in of that name in this package: choose another", name)
 	}
 }
 
@@ -95,23 +180,35 @@ func importName(i *ast.Import) string {
 }
 
 func (l *linter) checkRule(m *ast.Module, r *ast.Rule, test bool) {
-	name := strings.Trim(r.Head.Ref()[0].Value.String(), `"`)
+	name := ruleName(r)
 	l.checkName(r.Location, name)
-	if test || !strings.HasPrefix(m.Package.Path.String(), rulesPackage+".") || !slices.Contains(outcomes, name) {
+	path := m.Package.Path.String()
+	if r.Default && !test && (slices.Contains(outcomes, name) || name == "decision") {
+		l.add(r.Location, "default-outcome", "default %s: it would hold where the rules say nothing", name)
 		return
 	}
-	if r.Head.RuleKind() != ast.MultiValue {
-		l.add(r.Location, "rule %s: it has to be a set, written `%s contains ... if { ... }`", name, name)
+	if test {
+		l.checkTest(r, name)
+		return
 	}
-	if name != "require" && annotatedID(r) == "" {
-		l.add(r.Location, "rule %s: its METADATA has no label id, which is what decisions and logs call it (docs/POLICY.md)", name)
+	if !slices.Contains(outcomes, name) {
+		return
+	}
+	switch {
+	case strings.HasPrefix(path, rulesPackage+"."):
+		l.checkOutcome(r, name)
+	case path != rootPackage && path != rulesPackage && r.Head.RuleKind() == ast.MultiValue:
+		l.add(r.Location, "uncollected-rule", "rule %s of package %s: it has its say only in a package countersign.rules.<name>", name, strings.TrimPrefix(path, "data."))
 	}
 }
+
+// ruleName is the first part of a rule's name.
+func ruleName(r *ast.Rule) string { return strings.Trim(r.Head.Ref()[0].Value.String(), `"`) }
 
 func (l *linter) checkTerms(m *ast.Module, test bool) {
 	ast.WalkExprs(m, func(e *ast.Expr) bool {
 		if len(e.With) > 0 && !test {
-			l.add(e.With[0].Location, "`with` belongs to tests: in a policy it would judge something other than the request")
+			l.add(e.With[0].Location, "with-outside-test", "`with` belongs to tests: in a policy it would judge something other than the request")
 		}
 		return false
 	})
@@ -119,34 +216,17 @@ func (l *linter) checkTerms(m *ast.Module, test bool) {
 		switch v := t.Value.(type) {
 		case ast.Number:
 			if strings.ContainsAny(string(v), ".eE") {
-				l.add(t.Location, "the number %s: decimals do not add exactly, and exponents hide digits; write whole numbers", string(v))
+				l.add(t.Location, "decimal", "the number %s: decimals do not add exactly, and exponents hide digits; write whole numbers", string(v))
 			}
 		case ast.Ref:
-			l.checkRef(t.Location, v)
+			if b, ok := ast.BuiltinMap[v.String()]; ok {
+				if why := refusal(b); why != "" {
+					l.add(t.Location, "refused-builtin", "%s is refused: %s", operatorName(b), why)
+				}
+			}
 		}
 		return false
 	})
-}
-
-func (l *linter) checkRef(at *ast.Location, ref ast.Ref) {
-	if b, ok := ast.BuiltinMap[ref.String()]; ok {
-		if why := refusal(b); why != "" {
-			l.add(at, "%s is refused: %s", operatorName(b), why)
-		}
-		return
-	}
-	root, ok := ref[0].Value.(ast.Var)
-	if !ok || len(ref) < 2 {
-		return
-	}
-	first, ok := ref[1].Value.(ast.String)
-	switch {
-	case !ok:
-	case root == "input" && !slices.Contains(inputRoots, string(first)):
-		l.add(at, "input.%s does not exist (docs/POLICY.md, \"Input\")", string(first))
-	case root == "data" && !slices.Contains(dataRoots, string(first)):
-		l.add(at, "data.%s does not exist (docs/POLICY.md, \"data.json\"): own data is data.custom", string(first))
-	}
 }
 
 func operatorName(b *ast.Builtin) string {

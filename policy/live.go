@@ -8,10 +8,21 @@ import (
 	"sync/atomic"
 )
 
+// Prover finds out elsewhere than in this process whether a policy passes everything that [New] asks of it.
+type Prover interface {
+	// Prove is Prove's, about this very source. ErrNoProver: nothing was found out, and it is this process that has to; any other
+	// error keeps the policy from going live.
+	Prove(ctx context.Context, s *Source) (Proof, error)
+}
+
+// ErrNoProver says that a policy cannot be proven elsewhere.
+var ErrNoProver = errors.New("the policy cannot be tested in a process of its own")
+
 // LiveConfig is what NewLive needs.
 type LiveConfig struct {
 	Read   func() (*Source, error) // reads the policy anew
 	Engine Config                  // its Source is left out
+	Prover Prover                  // of what is to follow a live engine; nil: policies are linted and tested beside the requests
 }
 
 func (c LiveConfig) validate() error {
@@ -43,6 +54,19 @@ func NewLive(ctx context.Context, cfg LiveConfig) (*Live, error) {
 	return l, nil
 }
 
+// NewLiveOf makes what e is live in; a reload reads the policy as cfg says.
+func NewLiveOf(e *Engine, cfg LiveConfig) (*Live, error) {
+	if err := cfg.validate(); err != nil {
+		return nil, fmt.Errorf("load policy: %w", err)
+	}
+	if e == nil {
+		return nil, errors.New("load policy: no engine is given")
+	}
+	l := &Live{cfg: cfg}
+	l.engine.Store(e)
+	return l, nil
+}
+
 // Engine returns the engine that decides now. A request keeps the one it started with.
 func (l *Live) Engine() *Engine { return l.engine.Load() }
 
@@ -51,19 +75,79 @@ func (l *Live) Engine() *Engine { return l.engine.Load() }
 func (l *Live) Reload(ctx context.Context) (*Engine, error) {
 	l.reload.Lock()
 	defer l.reload.Unlock()
+	e, err := l.Read(ctx)
+	if err != nil {
+		return nil, err
+	}
+	l.engine.Store(e)
+	return e, nil
+}
+
+// Read reads the policy anew and builds an engine from it, which is not live yet.
+func (l *Live) Read(ctx context.Context) (*Engine, error) {
 	source, err := l.cfg.Read()
 	if err != nil {
 		return nil, fmt.Errorf("load policy: %w", err)
 	}
-	cfg := l.cfg.Engine
-	cfg.Source = source
-	if l.engine.Load() != nil { // requests are being answered: tests leave them the other cores
-		cfg.testsAtOnce = 1
-	}
-	e, err := New(ctx, cfg)
+	return l.Build(ctx, source)
+}
+
+// Build builds an engine, as the live ones are built, which is not live yet.
+func (l *Live) Build(ctx context.Context, source *Source) (*Engine, error) {
+	e, err := l.build(ctx, source)
 	if err != nil {
 		return nil, fmt.Errorf("load policy: %w", err)
 	}
-	l.engine.Store(e)
 	return e, nil
+}
+
+func (l *Live) build(ctx context.Context, source *Source) (*Engine, error) {
+	cfg := l.cfg.Engine
+	cfg.Source = source
+	before := l.engine.Load()
+	if before == nil {
+		return New(ctx, cfg)
+	}
+	proof, err := l.prove(ctx, source)
+	if errors.Is(err, ErrNoProver) {
+		cfg.testsAtOnce = 1 // requests are being answered: tests leave them the other cores
+		return New(ctx, cfg)
+	}
+	if err != nil {
+		return nil, err
+	}
+	cfg.proven, cfg.like = true, before
+	e, err := NewUntested(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	if proof.Revision != e.revision || proof.Passed < 1 {
+		return nil, fmt.Errorf("policy %s was proven where %s was asked about", proof.Revision, e.revision)
+	}
+	return e, nil
+}
+
+func (l *Live) prove(ctx context.Context, source *Source) (Proof, error) {
+	if l.cfg.Prover == nil {
+		return Proof{}, ErrNoProver
+	}
+	return l.cfg.Prover.Prove(ctx, source)
+}
+
+// Warm lets e learn what it will be asked, from inputs that were recorded of requests: decided by whichever policy, since nothing
+// comes of it but what e remembers. It ends early with ctx.
+func (e *Engine) Warm(ctx context.Context, recorded [][]byte) {
+	for _, b := range recorded {
+		if ctx.Err() != nil {
+			return
+		}
+		_, _ = e.Replay(ctx, b) // what cannot be judged teaches nothing
+	}
+}
+
+// Swap puts an engine in place of the present one. Evaluations that are under way are neither stopped nor held up.
+func (l *Live) Swap(e *Engine) {
+	l.reload.Lock()
+	defer l.reload.Unlock()
+	l.engine.Store(e)
 }

@@ -1,19 +1,33 @@
 package policy
 
-import "sync"
+import (
+	"sync"
 
-// Bounds on what is remembered for each of allow, reject, wait and require of a package.
+	"github.com/open-policy-agent/opa/v1/ast"
+)
+
+// Bounds on what is remembered for each set of parts of the input.
 const (
-	maxRemembered = 1024 // answers; beyond it all are forgotten
+	maxRemembered = 4096 // answers; beyond it all are forgotten
 	maxKey        = 1024 // bytes of input that an answer belongs to; with more it is not remembered
 )
 
-// memory keeps answers by all the parts of the input that they could depend on. Safe for concurrent use.
+// remembered is what is known by a set of parts of the input. It does not change.
+type remembered struct {
+	says   verdict     // of rules
+	holds  marks       // the rules that are left whose condition holds
+	terms  []*ast.Term // values of documents and conditions of helpers, by their place; nil for what is undefined
+	values *ast.Term   // the same as an object, by name
+	odd    bool        // they hold numbers that are written in an odd way (direct.PlainNumbers)
+}
+
+// memory keeps what is known by all the parts of the input that it could depend on. Safe for concurrent use.
 type memory struct {
 	reads []read
+	named int // how many values an answer has
 
-	mu      sync.Mutex          // guards answers
-	answers map[string]*verdict // what is kept does not change
+	mu      sync.Mutex // guards answers
+	answers map[string]*remembered
 }
 
 // read is a part of the input by its index in a document's spans.
@@ -23,17 +37,16 @@ type read struct {
 }
 
 func newMemory(r reads, index map[inputPath]int) *memory {
-	m := &memory{answers: map[string]*verdict{}}
+	m := &memory{answers: map[string]*remembered{}}
 	for path, kind := range r {
 		m.reads = append(m.reads, read{index[path], kind})
 	}
 	return m
 }
 
-// look returns what is remembered, nil for nothing, and the key to keep it under; "" where it is not to be kept.
-func (m *memory) look(d inputDoc) (*verdict, string) {
-	var buffer [maxKey]byte
-	key := buffer[:0]
+// key is what an answer about an input is kept under, nil where it is not to be kept. It uses the buffer.
+func (m *memory) key(d inputDoc, buffer *[maxKey]byte) []byte {
+	key := append(buffer[:0], 0)
 	for _, r := range m.reads {
 		span := d.spans[r.span]
 		if r.kind == readsType {
@@ -43,22 +56,28 @@ func (m *memory) look(d inputDoc) (*verdict, string) {
 			}
 		}
 		if len(key)+len(span)+1 > maxKey {
-			return nil, ""
+			return nil
 		}
 		key = append(append(key, span...), 0) // JSON holds no NUL
 	}
+	return key
+}
+
+// look returns what is remembered, nil for nothing.
+func (m *memory) look(d inputDoc) *remembered {
+	var buffer [maxKey]byte
+	key := m.key(d, &buffer)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if answer, known := m.answers[string(key)]; known {
-		return answer, ""
-	}
-	return nil, string(key)
+	return m.answers[string(key)]
 }
 
 var zero = []byte{'0'}
 
-func (m *memory) keep(key string, answer *verdict) {
-	if key == "" {
+func (m *memory) keep(d inputDoc, answer *remembered) {
+	var buffer [maxKey]byte
+	key := m.key(d, &buffer)
+	if key == nil {
 		return
 	}
 	m.mu.Lock()
@@ -66,5 +85,5 @@ func (m *memory) keep(key string, answer *verdict) {
 	if len(m.answers) >= maxRemembered {
 		clear(m.answers)
 	}
-	m.answers[key] = answer
+	m.answers[string(key)] = answer
 }

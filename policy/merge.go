@@ -9,22 +9,32 @@ import (
 
 // check refuses what a rule must not say: an id that no METADATA declares, a wait without its time, and the like.
 func (e *Engine) check(v verdict) error {
-	for severity, list := range map[Action][]say{Approve: v.Allow, Reject: v.Reject, Wait: v.Wait} {
-		for _, s := range list {
-			if _, declared := e.rules[s.ID]; !declared {
-				return fmt.Errorf("rule id %q is in no METADATA label", clip(s.ID))
+	for _, said := range []struct {
+		severity Action
+		list     []say
+	}{{Approve, v.Allow}, {Reject, v.Reject}, {Wait, v.Wait}} {
+		for i := range said.list {
+			if err := e.checkSay(said.severity, &said.list[i]); err != nil {
+				return err
 			}
-			if severity != Approve && s.Message == "" {
-				return fmt.Errorf("%s of rule %s has no message", severity, s.ID)
-			}
-			if severity != Wait && (s.Seconds != 0 || s.Requirement != nil) {
-				return fmt.Errorf("%s of rule %s has seconds or a requirement, which belong to wait", severity, s.ID)
-			}
-			if severity == Wait {
-				if err := e.checkWait(s); err != nil {
-					return fmt.Errorf("wait of rule %s: %w", s.ID, err)
-				}
-			}
+		}
+	}
+	return nil
+}
+
+func (e *Engine) checkSay(severity Action, s *say) error {
+	if _, declared := e.rules[s.ID]; !declared {
+		return fmt.Errorf("rule id %q is in no METADATA label", clip(s.ID))
+	}
+	if severity != Approve && s.Message == "" {
+		return fmt.Errorf("%s of rule %s has no message", severity, s.ID)
+	}
+	if severity != Wait && (s.Seconds != 0 || s.Requirement != nil) {
+		return fmt.Errorf("%s of rule %s has seconds or a requirement, which belong to wait", severity, s.ID)
+	}
+	if severity == Wait {
+		if err := e.checkWait(*s); err != nil {
+			return fmt.Errorf("wait of rule %s: %w", s.ID, err)
 		}
 	}
 	return nil
@@ -55,23 +65,19 @@ func (e *Engine) checkWait(s say) error {
 // decide merges a checked verdict: any reject rejects. Something has to be required, and all of it proven but for what
 // is waited for, else it is a reject too. Then any wait waits, and what is left is approved.
 func (e *Engine) decide(v verdict) Decision {
-	d := Decision{Revision: e.revision}
-	proven := map[string]bool{}
+	d := Decision{Revision: e.revision, Reasons: make([]Reason, 0, len(v.Allow)+len(v.Reject)+len(v.Wait)+1)}
 	for _, s := range v.Allow {
-		proven[s.ID] = true
 		d.Reasons = append(d.Reasons, Reason{s.ID, Approve, e.message(s)})
 	}
 	for _, s := range v.Reject {
 		d.Reasons = append(d.Reasons, Reason{s.ID, Reject, e.message(s)})
 	}
-	for _, s := range v.Wait {
+	for _, s := range v.Wait { // what is waited for cannot be proven yet
 		d.Reasons = append(d.Reasons, Reason{s.ID, Wait, e.message(s)})
 	}
-	waiting := map[string]bool{} // what is waited for cannot be proven yet
-	for _, s := range v.Wait {
-		waiting[s.ID] = true
-	}
-	missing := slices.DeleteFunc(slices.Compact(slices.Sorted(slices.Values(v.Require))), func(id string) bool { return proven[id] || waiting[id] })
+	missing := slices.DeleteFunc(slices.Clone(v.Require), func(id string) bool { return says(v.Allow, id) || says(v.Wait, id) })
+	slices.Sort(missing)
+	missing = slices.Compact(missing)
 	switch {
 	case len(v.Reject) > 0:
 		d.Action = Reject
@@ -88,18 +94,26 @@ func (e *Engine) decide(v verdict) Decision {
 		d.Action = Approve
 	}
 	d.Reasons = sortReasons(d.Reasons)
-	d.Fired = []string{}
-	for _, r := range d.Reasons {
-		d.Fired = append(d.Fired, r.RuleID)
+	d.Fired = make([]string, len(d.Reasons))
+	for i, r := range d.Reasons {
+		d.Fired[i] = r.RuleID
 	}
 	slices.Sort(d.Fired)
 	d.Fired = slices.Compact(d.Fired)
 	return d
 }
 
+// says reports whether a rule of this id has its say.
+func says(list []say, id string) bool {
+	return slices.ContainsFunc(list, func(s say) bool { return s.ID == id })
+}
+
 // message is what a rule said, or else its title.
 func (e *Engine) message(s say) string {
-	return oneLine(cmp.Or(s.Message, e.rules[s.ID].Title), MaxMessage)
+	if s.Message != "" {
+		return oneLine(s.Message, MaxMessage)
+	}
+	return oneLine(e.rules[s.ID].explained(), MaxMessage)
 }
 
 // waits returns the longest of the waits, and the first of their requirements in a fixed order: requirements are met

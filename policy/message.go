@@ -18,6 +18,9 @@ type Message struct {
 	// not one that is read here.
 	Grants  bool     `json:"grants"`
 	Permits []Permit `json:"permits"`
+	// Transaction says that others carry out a transaction by the message: a Safe, or a token by ERC-3009. It stands in Input.Tx and
+	// Input.Call and is judged as one too. It is not written where it is false.
+	Transaction bool `json:"transaction,omitempty"`
 }
 
 // The kinds of messages.
@@ -90,8 +93,12 @@ func (d *Data) message(decoded json.RawMessage) *Message {
 	}
 	t := m.TypedData
 	out := &Message{Kind: MessageTypedData, Domain: t.Domain.key(), PrimaryType: t.PrimaryType, Grants: grantsPower(t.PrimaryType, t.EncodedType)}
+	if t.EncodedType == safeTxType {
+		out.Transaction, out.Grants = true, false // what it does, its power over tokens included, is judged as a transaction's
+		return out
+	}
 	if read := permitForms[t.EncodedType]; read != nil {
-		out.Grants = true
+		out.Grants, out.Transaction = true, isERC3009(t.EncodedType)
 		for _, p := range read(t.Domain, t.Message) {
 			out.Permits = append(out.Permits, d.permit(t.Domain, p))
 		}
@@ -113,11 +120,18 @@ func sameToken(permits []Permit) bool {
 	return false
 }
 
+// powerful are parts of the names of types that give power over tokens, or have a contract act for who signs: a Safe's
+// transactions of other versions and its messages (ERC-1271), relayed calls (ERC-2771), operations of accounts (ERC-4337).
+var powerful = []string{
+	"Permit", "Authorization", "Approv", "Allowance", "Delegat", "SafeTx", "SafeMessage", "ForwardRequest", "RelayRequest", "MetaTransaction",
+	"UserOperation", "UserOp", "Execut", "Multicall",
+}
+
 // grantsPower finds forms that give power over tokens among those that are not read here, by the names that such
 // standards use.
 func grantsPower(primaryType, encodedType string) bool {
-	for _, part := range []string{"Permit", "Authorization", "Approv", "Allowance", "Delegat"} {
-		if strings.Contains(primaryType, part) {
+	for _, part := range powerful {
+		if strings.Contains(encodedType, part) || strings.Contains(primaryType, part) {
 			return true
 		}
 	}
@@ -144,8 +158,8 @@ var permitForms = map[string]func(decodedDomain, map[string]any) []signedPermit{
 	},
 	"Permit(address holder,address spender,uint256 nonce,uint256 expiry,bool allowed)": readDAI,
 	// ERC-3009
-	"TransferWithAuthorization(address from,address to,uint256 value,uint256 validAfter,uint256 validBefore,bytes32 nonce)": read3009,
-	"ReceiveWithAuthorization(address from,address to,uint256 value,uint256 validAfter,uint256 validBefore,bytes32 nonce)":  read3009,
+	"TransferWithAuthorization" + fields3009: read3009,
+	"ReceiveWithAuthorization" + fields3009:  read3009,
 	// Permit2
 	"PermitSingle(PermitDetails details,address spender,uint256 sigDeadline)" + permitDetails:                                 readAllowances,
 	"PermitBatch(PermitDetails[] details,address spender,uint256 sigDeadline)" + permitDetails:                                readAllowances,
@@ -154,6 +168,7 @@ var permitForms = map[string]func(decodedDomain, map[string]any) []signedPermit{
 }
 
 const (
+	fields3009       = "(address from,address to,uint256 value,uint256 validAfter,uint256 validBefore,bytes32 nonce)"
 	permitDetails    = "PermitDetails(address token,uint160 amount,uint48 expiration,uint48 nonce)"
 	tokenPermissions = "TokenPermissions(address token,uint256 amount)"
 )

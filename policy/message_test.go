@@ -14,7 +14,13 @@ import (
 // signed is the input of a request to sign a message, with the evidence that package evidence finds.
 func signed(t testing.TB, e *policy.Engine, message string) policy.Input {
 	t.Helper()
-	p := parsed(nil)
+	return signedWith(t, e, message, nil)
+}
+
+// signedWith is signed of a request with tx_info.
+func signedWith(t testing.TB, e *policy.Engine, message string, info *wire.TxInfo) policy.Input {
+	t.Helper()
+	p := parsed(info)
 	p.Check.RequestDetail.SignType, p.Check.RequestDetail.Message = wire.SignTypeMessage, message
 	found := evidence.CheckMessage(message)
 	decoded, err := json.Marshal(found.Decoded)
@@ -87,7 +93,7 @@ func TestMessages(t *testing.T) {
 		"permit without limit":     {permitOf(t, object{"value": maxUint256}), policy.Reject, "message.permit.unlimited"},
 		"permit of 2^96-1":         {permitOf(t, object{"value": "79228162514264337593543950335"}), policy.Reject, "message.permit.unlimited"},
 		"permit in hex":            {permitOf(t, object{"value": "0x3b9aca01"}), policy.Reject, "message.permit.max"},
-		"permit to another":        {permitOf(t, object{"spender": burned}), policy.Reject, "message.permit.spender"},
+		"permit to another":        {permitOf(t, object{"spender": burned}), policy.Reject, "message.permit.denied"},
 		"permit for too long":      {permitOf(t, object{"deadline": fmt.Sprint(testTime.Unix() + 3601)}), policy.Reject, "message.permit.deadline"},
 		"permit for ever":          {permitOf(t, object{"deadline": maxUint256}), policy.Reject, "message.permit.deadline"},
 		"permit of another domain": {strings.Replace(permitOf(t, nil), `"version":"1"`, `"version":"2"`, 1), policy.Reject, "message.content"},

@@ -62,6 +62,18 @@ func TestAmountsThatAreNotExact(t *testing.T) {
 	}
 }
 
+// TestExponentIsToldOf: what is wrong with an amount is said in the unit that the chain's amounts have.
+func TestExponentIsToldOf(t *testing.T) {
+	in := newEngine(t, coinData()).NewInput(parsed(&wire.TxInfo{ChainSymbol: "XCH", AssetID: "TOK", To: recipient, Amount: "1e3"}))
+	if len(in.Tx.Problems) != 1 || !strings.Contains(in.Tx.Problems[0].Message, "not a plain decimal number") {
+		t.Errorf("in coins: %v", in.Tx.Problems)
+	}
+	in = demoEngine(t).NewInput(parsed(claim("1e3")))
+	if len(in.Tx.Problems) != 1 || !strings.Contains(in.Tx.Problems[0].Message, "integers in base units only") {
+		t.Errorf("in base units: %v", in.Tx.Problems)
+	}
+}
+
 func TestAddresses(t *testing.T) {
 	e := newEngine(t, coinData())
 	for _, c := range []struct{ chain, asset, address, want string }{

@@ -3,17 +3,15 @@ package policy
 import (
 	"context"
 	"slices"
-	"strings"
 
 	"github.com/open-policy-agent/opa/v1/ast"
-	"github.com/open-policy-agent/opa/v1/rego"
-	"github.com/open-policy-agent/opa/v1/storage"
 )
 
-// A decision collects what packages of rules say, each by itself. Where that is all that it does, the engine asks the packages
-// itself and remembers the answers of those that look at few parts of the input: the same parts give the same answer, since
-// a policy is a function of its input. What was remembered is used only if every part that the rules could look at is the
-// same, byte for byte. A policy that collects in another way is asked as a whole each time.
+// A decision collects what packages of rules say, each rule by itself. Where that is all that it does, the engine asks the
+// rules itself, and remembers the answers of those that look at few parts of the input: the same parts give the same answer,
+// since a policy is a function of its input. What was remembered is used only if every part that a rule could look at is the
+// same, byte for byte. A policy that collects in another way is asked as a whole each time, and so is every policy about an
+// input for which a rule or a built-in fails.
 
 // collecting is how the shipped main.rego collects.
 const collecting = `package countersign
@@ -44,68 +42,105 @@ wait contains say if {
 // mainPackage is the package that decides.
 const mainPackage = "data.countersign"
 
-// parts asks a policy package by package.
+// parts asks a policy rule by rule.
 type parts struct {
-	units    []*unit
-	passing  []*unit // those whose answers are not worth remembering
-	all, few rego.PreparedEvalQuery
-	spans    spanTable
-}
-
-// unit is one of allow, reject, wait and require of one package.
-type unit struct {
-	outcome string
-	ref     ast.Ref
-	reads   reads
-	memory  *memory // nil: it is asked each time
+	spans spanTable
+	plain *program // for requests of which all of empties hold nothing
+	any   *program
+	// empties are the indexes of spans.
+	empties []int
 }
 
 // fleeting are parts of the input that are hardly ever the same twice.
 var fleeting = []inputPath{
-	{"now"}, {"now", "unix"}, {"now", "rfc3339"}, {"windows"}, {"tx"}, {"tx", "to"}, {"tx", "amount"}, {"tx", "amount_base"}, {"tx", "request_id"},
-	{"tx_info"}, {"request"}, {"request", "callback_id"}, {"request", "message"}, {"request", "sino_id"}, {"request", "request_id"},
-	{"evidence"}, {"evidence", "decoded"}, {"evidence", "transfer"},
+	{"now"}, {"now", "unix"}, {"now", "rfc3339"}, {"windows"}, {"tx_info"}, {"evidence"}, {"evidence", "decoded"}, {"evidence", "transfer"},
+	{"evidence", "reason"}, {"tx"}, {"tx", "to"}, {"tx", "to_tag"}, {"tx", "amount"}, {"tx", "amount_base"}, {"tx", "request_id"},
+	{"tx", "input_id"}, {"tx", "fee"}, {"tx", "fee_base"}, {"tx", "gas_price"}, {"tx", "gas_limit"}, {"tx", "gas"},
+	{"request"}, {"request", "callback_id"}, {"request", "message"}, {"request", "sino_id"}, {"request", "request_id"}, {"request", "path"},
+	{"request", "to_address"}, {"request", "amount"}, {"request", "fee"}, {"request", "gas_price"}, {"request", "gas_limit"},
+	{"call"}, {"call", "movements"},
+}
+
+// mostlyEmpty are parts of the input that hold nothing in plain transfers, and in other requests are hardly ever the same twice.
+var mostlyEmpty = []inputPath{
+	{"utxo"}, {"utxo", "inputs"}, {"utxo", "outputs"}, {"utxo", "fee_base"}, {"utxo", "fee_rate"}, {"utxo", "to_base"}, {"utxo", "paid_base"},
+	{"brc20"}, {"runes"}, {"message"}, {"message", "text"}, {"message", "permits"}, {"call", "approvals"}, {"approvals"},
+	{"evidence", "differences"}, {"tx", "problems"}, {"problems"}, {"unknown_fields"},
 }
 
 // newParts takes a policy apart. It returns nil for one that cannot be, which is no error.
-func newParts(ctx context.Context, modules map[string]*ast.Module, store storage.Store) (*parts, error) {
+func newParts(modules map[string]*ast.Module, base documents) *parts {
 	if !takeCollecting(modules) {
-		return nil, nil
+		return nil
 	}
 	c := newCompiler()
 	if c.Compile(modules); c.Failed() {
-		return nil, nil // such as an import that only the collecting rules used
+		return nil // such as an import that only the collecting rules used
 	}
 	if asksForDecision(c) {
-		return nil, nil
+		return nil
 	}
-	units, ok := unitsOf(c)
-	if !ok || len(units) == 0 {
-		return nil, nil
+	rules, ok := outcomeRules(c)
+	if !ok || len(rules) == 0 {
+		return nil
 	}
-	p, all := &parts{units: units}, reads{}
-	for _, u := range units {
-		if u.reads, ok = readsOf(c, c.RuleTree.Find(u.ref).Values); !ok {
-			return nil, nil
+	all, finder := reads{}, newReadsFinder(c)
+	for _, r := range rules {
+		found, ok := finder.ofRules(r.rule)
+		if !ok {
+			return nil
 		}
-		for path, kind := range u.reads {
-			all.add(path, kind)
-		}
+		all.update(found)
+	}
+	if all.claimed() {
+		return nil
 	}
 	var index map[inputPath]int
+	p := &parts{}
 	p.spans, index = newSpanTable(all)
-	for _, u := range units {
-		if slices.ContainsFunc(fleeting, func(path inputPath) bool { return u.reads[path] == readsWhole }) {
-			p.passing = append(p.passing, u)
-		} else {
-			u.memory = newMemory(u.reads, index)
+	p.plain = newProgram(finder, base, rules, p.spans, index, fleeting)
+	p.any = newProgram(finder, base, rules, p.spans, index, slices.Concat(fleeting, mostlyEmpty))
+	if p.plain == nil || p.any == nil {
+		return nil
+	}
+	for _, path := range mostlyEmpty {
+		if i, known := index[path]; known {
+			p.empties = append(p.empties, i)
 		}
 	}
-	var err error
-	if p.all, err = ask(ctx, c, store, p.units); err == nil {
-		p.few, err = ask(ctx, c, store, p.passing)
+	return p
+}
+
+// over is the same about other data, with nothing remembered.
+func (p *parts) over(base documents) *parts {
+	if p == nil {
+		return nil
 	}
-	return p, err
+	return &parts{spans: p.spans, plain: p.plain.over(base), any: p.any.over(base), empties: p.empties}
+}
+
+// empty remembers by the same parts, and nothing yet.
+func (m *memory) empty() *memory {
+	return &memory{reads: m.reads, named: m.named, answers: map[string]*remembered{}}
+}
+
+// evaluate asks the rules. Whatever goes wrong, the policy as a whole says what comes of it.
+func (p *parts) evaluate(ctx context.Context, d inputDoc) (verdict, error) {
+	for _, i := range p.empties {
+		if !holdsNothing(d.spans[i]) {
+			return p.any.evaluate(ctx, d)
+		}
+	}
+	return p.plain.evaluate(ctx, d)
+}
+
+// holdsNothing reports whether JSON is missing, null or empty.
+func holdsNothing(b []byte) bool {
+	switch string(b) {
+	case "", "null", "[]", "{}", `""`:
+		return true
+	}
+	return false
 }
 
 // takeCollecting removes the rules that collect from the modules, and reports whether they are all there, as they are known.
@@ -161,8 +196,9 @@ func meansCollected(ref ast.Ref) bool {
 	return true // data, or data.countersign as a whole
 }
 
-// unitsOf lists what the packages of rules and the deciding package itself say. It fails for packages of another form.
-func unitsOf(c *ast.Compiler) (units []*unit, ok bool) {
+// outcomeRules lists the rules by which the packages of rules and the deciding package itself have their say. It fails for
+// packages of another form.
+func outcomeRules(c *ast.Compiler) (out []outcomeRule, ok bool) {
 	root := ast.MustParseRef(mainPackage)
 	packages := []ast.Ref{root}
 	rules := c.RuleTree.Find(ast.MustParseRef(rulesPackage))
@@ -177,73 +213,22 @@ func unitsOf(c *ast.Compiler) (units []*unit, ok bool) {
 	}
 	for _, pkg := range packages {
 		for _, outcome := range outcomes {
-			ref := pkg.Append(ast.StringTerm(outcome))
-			node := c.RuleTree.Find(ref)
+			node := c.RuleTree.Find(pkg.Append(ast.StringTerm(outcome)))
 			if node == nil {
 				continue
 			}
-			if len(node.Children) > 0 || len(node.Values) == 0 ||
-				slices.ContainsFunc(node.Values, func(r *ast.Rule) bool { return r.Head.RuleKind() != ast.MultiValue || len(r.Head.Ref()) != 1 }) {
+			if len(node.Children) > 0 || len(node.Values) == 0 {
 				return nil, false
 			}
-			units = append(units, &unit{outcome: outcome, ref: ref})
+			for _, r := range node.Values {
+				if r.Head.RuleKind() != ast.MultiValue || len(r.Head.Ref()) != 1 || r.Else != nil {
+					return nil, false
+				}
+				out = append(out, outcomeRule{outcome, r})
+			}
 		}
 	}
-	return units, true
-}
-
-// ask prepares the query for what units say: an array of sets, in the units' order.
-func ask(ctx context.Context, c *ast.Compiler, store storage.Store, units []*unit) (rego.PreparedEvalQuery, error) {
-	refs := make([]string, len(units))
-	for i, u := range units {
-		refs[i] = u.ref.String()
-	}
-	return prepare(ctx, c, store, "["+strings.Join(refs, ", ")+"]")
-}
-
-// evaluate asks the units, but for those whose answer is remembered, and collects what they say.
-func (p *parts) evaluate(ctx context.Context, d inputDoc) (verdict, error) {
-	var out verdict
-	keys := make(map[*unit]string, len(p.units))
-	known := true
-	for _, u := range p.units {
-		if u.memory == nil {
-			continue
-		}
-		answer, key := u.memory.look(d)
-		keys[u] = key
-		if answer == nil {
-			known = false
-			continue
-		}
-		out.add(answer)
-	}
-	units, query := p.passing, p.few
-	if !known {
-		out, units, query = verdict{}, p.units, p.all
-	}
-	if len(units) == 0 {
-		return out, nil
-	}
-	answers, err := run(ctx, query, d.value)
-	if err != nil {
-		return out, err
-	}
-	list, isArray := answers.(*ast.Array)
-	if !isArray || list.Len() != len(units) {
-		return out, errUndefined
-	}
-	for i, u := range units {
-		answer := &verdict{}
-		if err := answer.readMember(u.outcome, list.Elem(i).Value); err != nil {
-			return out, &shapeError{err}
-		}
-		if u.memory != nil {
-			u.memory.keep(keys[u], answer)
-		}
-		out.add(answer)
-	}
-	return out, nil
+	return out, true
 }
 
 func (v *verdict) add(other *verdict) {

@@ -10,8 +10,10 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -189,10 +191,25 @@ func transfer(e *policy.Engine, amount string) policy.Input { return input(e, pa
 // decide evaluates an input that the engine has to be able to judge.
 func decide(t testing.TB, e *policy.Engine, in policy.Input) policy.Decision {
 	t.Helper()
-	d, err := e.Evaluate(context.Background(), in)
+	d, recorded, err := e.Judge(context.Background(), in)
 	must(t, err)
+	if heldToSchema.Add(1) <= maxHeldToSchema {
+		matches(t, recorded, policy.InputSchema())
+		whole, err := e.Whole().Evaluate(context.Background(), in)
+		must(t, err)
+		if !reflect.DeepEqual(d, whole) {
+			t.Errorf("%s\nin parts: %+v\nas a whole: %+v", recorded, d, whole)
+		}
+	}
 	return d
 }
+
+// heldToSchema counts the inputs that decide has held to the schema, which reads all of it each time, and to what the policy says
+// as a whole.
+var heldToSchema atomic.Int64
+
+// maxHeldToSchema is more than all tests decide but those that decide in a loop.
+const maxHeldToSchema = 400
 
 func wantAction(t testing.TB, d policy.Decision, action policy.Action, rule string) {
 	t.Helper()

@@ -1,6 +1,10 @@
 package policy
 
-import "github.com/open-policy-agent/opa/v1/ast"
+import (
+	"slices"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+)
 
 // readKind is how much of a part of the input a rule looks at.
 type readKind int
@@ -16,49 +20,104 @@ type inputPath [2]string
 // reads are the parts of the input that rules look at. What is not among them cannot change what the rules say.
 type reads map[inputPath]readKind
 
-func (r reads) add(path inputPath, kind readKind) { r[path] = max(r[path], kind) }
-
-// readsOf finds what rules look at, with all the rules that they ask. It may name too much and never too little. ok is false
-// where that cannot be told: for rules that look at the input as a whole, or that replace parts of it (with).
-func readsOf(c *ast.Compiler, rules []*ast.Rule) (out reads, ok bool) {
-	f := readsFinder{compiler: c, found: reads{}, ok: true}
-	seen := map[*ast.Rule]bool{}
-	for f.rules = rules; len(f.rules) > 0 && f.ok; {
-		rule := f.rules[len(f.rules)-1]
-		f.rules = f.rules[:len(f.rules)-1]
-		if !seen[rule] {
-			seen[rule] = true
-			f.typed = typeReads(rule)
-			f.visit(rule)
-			ast.WalkExprs(rule, func(e *ast.Expr) bool {
-				f.ok = f.ok && len(e.With) == 0
-				return !f.ok
-			})
-		}
+func (r reads) update(other reads) {
+	for path, kind := range other {
+		r.add(path, kind)
 	}
-	return f.found, f.ok
 }
 
+func (r reads) add(path inputPath, kind readKind) { r[path] = max(r[path], kind) }
+
+// readsFinder finds what rules look at, with all the rules that they ask. It may name too much and never too little. ok is
+// false where that cannot be told: for rules that look at the input as a whole, or that replace parts of it (with).
 type readsFinder struct {
 	compiler *ast.Compiler
-	rules    []*ast.Rule        // still to be looked at
-	typed    map[*ast.Term]bool // references of which the present rule asks the type only
+	known    map[*ast.Rule]*looks
+	typed    map[*ast.Rule]map[*ast.Term]bool
+}
+
+func newReadsFinder(c *ast.Compiler) *readsFinder {
+	return &readsFinder{compiler: c, known: map[*ast.Rule]*looks{}, typed: map[*ast.Rule]map[*ast.Term]bool{}}
+}
+
+// looks are what a part of a policy looks at by itself.
+type looks struct {
+	compiler *ast.Compiler
+	typed    map[*ast.Term]bool // references of which the rule asks the type only
 	found    reads
+	asks     []*ast.Rule
 	ok       bool
 }
 
-func (f *readsFinder) visit(x any) {
+// ofRules returns what rules look at.
+func (f *readsFinder) ofRules(rules ...*ast.Rule) (reads, bool) {
+	return f.follow(&looks{asks: rules, ok: true})
+}
+
+// ofExpr returns what an expression of a rule's body looks at.
+func (f *readsFinder) ofExpr(rule *ast.Rule, e *ast.Expr) (reads, bool) {
+	return f.follow(f.look(e, f.typeReads(rule)))
+}
+
+// ofBody returns what a query looks at.
+func (f *readsFinder) ofBody(body ast.Body) (reads, bool) { return f.follow(f.look(body, nil)) }
+
+// follow adds what is asked to what is looked at.
+func (f *readsFinder) follow(from *looks) (reads, bool) {
+	out, ok := reads{}, from.ok
+	out.update(from.found)
+	seen := map[*ast.Rule]bool{}
+	for todo := slices.Clone(from.asks); len(todo) > 0 && ok; {
+		rule := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
+		if seen[rule] {
+			continue
+		}
+		seen[rule] = true
+		l := f.known[rule]
+		if l == nil {
+			l = f.look(rule, f.typeReads(rule))
+			f.known[rule] = l
+		}
+		ok = l.ok
+		out.update(l.found)
+		todo = append(todo, l.asks...)
+	}
+	return out, ok
+}
+
+func (f *readsFinder) typeReads(rule *ast.Rule) map[*ast.Term]bool {
+	known, done := f.typed[rule]
+	if !done {
+		known = typeReads(rule)
+		f.typed[rule] = known
+	}
+	return known
+}
+
+// look looks at a rule, a body or an expression, in which nothing may be replaced.
+func (f *readsFinder) look(x any, typed map[*ast.Term]bool) *looks {
+	l := &looks{compiler: f.compiler, typed: typed, found: reads{}, ok: true}
+	l.visit(x)
+	ast.WalkExprs(x, func(e *ast.Expr) bool {
+		l.ok = l.ok && len(e.With) == 0
+		return !l.ok
+	})
+	return l
+}
+
+func (l *looks) visit(x any) {
 	ast.WalkTerms(x, func(t *ast.Term) bool {
 		switch v := t.Value.(type) {
 		case ast.Var:
 			if isRoot(t) { // not at the begin of a reference: the whole document
-				f.ok = false
+				l.ok = false
 			}
 		case ast.Ref:
-			f.reference(t, v)
+			l.reference(t, v)
 			return true
 		}
-		return !f.ok
+		return !l.ok
 	})
 }
 
@@ -66,26 +125,26 @@ func isRoot(t *ast.Term) bool {
 	return t.Equal(ast.InputRootDocument) || t.Equal(ast.DefaultRootDocument)
 }
 
-func (f *readsFinder) reference(t *ast.Term, ref ast.Ref) {
+func (l *looks) reference(t *ast.Term, ref ast.Ref) {
 	switch {
 	case ref[0].Equal(ast.DefaultRootDocument):
-		f.rules = append(f.rules, f.compiler.GetRulesDynamicWithOpts(ref, ast.RulesOptions{IncludeHiddenModules: true})...)
+		l.asks = append(l.asks, l.compiler.GetRulesDynamicWithOpts(ref, ast.RulesOptions{IncludeHiddenModules: true})...)
 	case ref[0].Equal(ast.InputRootDocument):
 		path, plain := pathOf(ref)
 		kind := readsWhole
-		if f.typed[t] && plain {
+		if l.typed[t] && plain {
 			kind = readsType
 		}
 		if path[0] == "" {
-			f.ok = false
+			l.ok = false
 		} else {
-			f.found.add(path, kind)
+			l.found.add(path, kind)
 		}
 	default:
-		f.visit(ref[0])
+		l.visit(ref[0])
 	}
 	for _, part := range ref[1:] { // references within, such as data.chains[input.tx.chain]
-		f.visit(part)
+		l.visit(part)
 	}
 }
 

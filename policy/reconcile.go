@@ -18,14 +18,19 @@ func (e *Engine) Complete(in *Input) {
 	case in.Request.SignType == wire.SignTypeMessage:
 		if in.Evidence.Status == EvidenceVerified {
 			in.Message = e.data.message(in.Evidence.Decoded)
+			if in.Message != nil && in.Message.Transaction {
+				e.data.byMessage(in)
+			}
 		}
 	case in.Request.SignType != wire.SignTypeTransaction || in.Tx == nil:
 	case in.Tx.Family == FamilyUTXO:
 		e.reconcileUTXO(in)
 	default:
 		in.Evidence = e.Reconcile(in.Tx, in.Evidence)
-		signedGas(in)
-		in.Call = e.data.call(in)
+		if found := in.Evidence.decoded(); found != nil {
+			signedGas(in, found)
+			in.Call = e.data.call(in, found)
+		}
 	}
 }
 

@@ -6,40 +6,12 @@ import (
 	"maps"
 	"math/big"
 	"slices"
+
+	"github.com/countersign-mpc/countersign/evidence"
 )
 
-// decodedBitcoin is the part of the evidence's account that a UTXO payment is made of.
-type decodedBitcoin struct {
-	Inputs []struct {
-		Address string `json:"address"`
-		Amount  string `json:"amount"`
-	} `json:"inputs"`
-	Outputs []struct {
-		Address  string  `json:"address"`
-		Amount   string  `json:"amount"`
-		OpReturn *string `json:"op_return"`
-		Own      bool    `json:"own"`
-	} `json:"outputs"`
-	VSize       int64  `json:"vsize"`
-	SignedInput int    `json:"signed_input"`
-	Spend       string `json:"spend"`
-	Runestone   *struct {
-		Edicts []struct {
-			RuneID string      `json:"rune_id"`
-			Amount json.Number `json:"amount"`
-			Output int         `json:"output"`
-		} `json:"edicts"`
-	} `json:"runestone"`
-	Inscription *struct {
-		Operation string `json:"op"`
-		Ticker    string `json:"tick"`
-		Amount    string `json:"amt"`
-		Max       string `json:"max"`
-	} `json:"inscription"`
-}
-
 // scriptSpends are the spends by a script that the spender shows; every other is by a signature of the key alone.
-var scriptSpends = map[string]bool{"p2tr-script": true, "p2wsh": true}
+var scriptSpends = map[evidence.Spend]bool{evidence.SpendTaprootLeaf: true, evidence.SpendP2WSH: true}
 
 // reconcileUTXO puts what evidence decoded in the place of what extraData claims. Where the evidence is not verified,
 // the policy's data may still take it on trust: then nothing of it counts as own that data.json does not list.
@@ -48,15 +20,10 @@ func (e *Engine) reconcileUTXO(in *Input) {
 		return
 	}
 	verified := in.Evidence.Status == EvidenceVerified
-	var decoded struct {
-		Bitcoin *decodedBitcoin `json:"bitcoin"`
+	var b *evidence.Bitcoin
+	if found := in.Evidence.decoded(); found != nil {
+		b = found.Bitcoin
 	}
-	if len(in.Evidence.Decoded) > 0 {
-		if err := json.Unmarshal(in.Evidence.Decoded, &decoded); err != nil {
-			decoded.Bitcoin = nil
-		}
-	}
-	b := decoded.Bitcoin
 	if b == nil {
 		if verified {
 			in.Evidence.Status, in.Evidence.Code = EvidenceUnverifiable, "no-transfer"
@@ -77,7 +44,7 @@ func (e *Engine) reconcileUTXO(in *Input) {
 }
 
 // signedUTXO writes what evidence decoded in the input's form. What cannot be read is left out, which no rule takes.
-func (d *Data) signedUTXO(tx *Tx, b *decodedBitcoin, verified bool) *UTXO {
+func (d *Data) signedUTXO(tx *Tx, b *evidence.Bitcoin, verified bool) *UTXO {
 	chain, u := d.chains[tx.Chain], &UTXO{Source: SourceClaim, Spend: SpendKey}
 	if scriptSpends[b.Spend] {
 		u.Spend = SpendScript
@@ -100,7 +67,7 @@ func (d *Data) signedUTXO(tx *Tx, b *decodedBitcoin, verified bool) *UTXO {
 	}
 	d.weigh(tx, u)
 	if fee, ok := new(big.Int).SetString(string(u.FeeBase), 10); ok && b.VSize > 0 {
-		u.FeeRate = json.Number(ceilDiv(fee.Mul(fee, big.NewInt(1000)), big.NewInt(b.VSize)).String())
+		u.FeeRate = json.Number(ceilDiv(fee.Mul(fee, big.NewInt(1000)), big.NewInt(int64(b.VSize))).String())
 	}
 	return u
 }
@@ -125,7 +92,7 @@ func (t runeTotals) says(key [2]string) string {
 
 // compareRunes holds the amounts that the runestone gives to each address against those that runeDetails claims. An edict
 // that is not claimed may only go to an own address: change.
-func (e *Engine) compareRunes(in *Input, b *decodedBitcoin) {
+func (e *Engine) compareRunes(in *Input, b *evidence.Bitcoin) {
 	claimed, signed := runeTotals{}, runeTotals{}
 	for _, r := range in.Runes {
 		if r.AmountBase == "" && in.Evidence.Status == EvidenceVerified { // a rune that data.json does not know
@@ -138,7 +105,7 @@ func (e *Engine) compareRunes(in *Input, b *decodedBitcoin) {
 	if b.Runestone != nil {
 		for _, edict := range b.Runestone.Edicts {
 			address, own := "", false
-			if edict.Output >= 0 && edict.Output < len(b.Outputs) {
+			if uint64(edict.Output) < uint64(len(b.Outputs)) {
 				address, _ = e.data.chains[in.Tx.Chain].canonicalAddress(b.Outputs[edict.Output].Address)
 				own = b.Outputs[edict.Output].Own && in.Evidence.Status == EvidenceVerified && !scriptSpends[b.Spend] || e.data.owns(in.Tx.Chain, address)
 			}
@@ -158,7 +125,7 @@ func (e *Engine) compareRunes(in *Input, b *decodedBitcoin) {
 }
 
 // compareBRC20 holds the operation that the signed script reveals against the one that brc20Details claims.
-func (e *Engine) compareBRC20(in *Input, b *decodedBitcoin) {
+func (e *Engine) compareBRC20(in *Input, b *evidence.Bitcoin) {
 	if b.Inscription == nil {
 		if len(in.BRC20) > 0 && in.Evidence.Status == EvidenceVerified {
 			in.Evidence.Status, in.Evidence.Code = EvidenceUnverifiable, "inscription"

@@ -74,6 +74,40 @@ func Load(modules fs.FS, dataPath string) (*Source, error) {
 	return s, nil
 }
 
+// SourceOf makes a source of files by name, modules and data.json at the root, within the bounds that Load has.
+func SourceOf(files map[string][]byte) (*Source, error) {
+	s := &Source{Modules: map[string][]byte{}, DataName: dataFile}
+	for _, name := range sortedKeys(files) {
+		switch b := files[name]; {
+		case name == dataFile && len(b) > maxDataSize:
+			return nil, fmt.Errorf("%s: is longer than %d bytes", name, maxDataSize)
+		case name == dataFile:
+			s.Data = bytes.Clone(b)
+		case path.Ext(name) != ".rego":
+			return nil, fmt.Errorf("%s: is neither a .rego file nor %s", name, dataFile)
+		case len(b) > maxModuleSize:
+			return nil, fmt.Errorf("%s: is longer than %d bytes", name, maxModuleSize)
+		case len(s.Modules) == maxModules:
+			return nil, fmt.Errorf("there are more than %d .rego files", maxModules)
+		default:
+			s.Modules[name] = bytes.Clone(b)
+		}
+	}
+	if len(s.Modules) == 0 || s.Data == nil {
+		return nil, fmt.Errorf("it has no .rego file, or no %s", dataFile)
+	}
+	return s, nil
+}
+
+// WithData returns the same modules with the data of a file.
+func (s *Source) WithData(dataPath string) (*Source, error) {
+	b, err := readBounded(func() (fs.File, error) { return os.Open(dataPath) }, maxDataSize)
+	if err != nil {
+		return nil, fmt.Errorf("read the policy's data: %w", err)
+	}
+	return &Source{Modules: s.Modules, DataName: dataPath, Data: b}, nil
+}
+
 func (s *Source) readModule(modules fs.FS, name string) error {
 	if len(s.Modules) == maxModules {
 		return fmt.Errorf("there are more than %d .rego files", maxModules)

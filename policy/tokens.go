@@ -241,8 +241,8 @@ type total struct {
 }
 
 func (t *total) add(n json.Number) {
-	v, ok := new(big.Int).SetString(string(n), 10)
-	if !ok {
+	v := parseBase(n)
+	if v == nil {
 		t.unknown = true
 		return
 	}

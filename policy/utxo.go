@@ -138,9 +138,8 @@ func (d *Data) owns(chain, address string) bool { return address != "" && d.own[
 
 // exactBase is an integer in base units as evidence writes it, "" for anything else.
 func exactBase(text string) json.Number {
-	n := json.Number(text)
-	if _, ok := new(big.Int).SetString(text, 10); !ok || !isBase(n) {
-		return ""
+	if n := json.Number(text); isBase(n) {
+		return n
 	}
-	return n
+	return ""
 }

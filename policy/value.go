@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync/atomic"
 
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/open-policy-agent/opa/v1/ast"
@@ -12,8 +13,94 @@ import (
 
 // inputDoc is an input as it is evaluated.
 type inputDoc struct {
-	value ast.Value
-	spans [][]byte // JSON of the parts that a spanTable lists, by their index; nil for what is not there
+	json  []byte    // all of it, which was checked
+	spans [][]byte  // of it, the parts that a spanTable lists, by their index; nil for what is not there
+	value ast.Value // all of it as Rego sees it; nil where only parts are looked at
+}
+
+// whole is all of the input as Rego sees it.
+func (d inputDoc) whole() (ast.Value, error) {
+	if d.value != nil {
+		return d.value, nil
+	}
+	t, err := termOf(d.json)
+	if err != nil {
+		return nil, err
+	}
+	return t.Value, nil
+}
+
+// object is what a query sees of the input, with remembered values beside it.
+func (d inputDoc) object(n needs, found []*remembered) (*ast.Term, error) {
+	pairs := make([][2]*ast.Term, 0, len(n))
+	for i := range n {
+		value, err := d.part(&n[i], found)
+		if err != nil {
+			return nil, err
+		}
+		if value != nil {
+			pairs = append(pairs, [2]*ast.Term{n[i].key, value})
+		}
+	}
+	return ast.ObjectTerm(pairs...), nil
+}
+
+func (d inputDoc) part(n *need, found []*remembered) (*ast.Term, error) {
+	if n.group >= 0 {
+		return found[n.group].values, nil
+	}
+	span := d.spans[n.span]
+	if n.whole || len(span) == 0 || span[0] != '{' {
+		return n.last.term(span)
+	}
+	pairs := make([][2]*ast.Term, 0, len(n.members))
+	for i := range n.members {
+		m := &n.members[i]
+		value, err := m.last.term(d.spans[m.span])
+		if err != nil {
+			return nil, err
+		}
+		if value != nil {
+			pairs = append(pairs, [2]*ast.Term{m.key, value})
+		}
+	}
+	return ast.ObjectTerm(pairs...), nil
+}
+
+// lastTerm keeps the value of a part of the input that hardly varies, as it was last. Safe for concurrent use.
+type lastTerm struct {
+	varies bool // nothing is kept
+	kept   atomic.Pointer[keptTerm]
+}
+
+type keptTerm struct {
+	json  string
+	term  *ast.Term
+	plain bool // its numbers
+}
+
+// term is the value of JSON that was checked; nil for none.
+func (l *lastTerm) term(b []byte) (*ast.Term, error) {
+	t, _, err := l.numbered(b)
+	return t, err
+}
+
+// numbered is term that also reports whether all numbers are written in the one plain way.
+func (l *lastTerm) numbered(b []byte) (t *ast.Term, plain bool, err error) {
+	if len(b) == 0 {
+		return nil, true, nil
+	}
+	if l.varies {
+		return numberedTermOf(b)
+	}
+	if k := l.kept.Load(); k != nil && k.json == string(b) {
+		return k.term, k.plain, nil
+	}
+	t, plain, err = numberedTermOf(b)
+	if err == nil && len(b) <= maxKey {
+		l.kept.Store(&keptTerm{string(b), t, plain})
+	}
+	return t, plain, err
 }
 
 // spanTable says which parts of an input are looked at, and gives each an index. nil: all of it is.
@@ -21,7 +108,6 @@ type spanTable map[string]*spanned
 
 type spanned struct {
 	index   int
-	whole   bool           // it is looked at as a whole
 	members map[string]int // the members that are looked at by themselves
 }
 
@@ -35,14 +121,10 @@ func newSpanTable(r reads) (spanTable, map[inputPath]int) {
 		}
 		return t[name]
 	}
-	for path, kind := range r {
-		s := at(path[0])
-		switch {
-		case path[1] != "":
+	for path := range r {
+		if s := at(path[0]); path[1] != "" {
 			index[path] = next()
 			s.members[path[1]] = index[path]
-		case kind == readsWhole:
-			s.whole = true
 		}
 	}
 	return t, index
@@ -57,109 +139,102 @@ func (t spanTable) size() int {
 	return n
 }
 
-// readDocument reads a recorded input, checking it as checkJSON does on the way: what is evaluated was read once, by one
-// parser. Parts that are not looked at are checked and left out.
+// readDocument checks a recorded input, as checkJSON does, and finds the parts of it that are looked at.
 func readDocument(b []byte, t spanTable) (inputDoc, error) {
-	if len(b) > maxInputSize {
-		return inputDoc{}, fmt.Errorf("is longer than %d bytes", maxInputSize)
-	}
-	r := valueReader{d: jsontext.NewDecoder(bytes.NewBuffer(b)), b: b, table: t}
-	var out inputDoc
-	var err error
-	if t != nil && r.d.PeekKind() == '{' {
-		out.spans = make([][]byte, t.size())
-		out.value, err = r.parts(out.spans)
-	} else {
-		var term *ast.Term
-		if term, err = r.next(); err == nil {
-			out.value = term.Value
-		}
-	}
+	found, err := findParts(b, t)
 	if err != nil {
 		return inputDoc{}, err
 	}
-	switch _, err := r.d.ReadToken(); {
-	case err == nil:
-		return inputDoc{}, errors.New("has more after its first value")
-	case err != io.EOF:
-		return inputDoc{}, jsonError(err)
+	d := found.document(b)
+	if t == nil {
+		d.value, err = d.whole()
 	}
-	return out, nil
+	return d, err
 }
 
-type valueReader struct {
+// findParts checks JSON and finds the parts of it that are looked at.
+func findParts(b []byte, t spanTable) (places, error) {
+	if len(b) > maxInputSize {
+		return nil, fmt.Errorf("is longer than %d bytes", maxInputSize)
+	}
+	r := partsReader{d: jsontext.NewDecoder(bytes.NewBuffer(b)), b: b, table: t, found: make(places, t.size())}
+	var err error
+	if r.d.PeekKind() == '{' {
+		err = r.parts()
+	} else {
+		err = r.next()
+	}
+	if err != nil {
+		return nil, err
+	}
+	switch _, err := r.d.ReadToken(); {
+	case err == nil:
+		return nil, errors.New("has more after its first value")
+	case err != io.EOF:
+		return nil, jsonError(err)
+	}
+	return r.found, nil
+}
+
+// places are where parts begin and end, by their index; an end of 0 is nowhere.
+type places [][2]int
+
+// document is the input of which these are the parts.
+func (p places) document(b []byte) inputDoc {
+	d := inputDoc{json: b, spans: make([][]byte, len(p))}
+	for i, at := range p {
+		if at[1] > 0 {
+			d.spans[i] = b[at[0]:at[1]:at[1]]
+		}
+	}
+	return d
+}
+
+// partsReader reads for findParts.
+type partsReader struct {
 	d     *jsontext.Decoder
 	b     []byte
 	table spanTable
-	blind bool       // what is read is checked only
-	terms []ast.Term // made many at a time
+	found places
 }
 
-func (r *valueReader) term(v ast.Value) *ast.Term {
-	if len(r.terms) == cap(r.terms) {
-		r.terms = make([]ast.Term, 0, 64)
-	}
-	r.terms = append(r.terms, ast.Term{Value: v})
-	return &r.terms[len(r.terms)-1]
-}
-
-// parts reads the input's object.
-func (r *valueReader) parts(spans [][]byte) (ast.Value, error) {
-	var out [][2]*ast.Term
-	err := r.members(func(name string) error {
+// parts finds the parts of the input's object.
+func (r *partsReader) parts() error {
+	return r.members(func(name string) error {
 		s := r.table[name]
 		begin := r.d.InputOffset()
-		value, err := r.part(s, spans)
-		if err != nil || s == nil {
+		if err := r.part(s); err != nil || s == nil {
 			return err
 		}
-		spans[s.index] = r.since(begin)
-		out = append(out, [2]*ast.Term{r.term(ast.String(name)), value})
+		r.found[s.index] = r.since(begin)
 		return nil
 	})
-	return ast.NewObject(out...), err
 }
 
-// part reads one member of the input: of an object that is not looked at as a whole, those of its members that are.
-func (r *valueReader) part(s *spanned, spans [][]byte) (*ast.Term, error) {
-	if s == nil {
-		return r.value(true)
+// part finds the parts of one member of the input.
+func (r *partsReader) part(s *spanned) error {
+	if s == nil || len(s.members) == 0 || r.d.PeekKind() != '{' {
+		return r.next()
 	}
-	if r.d.PeekKind() != '{' {
-		return r.value(false)
-	}
-	var out [][2]*ast.Term
-	err := r.members(func(name string) error {
+	return r.members(func(name string) error {
 		index, wanted := s.members[name]
 		begin := r.d.InputOffset()
-		value, err := r.value(!wanted && !s.whole)
-		if err != nil {
+		if err := r.next(); err != nil || !wanted {
 			return err
 		}
-		if wanted {
-			spans[index] = r.since(begin)
-		}
-		if wanted || s.whole {
-			out = append(out, [2]*ast.Term{r.term(ast.String(name)), value})
-		}
+		r.found[index] = r.since(begin)
 		return nil
 	})
-	return r.term(ast.NewObject(out...)), err
 }
 
-// since is the JSON of the value behind a member's name.
-func (r *valueReader) since(name int64) []byte {
-	return bytes.TrimLeft(r.b[name:r.d.InputOffset()], ": \t\r\n")
-}
-
-func (r *valueReader) value(blind bool) (*ast.Term, error) {
-	r.blind = blind
-	defer func() { r.blind = false }()
-	return r.next()
+// since is where the value behind a member's name stands.
+func (r *partsReader) since(name int64) [2]int {
+	end := int(r.d.InputOffset())
+	return [2]int{end - len(bytes.TrimLeft(r.b[name:end], ": \t\r\n")), end}
 }
 
 // members reads an object, with read reading the value behind each name.
-func (r *valueReader) members(read func(name string) error) error {
+func (r *partsReader) members(read func(name string) error) error {
 	if _, err := r.token(); err != nil { // {
 		return err
 	}
@@ -176,7 +251,7 @@ func (r *valueReader) members(read func(name string) error) error {
 	return err
 }
 
-func (r *valueReader) token() (jsontext.Token, error) {
+func (r *partsReader) token() (jsontext.Token, error) {
 	token, err := r.d.ReadToken()
 	switch {
 	case err == io.EOF:
@@ -189,57 +264,25 @@ func (r *valueReader) token() (jsontext.Token, error) {
 	return token, nil
 }
 
-// next reads one value; nil where it is only to be checked.
-func (r *valueReader) next() (*ast.Term, error) {
-	if r.d.PeekKind() == '{' {
-		var out [][2]*ast.Term
-		err := r.members(func(name string) error {
-			value, err := r.next()
-			if err == nil && !r.blind {
-				out = append(out, [2]*ast.Term{r.term(ast.String(name)), value})
-			}
-			return err
-		})
-		if err != nil || r.blind {
-			return nil, err
-		}
-		return r.term(ast.NewObject(out...)), nil
-	}
-	token, err := r.token()
-	if err != nil {
-		return nil, err
-	}
-	switch token.Kind() {
-	case '[':
-		return r.array()
-	case '0':
-		text := token.String()
-		if err := checkNumber(text, false); err != nil {
-			return nil, fmt.Errorf("%s: %w", place(r.d.StackPointer()), err)
-		}
-		return r.term(ast.Number(text)), nil
-	case 't', 'f':
-		return ast.InternedTerm(token.Bool()), nil
-	case 'n':
-		return ast.InternedNullTerm, nil
-	}
-	if r.blind {
-		return nil, nil
-	}
-	return r.term(ast.String(token.String())), nil
-}
-
-func (r *valueReader) array() (*ast.Term, error) {
-	var elements []*ast.Term
-	for r.d.PeekKind() != ']' {
-		element, err := r.next()
+// next reads one value.
+func (r *partsReader) next() error {
+	for open := 0; ; {
+		token, err := r.token()
 		if err != nil {
-			return nil, err
+			return err
 		}
-		elements = append(elements, element)
+		switch token.Kind() {
+		case '{', '[':
+			open++
+		case '}', ']':
+			open--
+		case '0':
+			if err := checkNumber(token.String(), false); err != nil {
+				return fmt.Errorf("%s: %w", place(r.d.StackPointer()), err)
+			}
+		}
+		if open == 0 {
+			return nil
+		}
 	}
-	if _, err := r.token(); err != nil || r.blind {
-		return nil, err
-	}
-	return r.term(ast.NewArray(elements...)), nil
 }

@@ -85,11 +85,11 @@ func (v *verdict) readElements(key string, elements []*ast.Term) error {
 	}
 	switch key {
 	case "allow":
-		v.Allow = says
+		v.Allow = append(v.Allow, says...)
 	case "reject":
-		v.Reject = says
+		v.Reject = append(v.Reject, says...)
 	case "wait":
-		v.Wait = says
+		v.Wait = append(v.Wait, says...)
 	}
 	return nil
 }

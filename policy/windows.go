@@ -15,14 +15,16 @@ import (
 // What a window measures.
 const (
 	MeasureAmount = "amount" // base units of one asset
-	MeasureCount  = "count"  // executions
+	MeasureCount  = "count"  // executions, and sessions that make keys or presignatures
 )
 
-// The kinds of requests that a window may count; rego/lib.rego says the same.
+// The kinds of requests that windows may count and hours hold for; rego/lib.rego says the same.
 const (
 	KindTransaction = "transaction"
 	KindMessage     = "message"
 	KindRaw         = "raw"
+	KindPreSign     = "pre_sign"
+	KindKeygen      = "keygen" // and refresh and reshare
 )
 
 // RuleWindowScope is the rule of the problem that a request lacks what a window counts by.
@@ -56,9 +58,11 @@ type windowRule struct {
 	id, measure  string
 	kinds        []string
 	chain, asset string
+	token        string // what kind of token the asset is: one of the token constants
 	scope        []string
 	period       WindowPeriod
 	max          *big.Int // in base units, or a count
+	prefix       []byte   // of the series' names: JSON of what is measured
 }
 
 // WindowMax is the maximum of a window of data.json, in base units or as a count; nil if there is no such window.
@@ -90,8 +94,8 @@ const maxWindowSeconds = 366 * 24 * 60 * 60
 var (
 	windowScopes   = []string{"wallet", "vault", "recipient", "path", "requester", "key", "chain", "asset"}
 	calendarUnits  = []string{"minute", "hour", "day", "week", "month"}
-	windowKinds    = []string{KindTransaction, KindMessage, KindRaw}
-	transactionFor = []string{"wallet", "vault", "recipient", "chain", "asset"} // scopes that only transactions have
+	windowKinds    = []string{KindTransaction, KindMessage, KindRaw, KindKeygen, KindPreSign} // hours have the same
+	transactionFor = []string{"wallet", "vault", "recipient", "chain", "asset"}               // scopes that only transactions have
 )
 
 // windows validates the windows and writes what Rego needs of them.
@@ -104,14 +108,16 @@ func (c *compiler) windows() map[string]any {
 		if len(rule.kinds) == 0 {
 			rule.kinds = []string{KindTransaction}
 		}
+		asset, token := c.windowAsset(at, f)
+		rule.token = token
 		c.windowOf(at, f, rule)
-		rule.period = c.windowPeriod(at, f)
-		base := func(at []string, text string) json.Number { return c.windowBase(at, f, text) }
+		rule.period, rule.prefix = c.windowPeriod(at, f), rule.measured()
+		base := func(at []string, text string) json.Number { return c.windowBase(at, f, asset, text) }
 		highest := base(under(at, "max"), f.Max)
 		rule.max, _ = new(big.Int).SetString(string(highest), 10) // one that is none has been added to the problems
 		c.data.windows = append(c.data.windows, rule)
 		out[id] = map[string]any{
-			"kinds": rule.kinds, "chain": f.Chain, "asset": f.Asset, "max": f.Max, "max_base": highest,
+			"kinds": rule.kinds, "chain": f.Chain, "asset": f.Asset, "token": token, "max": f.Max, "max_base": highest,
 			"approvals": c.tiers(at, highest, f.Approvals, base),
 		}
 	}
@@ -126,19 +132,15 @@ func (c *compiler) windowOf(at []string, f fileWindow, rule windowRule) {
 		}
 	}
 	onlyTransactions := slices.Equal(rule.kinds, []string{KindTransaction})
-	switch chain, known := c.chains[f.Chain]; {
+	switch _, known := c.chains[f.Chain]; {
 	case f.Measure != MeasureAmount && f.Measure != MeasureCount:
 		c.add(under(at, "measure"), "is %q, not %s (of one asset) or %s (of executions)", f.Measure, MeasureAmount, MeasureCount)
 	case f.Measure == MeasureAmount && (f.Asset == "" || !onlyTransactions):
 		c.add(at, "measures amounts: it needs chain and asset, and counts transactions only")
 	case f.Chain != "" && !known:
-		c.add(under(at, "chain"), "%q is not a chain of /chains", f.Chain)
+		c.noChain(under(at, "chain"), f.Chain)
 	case f.Asset != "" && f.Chain == "":
 		c.add(under(at, "asset"), "needs chain beside it")
-	case f.Asset != "":
-		if _, known := chain.Assets[f.Asset]; !known {
-			c.add(under(at, "asset"), "%q is not an asset of /chains/%s/assets", f.Asset, f.Chain)
-		}
 	case f.Chain != "" && !onlyTransactions:
 		c.add(under(at, "chain"), "only transactions have one: leave out the other kinds")
 	}
@@ -150,9 +152,17 @@ func (c *compiler) windowOf(at []string, f fileWindow, rule windowRule) {
 			c.add(under(at, "scope"), "%q is there twice", scope)
 		case !onlyTransactions && slices.Contains(transactionFor, scope):
 			c.add(under(at, "scope"), "only transactions have a %s: leave out the other kinds", scope)
+		case scope != "requester" && slices.Contains(rule.kinds, KindKeygen):
+			c.add(under(at, "scope"), "a keygen has no %s: leave it out of kinds, or give it a window of its own", scope)
 		}
 	}
+	if len(f.Approvals) > 0 && slices.ContainsFunc(rule.kinds, isSession) {
+		c.add(under(at, "approvals"), "are given for what is to be signed, and nothing is in a %s or %s", KindPreSign, KindKeygen)
+	}
 }
+
+// isSession tells a kind of request in which nothing is signed yet.
+func isSession(kind string) bool { return kind == KindPreSign || kind == KindKeygen }
 
 func (c *compiler) windowPeriod(at []string, f fileWindow) WindowPeriod {
 	p := WindowPeriod{Rolling: time.Duration(f.RollingSeconds) * time.Second, Calendar: f.Calendar}
@@ -183,76 +193,103 @@ func (c *compiler) windowPeriod(at []string, f fileWindow) WindowPeriod {
 }
 
 // windowBase reads a number of what a window measures.
-func (c *compiler) windowBase(at []string, f fileWindow, text string) json.Number {
+func (c *compiler) windowBase(at []string, f fileWindow, asset Asset, text string) json.Number {
 	if f.Measure == MeasureCount {
 		return c.whole(at, text)
 	}
-	return c.coins(at, c.chains[f.Chain].Assets[f.Asset], text)
+	return c.coins(at, asset, text)
 }
 
 // Charges says what a request counts in the windows of data.json, once the input is complete but for the state of the
 // windows. What a window counts by and the request lacks becomes a problem of the input, which rejects it.
 func (e *Engine) Charges(in *Input) []Charge {
-	kind := kindOf(in)
-	var out []Charge
-	for _, w := range e.data.windows {
-		if !w.applies(kind, in) {
+	kinds := kindsOf(in)
+	out := make([]Charge, 0, len(e.data.windows))
+	for i := range e.data.windows {
+		w := &e.data.windows[i]
+		if !w.applies(kinds, in) {
 			continue
 		}
-		amount := big.NewInt(1)
-		if w.measure == MeasureAmount {
-			if amount = movedAmount(in); amount == nil {
-				continue // the rules reject an amount that is not known
-			}
+		amount := w.amount(in)
+		if amount == nil {
+			continue // the rules reject an amount that is not known
 		}
-		series, missing := w.series(in)
+		series, missing, why := w.series(in, e.data)
 		if missing != "" {
 			in.Problems = append(in.Problems, Problem{
-				Rule: RuleWindowScope, Field: missing, Message: fmt.Sprintf("is missing or is not one, and window %s counts by it", w.id),
+				Rule: RuleWindowScope, Field: missing, Message: fmt.Sprintf("%s, and window %s counts by it", why, w.id),
 			})
 			continue
 		}
-		i := slices.IndexFunc(out, func(c Charge) bool { return c.Series == series })
-		if i < 0 {
-			i, out = len(out), append(out, Charge{Series: series, Amount: amount})
+		at := slices.IndexFunc(out, func(c Charge) bool { return c.Series == series })
+		if at < 0 {
+			at, out = len(out), append(out, Charge{Series: series, Amount: amount})
 		}
-		out[i].Windows = append(out[i].Windows, ChargedWindow{ID: w.id, Period: w.period})
+		out[at].Windows = append(out[at].Windows, ChargedWindow{ID: w.id, Period: w.period})
 	}
 	return out
 }
 
-func (w *windowRule) applies(kind string, in *Input) bool {
-	if !slices.Contains(w.kinds, kind) {
-		return false
+// amount is what a request adds to the window; nil if that is not known.
+func (w *windowRule) amount(in *Input) *big.Int {
+	switch {
+	case w.measure != MeasureAmount:
+		return big.NewInt(1)
+	case w.token != tokenNone:
+		return w.tokens(in)
 	}
-	return w.chain == "" || (in.Tx != nil && in.Tx.Chain == w.chain && (w.asset == "" || in.Tx.Asset == w.asset))
+	return movedAmount(in)
 }
 
-// kindOf is lib.kind of rego/lib.rego, for requests that sign.
-func kindOf(in *Input) string {
+func (w *windowRule) applies(kinds []string, in *Input) bool {
+	if !slices.ContainsFunc(kinds, func(kind string) bool { return slices.Contains(w.kinds, kind) }) {
+		return false
+	}
+	return w.chain == "" || (in.Tx != nil && in.Tx.Chain == w.chain && (w.asset == "" || w.moves(in)))
+}
+
+// The kinds that a request is of, made once.
+var (
+	ofTransaction = []string{KindTransaction}
+	ofMessage     = []string{KindMessage}
+	ofRaw         = []string{KindRaw}
+	ofBoth        = []string{KindTransaction, KindMessage}
+	ofPreSign     = []string{KindPreSign}
+	ofKeygen      = []string{KindKeygen}
+)
+
+// kindsOf is lib.kinds of rego/lib.rego.
+func kindsOf(in *Input) []string {
 	switch in.Request.RequestType {
 	case wire.TypeSign, wire.TypeBIP340SchnorrSign, wire.TypeTaprootSign, wire.TypePreSignOnline:
+	case wire.TypePreSign:
+		return ofPreSign
+	case wire.TypeKeygen, wire.TypeRefresh, wire.TypeReshare:
+		return ofKeygen
 	default:
-		return ""
+		return nil
 	}
 	switch in.Request.SignType {
 	case wire.SignTypeTransaction:
 		if in.Tx != nil {
-			return KindTransaction
+			return ofTransaction
 		}
-		return KindRaw
+		return ofRaw
 	case wire.SignTypeMessage:
-		return KindMessage
+		if in.Message != nil && in.Message.Transaction && in.Tx != nil {
+			return ofBoth
+		}
+		return ofMessage
 	case wire.SignTypeRaw:
-		return KindRaw
+		return ofRaw
 	}
-	return ""
+	return nil
 }
 
 // movedAmount is lib.amount of rego/lib.rego: what the transaction moves, in base units; nil if that is not known.
 func movedAmount(in *Input) *big.Int {
-	amount, ok := new(big.Int).SetString(string(in.Tx.AmountBase), 10)
-	if !ok {
+	amount := parseBase(in.Tx.AmountBase)
+	if amount == nil {
 		return nil
 	}
 	if in.Tx.Family != FamilyUTXO {
@@ -261,8 +298,8 @@ func movedAmount(in *Input) *big.Int {
 	if in.UTXO == nil {
 		return nil
 	}
-	paid, ok := new(big.Int).SetString(string(in.UTXO.PaidBase), 10)
-	if !ok {
+	paid := parseBase(in.UTXO.PaidBase)
+	if paid == nil {
 		return nil
 	}
 	if paid.Cmp(amount) > 0 {
@@ -271,21 +308,46 @@ func movedAmount(in *Input) *big.Int {
 	return amount
 }
 
-// series names what the window sums up, with the values that it counts by; missing is the first of them that is not there.
-func (w *windowRule) series(in *Input) (name, missing string) {
-	parts := []string{w.measure, strings.Join(w.kinds, "+"), w.chain, w.asset}
-	for _, scope := range w.scope {
-		value := scopeValue(scope, in)
-		if value == "" {
-			return "", scope
+// measured is a JSON array of what the window measures, without its end.
+func (w *windowRule) measured() []byte {
+	b := []byte{'['}
+	for i, text := range []string{w.measure, strings.Join(w.kinds, "+"), w.chain, w.asset} {
+		if i > 0 {
+			b = append(b, ',')
 		}
-		parts = append(parts, scope, value)
+		b = appendText(b, text)
 	}
-	b, err := json.Marshal(parts) // one for one
-	if err != nil {
-		return "", "scope"
+	return b
+}
+
+// series names what the window sums up, with the values that it counts by, as a JSON array: one for one. missing is the first
+// of the values that does not count, and why says why.
+func (w *windowRule) series(in *Input, d *Data) (name, missing, why string) {
+	var buffer [256]byte
+	b := append(buffer[:0], w.prefix...)
+	for _, scope := range w.scope {
+		value := w.scopeValue(scope, in)
+		if value == "" {
+			return "", scope, "is missing or is not one"
+		}
+		if why := d.claimed(scope, value, in); why != "" {
+			return "", scope, why
+		}
+		b = appendText(append(b, ','), scope)
+		b = appendText(append(b, ','), value)
 	}
-	return string(b), ""
+	return string(append(b, ']')), "", ""
+}
+
+// appendText writes a string as encoding/json does.
+func appendText(b []byte, text string) []byte {
+	for i := range len(text) {
+		if c := text[i]; c < ' ' || c >= 0x7f || special[c] {
+			quoted, _ := json.Marshal(text) // of a string it never fails
+			return append(b, quoted...)
+		}
+	}
+	return append(append(append(b, '"'), text...), '"')
 }
 
 // onlyRecipient is the recipient of a transaction that pays nobody else: with several, what each gets is not told apart.
@@ -301,7 +363,7 @@ func onlyRecipient(in *Input) string {
 	return in.Tx.To
 }
 
-func scopeValue(scope string, in *Input) string {
+func (w *windowRule) scopeValue(scope string, in *Input) string {
 	switch scope {
 	case "path":
 		return cmp.Or(in.Request.Path, "m")
@@ -316,7 +378,23 @@ func scopeValue(scope string, in *Input) string {
 	if in.Tx == nil {
 		return ""
 	}
-	return map[string]string{
-		"wallet": in.Tx.WalletID, "vault": in.Tx.VaultID, "recipient": onlyRecipient(in), "chain": in.Tx.Chain, "asset": in.Tx.Asset,
-	}[scope]
+	switch scope {
+	case "wallet":
+		return in.Tx.WalletID
+	case "vault":
+		return in.Tx.VaultID
+	case "recipient":
+		if w.token != tokenNone {
+			return w.tokenRecipient(in)
+		}
+		return onlyRecipient(in)
+	case "chain":
+		return in.Tx.Chain
+	case "asset":
+		if w.token != tokenNone {
+			return w.asset
+		}
+		return in.Tx.Asset
+	}
+	return ""
 }

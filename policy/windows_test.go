@@ -11,6 +11,7 @@ import (
 func withWindows(w object) object {
 	data := demoData()
 	set(data, "windows", w)
+	set(data, "unbound_wallets", true)
 	return data
 }
 
@@ -37,7 +38,13 @@ func TestWindowFaults(t *testing.T) {
 		"no asset":           {edit("asset", nil), []string{"at /windows/w:", "needs chain and asset"}},
 		"unknown chain":      {edit("chain", "DOGE"), []string{"at /windows/w/chain", "DOGE"}},
 		"unknown asset":      {edit("asset", "DAI"), []string{"at /windows/w/asset", "DAI"}},
-		"kinds":              {edit("kinds", []string{"keygen"}), []string{"at /windows/w/kinds/0"}},
+		"kinds":              {edit("kinds", []string{"outcome"}), []string{"at /windows/w/kinds/0"}},
+		"amounts of keygens": {edit("kinds", []string{"keygen"}), []string{"transactions only"}},
+		"wallet of a keygen": {object{"measure": "count", "scope": []string{"wallet"}, "kinds": []string{"keygen"}, "lifetime": true, "max": "1"}, []string{"at /windows/w/scope", "wallet"}},
+		"key of a keygen":    {object{"measure": "count", "scope": []string{"key"}, "kinds": []string{"raw", "keygen"}, "lifetime": true, "max": "1"}, []string{"at /windows/w/scope", "a keygen has no key"}},
+		"approvals of none": {object{"measure": "count", "kinds": []string{"message", "pre_sign"}, "lifetime": true, "max": "2", "approvals": []object{
+			{"above": "1", "group": "treasury", "threshold": 1, "expiry_seconds": 60},
+		}}, []string{"at /windows/w/approvals", "to be signed"}},
 		"amounts of raw":     {edit("kinds", []string{"transaction", "raw"}), []string{"transactions only"}},
 		"scope":              {edit("scope", []string{"moon"}), []string{"at /windows/w/scope", "moon"}},
 		"scope twice":        {edit("scope", []string{"wallet", "wallet"}), []string{"twice"}},
@@ -116,10 +123,34 @@ func TestCharges(t *testing.T) {
 	if c := e.Charges(&raw); len(c) != 1 || c[0].Windows[0].ID != "often" {
 		t.Errorf("raw data is counted in %+v", c)
 	}
-	keygen := transfer(e, "1")
-	keygen.Request.RequestType = "keygen"
-	if c := e.Charges(&keygen); len(c) != 0 {
-		t.Errorf("a keygen is counted in %+v", c)
+	for _, of := range []string{"keygen", "refresh", "reshare", "pre-sign", "outcome"} {
+		session := transfer(e, "1")
+		session.Request.RequestType = of
+		if c := e.Charges(&session); len(c) != 0 {
+			t.Errorf("a %s is counted in %+v", of, c)
+		}
+	}
+}
+
+// TestChargesOfSessions: a window of a kind counts all requests of that kind, and nothing else.
+func TestChargesOfSessions(t *testing.T) {
+	e := newEngine(t, withWindows(object{
+		"keys":   object{"measure": "count", "kinds": []string{"keygen"}, "lifetime": true, "max": "1"},
+		"nonces": object{"measure": "count", "kinds": []string{"pre_sign", "raw"}, "scope": []string{"key"}, "lifetime": true, "max": "1"},
+	}))
+	for of, want := range map[string]string{
+		"keygen": "keys", "refresh": "keys", "reshare": "keys", "pre-sign": "nonces", "pre-sign-online": "", "sign": "", "outcome": "",
+	} {
+		in := transfer(e, "1")
+		in.Request.RequestType = of
+		if c := e.Charges(&in); len(c) != min(len(want), 1) || want != "" && (len(c[0].Windows) != 1 || c[0].Windows[0].ID != want || c[0].Amount.String() != "1") {
+			t.Errorf("%s is counted in %+v, want %q", of, c, want)
+		}
+	}
+	in := transfer(e, "1")
+	in.Request.RequestType, in.Request.PublicKey = "pre-sign", ""
+	if c := e.Charges(&in); len(c) != 0 || len(in.Problems) != 1 || in.Problems[0].Field != "key" {
+		t.Errorf("a key is missing, and it is counted in %+v, problems %v", c, in.Problems)
 	}
 }
 

@@ -7,11 +7,9 @@ import data.countersign.lib
 
 lists := data.addresses[input.tx.chain] if lib.kind == "transaction"
 
-denied contains address if {
-	some field in ["to", "from"]
-	address := input.tx[field]
-	is_string(lists.deny[address])
-}
+denied contains input.tx.to if is_string(lists.deny[input.tx.to])
+
+denied contains input.tx.from if is_string(lists.deny[input.tx.from])
 
 denied contains output.address if {
 	some output in input.utxo.outputs
@@ -21,7 +19,7 @@ denied contains output.address if {
 denied contains address if {
 	some address in array.concat(
 		[step.contract | some step in input.call.steps],
-		[grant.spender | some grant in input.call.approvals],
+		array.concat([grant.spender | some grant in input.call.approvals], [movement.to | some movement in input.call.movements]),
 	)
 	is_string(lists.deny[address])
 }

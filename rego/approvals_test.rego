@@ -11,6 +11,7 @@ says(request, tiers) := got if {
 	} with input as request
 		with data.limits as f.limits_with(tiers)
 		with data.groups as f.groups
+		with data.chains as f.chains
 }
 
 large(list) := f.patch(f.transfer(6000000000), "/approvals", list)
@@ -125,6 +126,7 @@ waits(request, native, brc20, rune) := got if {
 	got := approvals.wait with input as request
 		with data.limits as f.limits_with(native)
 		with data.groups as {"treasury": f.groups.treasury, "desk": f.groups.treasury}
+		with data.chains as f.chains
 		with data.brc20 as {"ETH": {"ordi": {"methods": {"transfer": {"approvals": brc20}}}}}
 		with data.runes as {"ETH": {"1:1": {"spaced_name": "A•B", "approvals": rune}}}
 }
@@ -179,6 +181,7 @@ window_waits(request, after) := got if {
 	got := approvals.wait with input as f.patch(request, "/windows/daily", {"used": 0, "reserved": 0, "after": after})
 		with data.limits as f.limits_with([])
 		with data.groups as f.groups
+		with data.chains as f.chains
 		with data.windows as {"daily": {
 			"kinds": ["transaction", "raw"],
 			"chain": "",

@@ -64,7 +64,24 @@ own(movement) if {
 	movement.amount_base == input.tx.amount_base
 }
 
-others := [movement | some movement in input.call.movements; not own(movement)]
+# nft says that a token with an id is one that data.json nfts lets move, and to whom it does.
+nft(movement) if {
+	listed := data.nfts[input.tx.chain][movement.contract]
+	listed.kind == movement.kind
+	is_string(listed.recipients[movement.to])
+	is_number(movement.amount_base)
+	movement.amount_base <= listed.max_base
+	id(listed, movement)
+}
+
+id(listed, movement) if {
+	listed.any_id == true
+	is_string(movement.token_id)
+}
+
+id(listed, movement) if listed.ids[movement.token_id] == true
+
+others := [movement | some movement in input.call.movements; not own(movement); not nft(movement)]
 
 owned := [movement | some movement in input.call.movements; own(movement)]
 
@@ -87,7 +104,7 @@ reject contains {"id": "call.movement", "message": message} if {
 	lib.call
 	some movement in array.concat(others, array.slice(owned, 1, count(owned)))
 	message := sprintf(
-		"the call moves %s %s to %q, which limits do not see: send it as a transfer of its own",
+		"the call moves %s %s to %q, which limits do not see: send it as a transfer of its own, or list it in data.json nfts if it has an id",
 		[movement.kind, movement.contract, movement.to],
 	)
 }
@@ -118,7 +135,7 @@ within(grant, limits) if {
 #   id: call.allowance
 allow contains {"id": "call.allowance"} if {
 	lib.kind == "transaction"
-	input.call == null
+	is_null(input.call)
 }
 
 # METADATA
@@ -140,12 +157,26 @@ allow contains {"id": "call.allowance"} if {
 reject contains {"id": "call.allowance", "message": message} if {
 	lib.kind == "transaction"
 	some grant in input.call.approvals
+	not hashed(grant)
 	not granted(grant)
 	message := sprintf(
 		"%s gives %q power over %s (%s): data.json allowances.%s has to name token and spender, with a max that it is within",
 		[grant.kind, grant.spender, token(grant), extent(grant), input.tx.chain],
 	)
 }
+
+# METADATA
+# title: The transaction agrees to one of a Safe of which it shows only the hash
+# labels:
+#   id: call.allowance
+reject contains {"id": "call.allowance", "message": message} if {
+	lib.kind == "transaction"
+	some grant in input.call.approvals
+	hashed(grant)
+	message := "approveHash agrees to a Safe's transaction that nobody sees here: sign it as SafeTx, or send it by execTransaction"
+}
+
+hashed(grant) if grant.kind == "hash"
 
 token(grant) := grant.asset if grant.asset != ""
 

@@ -71,6 +71,41 @@ test_other_call_is_rejected if {
 
 test_no_steps_prove_nothing if not "call.method" in says(of({"steps": []}), allowances).allow
 
+punk := {"kind": "erc721", "contract": f.usdt_to, "to": router, "token_id": "7", "amount_base": 1}
+
+nfts(change) := {"ETH": {f.usdt_to: object.union(
+	{"kind": "erc721", "name": "punks", "recipients": {router: "vault"}, "any_id": false, "ids": {"7": true}, "max_base": 1},
+	change,
+)}}
+
+moves(movement, listed) if {
+	got := f.ids(calls.allow) with input as of({"movements": [movement]}) with data.contracts as contracts
+		with data.allowances as allowances
+		with data.nfts as listed
+	"call.movement" in got
+}
+
+test_listed_tokens_with_ids_may_move if {
+	moves(punk, nfts({}))
+	moves(object.union(punk, {"token_id": "8"}), nfts({"any_id": true}))
+	moves(object.union(punk, {"kind": "erc1155", "amount_base": 5}), nfts({"kind": "erc1155", "max_base": 5}))
+}
+
+test_other_tokens_with_ids_may_not_move if {
+	every change in [
+		{"kind": "erc1155"},
+		{"contract": router},
+		{"to": f.usdt_to},
+		{"token_id": "8"},
+		{"amount_base": 2},
+		{"amount_base": null},
+	] {
+		not moves(object.union(punk, change), nfts({}))
+	}
+	not moves(object.remove(punk, ["token_id"]), nfts({"any_id": true}))
+	not moves(punk, {})
+}
+
 test_what_else_moves_is_rejected if {
 	every change in [{"kind": "erc20"}, {"to": f.usdt_to}, {"amount_base": 6}, {"amount_base": null}] {
 		got := says(of({"movements": [object.union(coins, change)]}), allowances)
@@ -98,6 +133,7 @@ test_allowance_beyond_is_rejected if {
 		}
 	}
 	says(of({"approvals": [grant]}), {}).reject == {"call.allowance"}
+	says(of({"approvals": [object.union(grant, {"kind": "hash", "asset": "", "spender": "", "unlimited": true})]}), allowances).reject == {"call.allowance"}
 	says(of({"approvals": [object.remove(grant, ["amount_base"])]}), allowances).reject == {"call.allowance"}
 }
 

@@ -7,7 +7,7 @@ import (
 	"io/fs"
 )
 
-//go:embed *.rego data.json
+//go:embed *.rego data.json properties.json
 var files embed.FS
 
 // FS returns the shipped policy: modules, tests and data.json at its root.

@@ -139,6 +139,14 @@ message(content) := object.union(empty, {
 	),
 })
 
+# by_message is a transfer that a message has carried out.
+by_message(call) := json.patch(transfer(5), [
+	{"op": "replace", "path": "/request/sign_type", "value": "2"},
+	{"op": "replace", "path": "/message", "value": message({"kind": "typed_data", "grants": false, "transaction": true}).message},
+	{"op": "add", "path": "/evidence/transfer", "value": {"kind": "erc20"}},
+	{"op": "replace", "path": "/call", "value": call},
+])
+
 keygen := object.union(empty, {"request": {
 	"request_type": "keygen",
 	"sign_type": "",

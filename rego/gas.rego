@@ -6,6 +6,12 @@ import data.countersign.lib
 
 caps := data.gas[input.tx.chain]
 
+# pays says that the transaction pays for its gas. One by message is paid for by who carries it out.
+pays if {
+	lib.kind == "transaction"
+	not lib.by_message
+}
+
 # A number that is not known is within nothing.
 within(field, cap) if {
 	is_number(input.tx.gas[field])
@@ -16,14 +22,20 @@ within(field, cap) if {
 # title: The chain is none whose transactions pay for gas
 # labels:
 #   id: gas.max
-allow contains {"id": "gas.max"} if lib.utxo
+allow contains {"id": "gas.max", "message": "the chain is none whose transactions pay for gas"} if lib.utxo
+
+# METADATA
+# title: Whoever carries out what the message says pays for gas
+# labels:
+#   id: gas.max
+allow contains {"id": "gas.max", "message": "whoever carries out what the message says pays for gas"} if lib.by_message
 
 # METADATA
 # title: Gas price, gas limit and fee are within data.json gas
 # labels:
 #   id: gas.max
 allow contains {"id": "gas.max"} if {
-	lib.kind == "transaction"
+	pays
 	every field, cap in caps.max {
 		within(field, cap)
 	}
@@ -34,7 +46,7 @@ allow contains {"id": "gas.max"} if {
 # labels:
 #   id: gas.max
 reject contains {"id": "gas.max", "message": message} if {
-	lib.kind == "transaction"
+	pays
 	not lib.utxo
 	not caps
 	message := sprintf("data.json gas has no entry for %q: what is paid as fee has to have a bound", [input.tx.chain])
@@ -45,7 +57,7 @@ reject contains {"id": "gas.max", "message": message} if {
 # labels:
 #   id: gas.max
 reject contains {"id": "gas.max", "message": message} if {
-	lib.kind == "transaction"
+	pays
 	some field, cap in caps.max
 	not within(field, cap)
 	message := sprintf("%s is %s, and data.json gas.%s allows %s", [name[field], known(field), input.tx.chain, cap.written])
@@ -71,11 +83,17 @@ small if {
 }
 
 # METADATA
+# title: Whoever carries out what the message says pays for gas
+# labels:
+#   id: gas.fee_share
+allow contains {"id": "gas.fee_share", "message": "whoever carries out what the message says pays for gas"} if lib.by_message
+
+# METADATA
 # title: The fee is a small share of the amount, or data.json gas asks for none
 # labels:
 #   id: gas.fee_share
 allow contains {"id": "gas.fee_share"} if {
-	lib.kind == "transaction"
+	pays
 	not sharing
 }
 
@@ -84,7 +102,8 @@ allow contains {"id": "gas.fee_share"} if {
 # labels:
 #   id: gas.fee_share
 allow contains {"id": "gas.fee_share"} if {
-	lib.kind == "transaction"
+	pays
+	sharing
 	small
 }
 
@@ -93,7 +112,7 @@ allow contains {"id": "gas.fee_share"} if {
 # labels:
 #   id: gas.fee_share
 reject contains {"id": "gas.fee_share", "message": message} if {
-	lib.kind == "transaction"
+	pays
 	sharing
 	not small
 	message := sprintf(

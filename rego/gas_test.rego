@@ -84,3 +84,10 @@ test_what_is_no_transaction_is_not_judged if {
 	says(f.keygen, rules) == {"allow": set(), "reject": set()}
 	says(f.patch(ether(costs), "/request/sign_type", "3"), rules) == {"allow": set(), "reject": set()}
 }
+
+# Whoever carries out a transaction by message pays for gas.
+test_gas_by_message_is_not_asked if {
+	request := f.by_message(null)
+	got := {"allow": f.ids(gas.allow), "reject": gas.reject} with input as request with data.gas as {}
+	got == {"allow": {"gas.max", "gas.fee_share"}, "reject": set()}
+}

@@ -8,7 +8,8 @@ import data.countersign.lib
 # holding are the hours of data.json that hold for this request.
 holding contains name if {
 	some name, hours in data.hours
-	lib.kind in hours.kinds
+	some kind in lib.kinds
+	kind in hours.kinds
 	of_chain(hours)
 	of_asset(hours)
 }
@@ -76,11 +77,21 @@ next(name) := sprintf("%s at %02d:%02d %s", [date(at, zone), clock[0], clock[1],
 } else := "not within 40 days"
 
 # METADATA
+# title: No hours of data.json hold for it
+# labels:
+#   id: hours.open
+allow contains {"id": "hours.open", "message": "no hours of data.json hold for it"} if {
+	lib.kind
+	count(holding) == 0
+}
+
+# METADATA
 # title: It is within the hours that data.json hours names
 # labels:
 #   id: hours.open
 allow contains {"id": "hours.open"} if {
 	lib.kind
+	count(holding) > 0
 	count(closed) == 0
 }
 
@@ -89,8 +100,9 @@ allow contains {"id": "hours.open"} if {
 # labels:
 #   id: hours.open
 reject contains {"id": "hours.open", "message": message} if {
-	some name in closed
+	some name in holding
 	not waiting(name)
+	name in closed
 	message := sprintf("it is outside of the hours %s; they open next: %s", [name, next(name)])
 }
 
@@ -100,8 +112,9 @@ reject contains {"id": "hours.open", "message": message} if {
 # labels:
 #   id: hours.open
 wait contains {"id": "hours.open", "message": message, "seconds": seconds} if {
-	some name in closed
+	some name in holding
 	waiting(name)
+	name in closed
 	seconds := max([1, min([3600, object.get(left, name, 3600)])])
 	message := sprintf("it is outside of the hours %s; they open next: %s", [name, next(name)])
 }

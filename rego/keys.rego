@@ -28,7 +28,7 @@ pre_sign_key if {
 # labels:
 #   id: message.key
 allow contains {"id": "message.key"} if {
-	lib.kind == "message"
+	lib.message
 	message_key
 }
 
@@ -37,7 +37,7 @@ allow contains {"id": "message.key"} if {
 # labels:
 #   id: message.key
 reject contains {"id": "message.key", "message": message} if {
-	lib.kind == "message"
+	lib.message
 	not message_key
 	message := sprintf("data.json messages does not allow this requester to sign messages with key %q", [input.request.public_key])
 }

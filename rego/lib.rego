@@ -33,10 +33,33 @@ kind := "raw" if {
 	input.request.sign_type == "3"
 }
 
-kind := "message" if {
+# message says that a message is signed.
+message if {
 	signing
 	input.request.sign_type == "2"
 }
+
+# by_message says that the message has others carry out a transaction, such as a Safe or a token's contract. The engine has written
+# it into input.tx, and it is judged as both.
+by_message if {
+	message
+	input.message.transaction == true
+}
+
+kind := "message" if {
+	message
+	not by_message
+}
+
+kind := "transaction" if {
+	by_message
+	is_object(input.tx)
+}
+
+# kinds are what windows and hours may be for.
+kinds contains kind
+
+kinds contains "message" if by_message
 
 # call says that the transaction is a contract call that tx_info declares, on a chain of which data.json lists contracts.
 call if {
@@ -44,6 +67,13 @@ call if {
 	input.call.declared == true
 	input.evidence.status == "unverifiable"
 	input.evidence.differences == []
+	is_object(data.contracts[input.tx.chain])
+}
+
+call if {
+	by_message
+	input.call.declared == true
+	input.evidence.status == "verified"
 	is_object(data.contracts[input.tx.chain])
 }
 
@@ -97,11 +127,20 @@ denied(_, address) if is_string(data.addresses[input.tx.chain].deny[address])
 
 denied(token, address) if is_string(recipients(token).deny[address])
 
+# wallet and vault are what the request says.
+default wallet := ""
+
+wallet := input.tx.wallet_id
+
+default vault := ""
+
+vault := input.tx.vault_id
+
 # limits are those of data.json for the transaction's chain and asset that hold for its wallet and vault.
 limits := [limit |
 	some limit in data.limits[input.tx.chain][input.tx.asset]
-	holds_for(limit, "wallets", object.get(input.tx, "wallet_id", ""))
-	holds_for(limit, "vaults", object.get(input.tx, "vault_id", ""))
+	holds_for(limit, "wallets", wallet)
+	holds_for(limit, "vaults", vault)
 ] if {
 	kind == "transaction"
 }

@@ -8,6 +8,7 @@ says(request) := says_with(request, f.limits)
 says_with(request, rules) := got if {
 	got := {"allow": f.ids(limits.allow), "reject": f.ids(limits.reject)} with input as request
 		with data.limits as rules
+		with data.chains as f.chains
 }
 
 allowed := {"allow": {"limit.per_transaction"}, "reject": set()}
@@ -39,7 +40,9 @@ test_the_strictest_of_several_limits_holds if {
 }
 
 test_the_message_says_amount_and_limit if {
-	some say in limits.reject with input as f.transfer(12000000000) with data.limits as f.limits
+	some say in limits.reject with input as f.transfer(12000000000)
+		with data.limits as f.limits
+		with data.chains as f.chains
 	say.message == "12000000000 base units are more than the limit of 10000 USDT_ETH a transaction"
 }
 

@@ -17,8 +17,8 @@ decision := {
 
 # What has to be proven, by kind of request. A rule that is silent because of a missing field therefore rejects.
 proofs := {
-	"keygen": {"request.type", "hours.open", "keygen.parties", "keygen.scheme"},
-	"pre_sign": {"request.type", "hours.open", "pre_sign.key"},
+	"keygen": {"request.type", "hours.open", "keygen.parties", "keygen.scheme", "window.max"},
+	"pre_sign": {"request.type", "hours.open", "pre_sign.key", "window.max"},
 	"transaction": {
 		"request.type",
 		"hours.open",
@@ -45,6 +45,13 @@ proofs := {
 }
 
 require contains id if some id in proofs[lib.kind]
+
+require contains id if {
+	lib.by_message
+	some id in proofs.message
+}
+
+require contains "message.effect" if lib.by_message
 
 require contains id if {
 	some name

@@ -29,7 +29,11 @@ decide(request) := got if {
 		with data.gas as {"ETH": {"max": {}}}
 		with data.contracts as {}
 		with data.allowances as {}
+		with data.nfts as {}
 		with data.hours as {}
+		with data.wallets as {"keys": {}, "ids": {}}
+		with data.vaults as {"keys": {}, "ids": {}}
+		with data.unbound_wallets as false
 }
 
 test_transfer_within_limits_is_approved if f.approved(decide(f.transfer(1500000000)))
@@ -44,6 +48,16 @@ test_raw_data_of_allowed_key_is_approved if f.approved(decide(f.patch(f.empty, "
 
 test_presignature_of_allowed_key_is_approved if {
 	f.approved(decide(f.patch(f.empty, "/request/request_type", "pre-sign")))
+}
+
+# A window that counts a session without a state proves nothing.
+test_sessions_need_their_windows if {
+	rules := {"w": {"kinds": ["keygen", "pre_sign"], "chain": "", "asset": "", "token": "", "max": "1", "max_base": 1, "approvals": []}}
+	every request in [f.keygen, f.patch(f.empty, "/request/request_type", "pre-sign")] {
+		without := {say.id | some say in countersign.allow} with input as request with data.windows as rules
+		not "window.max" in without
+		"window.max" in countersign.require with input as request with data.windows as rules
+	}
 }
 
 # With nothing but the input missing, every proof is missing and nothing is approved.

@@ -10,9 +10,9 @@ import data.countersign.lib
 # Rules begin with input.request.sign_type, by which OPA's index leaves them out for other requests; what is required does not, so that
 # nothing is lost with it.
 
-message := input.message if lib.kind == "message"
+message := input.message if lib.message
 
-grant := data.messages[input.request.public_key] if lib.kind == "message"
+grant := data.messages[input.request.public_key] if lib.message
 
 content if {
 	message.kind == "text"
@@ -47,7 +47,7 @@ allow contains {"id": "message.content"} if {
 #   id: message.content
 reject contains {"id": "message.content", "message": text} if {
 	input.request.sign_type == "2"
-	lib.kind == "message"
+	lib.message
 	not content
 	text := sprintf("data.json messages does not allow key %q to sign %s", [input.request.public_key, what])
 }
@@ -174,4 +174,15 @@ reject contains {"id": "message.permit.deadline", "message": text} if {
 	limit(permit)
 	not deadline(permit)
 	text := sprintf("a permit for %s is good for at most %d seconds", [permit.asset, limit(permit).max_deadline_seconds])
+}
+
+# METADATA
+# title: Who would be given power over tokens is denied
+# labels:
+#   id: message.permit.denied
+reject contains {"id": "message.permit.denied", "message": text} if {
+	input.request.sign_type == "2"
+	some permit in message.permits
+	why := data.addresses[permit.chain].deny[permit.spender]
+	text := sprintf("address %q is denied: %s", [permit.spender, why])
 }

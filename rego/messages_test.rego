@@ -24,6 +24,7 @@ says_with(request, data_messages) := got if {
 			usdc: {"name": "usdc", "primary_types": {"Permit": true, "Note": true}},
 			"other": {"name": "other", "primary_types": {"Permit": true}},
 		}
+		with data.addresses as {}
 		with data.permits as permits(false)
 }
 
@@ -181,4 +182,11 @@ test_permission_without_a_limit_is_for_what_has_none if {
 		with data.typed_data as {usdc: {"name": "usdc", "primary_types": {"Permit": true}}}
 		with data.permits as permits(true)
 	got == {"message.permit.max"}
+}
+
+test_denied_spender_is_rejected if {
+	request := f.message({"kind": "typed_data", "permits": [{"chain": "ETH", "asset": "USDC_ETH", "spender": router}]})
+	some say in messages.reject with input as request with data.addresses as {"ETH": {"deny": {router: "stolen"}}}
+	say.id == "message.permit.denied"
+	count({id | some id in says(request).reject; id == "message.permit.denied"}) == 0
 }

@@ -12,7 +12,7 @@ import data.countersign.lib
 
 require contains id if {
 	lib.utxo
-	some id in {"utxo.known", "utxo.recipient", "utxo.output", "utxo.input", "utxo.fee", "utxo.fee_rate"}
+	some id in {"utxo.known", "utxo.recipient", "utxo.output", "utxo.input", "utxo.fee", "utxo.fee_rate", "utxo.fee_share"}
 }
 
 rules := data.utxo[input.tx.chain]
@@ -219,6 +219,61 @@ reject contains {"id": "utxo.fee_rate", "message": message} if {
 	message := sprintf(
 		"a fee rate of %s is not within the %s",
 		[number(input.utxo, "fee_rate", "satoshi per 1000 vB"), limit("max_fee_rate", "satoshi per vB")],
+	)
+}
+
+# A share of the amount can be told where coins are what is paid. Those that go along with a token only carry it.
+sharing if {
+	lib.utxo
+	rules.max_fee_per_mille
+	not carrying
+}
+
+carrying if count(input.brc20) > 0
+
+carrying if count(input.runes) > 0
+
+# What leaves the own addresses, or where nothing does the amount that is moved between them.
+base := input.utxo.paid_base if input.utxo.paid_base > 0
+
+base := lib.amount if input.utxo.paid_base == 0
+
+small if {
+	is_number(input.utxo.fee_base)
+	is_number(input.utxo.paid_base)
+	input.utxo.fee_base * 1000 <= base * rules.max_fee_per_mille
+}
+
+# METADATA
+# title: data.json utxo asks for no share of the fee, or the coins only carry tokens
+# labels:
+#   id: utxo.fee_share
+allow contains {"id": "utxo.fee_share"} if {
+	input.tx.family == "utxo"
+	not sharing
+}
+
+# METADATA
+# title: The fee is within data.json utxo max_fee_per_mille of what is paid
+# labels:
+#   id: utxo.fee_share
+allow contains {"id": "utxo.fee_share"} if {
+	input.tx.family == "utxo"
+	sharing
+	small
+}
+
+# METADATA
+# title: The fee is too large a share of what is paid, or not known
+# labels:
+#   id: utxo.fee_share
+reject contains {"id": "utxo.fee_share", "message": message} if {
+	input.tx.family == "utxo"
+	sharing
+	not small
+	message := sprintf(
+		"a fee of %s is not known to be within %d per mille of what is paid, as data.json utxo.%s asks",
+		[number(input.utxo, "fee_base", "base units"), rules.max_fee_per_mille, input.tx.chain],
 	)
 }
 

@@ -13,7 +13,7 @@ says_with(request, rules) := got if {
 		with data.addresses as f.btc_addresses
 }
 
-proofs := {"utxo.known", "utxo.recipient", "utxo.output", "utxo.input", "utxo.fee", "utxo.fee_rate"}
+proofs := {"utxo.known", "utxo.recipient", "utxo.output", "utxo.input", "utxo.fee", "utxo.fee_rate", "utxo.fee_share"}
 
 allowed := {"allow": proofs, "reject": set()}
 
@@ -35,7 +35,7 @@ test_all_of_it_is_required if utxo.require == proofs with input as f.payment(220
 
 test_transactions_of_accounts_are_not_judged if {
 	says(f.transfer(1)) == {"allow": set(), "reject": set()}
-	count(utxo.require) == 0 with input as f.transfer(1)
+	count(utxo.require) == 0 with input as f.transfer(1) with data.chains as f.chains
 }
 
 # Neither the request nor the data alone says that there are outputs to look at.
@@ -52,7 +52,7 @@ test_claim_on_trust_is_judged_alike if says(f.on_trust(f.payment(22000))) == all
 test_unknown_coins_are_rejected if {
 	every utxo_input in [null, {"inputs": [], "outputs": [], "source": "evidence"}] {
 		got := says(f.patch(f.payment(22000), "/utxo", utxo_input))
-		got.allow == set()
+		got.allow == {"utxo.fee_share"} # no share is asked for
 		got.reject & {"utxo.known", "utxo.recipient", "utxo.fee", "utxo.fee_rate"} == {"utxo.known", "utxo.recipient", "utxo.fee", "utxo.fee_rate"}
 	}
 	says(json.remove(f.payment(22000), ["utxo/paid_base"])) == rejected("utxo.known")
@@ -205,4 +205,58 @@ test_chain_without_limits_is_rejected if {
 	got.reject == {"utxo.fee", "utxo.fee_rate"}
 	some say in utxo.reject with input as f.payment(22000) with data.utxo as {}
 	contains(say.message, "has none for \"BTC\"")
+}
+
+# The fee is 1000: 5 per cent of 20,000, and a little more of 19,999.
+share(request) := got if {
+	rejects := f.ids(utxo.reject) with input as request with data.utxo as rules_with("max_fee_per_mille", 50)
+		with data.chains as f.chains
+		with data.addresses as f.btc_addresses
+	allows := f.ids(utxo.allow) with input as request with data.utxo as rules_with("max_fee_per_mille", 50)
+		with data.chains as f.chains
+		with data.addresses as f.btc_addresses
+	got := {"allowed": "utxo.fee_share" in allows, "rejected": "utxo.fee_share" in rejects}
+}
+
+small := {"allowed": true, "rejected": false}
+
+large := {"allowed": false, "rejected": true}
+
+test_fee_is_a_share_of_what_is_paid if {
+	share(f.payment(20000)) == small
+	share(f.payment(19999)) == large
+	share(f.patch(f.patch(f.payment(19999), "/utxo/fee_base", 0), "/utxo/source", "claim")) == small
+}
+
+# What else leaves counts too, and an amount between own addresses only where nothing leaves.
+test_what_leaves_is_the_base_of_the_share if {
+	share(f.patch(f.payment(19999), "/utxo/paid_base", 20000)) == small
+	share(f.patch(f.payment(20000), "/utxo/paid_base", 19999)) == large
+	share(f.patch(f.payment(20000), "/utxo/paid_base", 0)) == small
+	share(f.patch(f.payment(19999), "/utxo/paid_base", 0)) == large
+}
+
+test_share_that_is_not_known_is_rejected if {
+	every part in ["fee_base", "paid_base"] {
+		share(json.remove(f.payment(20000), [sprintf("utxo/%s", [part])])) == large
+		every value in [null, "1"] {
+			share(f.patch(f.payment(20000), sprintf("/utxo/%s", [part]), value)) == large
+		}
+	}
+	share(json.remove(f.patch(f.payment(20000), "/utxo/paid_base", 0), ["tx/amount_base"])) == large
+}
+
+test_coins_that_carry_a_token_have_no_share if {
+	every list in ["runes", "brc20"] {
+		share(f.patch(f.payment(546), sprintf("/%s", [list]), [{"to": f.recipient}])) == small
+		share(f.patch(f.payment(546), sprintf("/%s", [list]), [])) == large
+	}
+}
+
+test_share_message_names_both_numbers if {
+	some say in utxo.reject with input as f.payment(19999) with data.utxo as rules_with("max_fee_per_mille", 50)
+		with data.chains as f.chains
+		with data.addresses as f.btc_addresses
+	say.id == "utxo.fee_share"
+	say.message == "a fee of 1000 base units is not known to be within 50 per mille of what is paid, as data.json utxo.BTC asks"
 }

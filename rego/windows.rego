@@ -7,7 +7,8 @@ import data.countersign.lib
 # counted are the windows of data.json that count this request. The server adds the state of each to the input.
 counted contains id if {
 	some id, window in data.windows
-	lib.kind in window.kinds
+	some kind in lib.kinds
+	kind in window.kinds
 	of_chain(window)
 	of_asset(window)
 }
@@ -18,7 +19,23 @@ of_chain(window) if window.chain == input.tx.chain
 
 of_asset(window) if window.asset == ""
 
-of_asset(window) if window.asset == input.tx.asset
+of_asset(window) if {
+	window.token == ""
+	window.asset == input.tx.asset
+}
+
+# A ticker or a rune counts all entries of the request that move it.
+of_asset(window) if {
+	window.token == "brc20"
+	some entry in input.brc20
+	entry.ticker == window.asset
+}
+
+of_asset(window) if {
+	window.token == "runes"
+	some entry in input.runes
+	entry.id == window.asset
+}
 
 # METADATA
 # title: No window would come to more than its maximum

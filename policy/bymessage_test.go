@@ -1,0 +1,188 @@
+package policy_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/countersign-mpc/countersign/policy"
+	"github.com/countersign-mpc/countersign/wire"
+)
+
+// ourSafe is a Safe of which the demo's key is an owner.
+const ourSafe = "0x3E5c63644E683549055b9Be8653de26E0B4CD36E"
+
+func safeData() object {
+	data := callsData()
+	set(data, "typed_data.safe", object{"domain": object{"chain_id": 1, "verifying_contract": ourSafe}, "primary_types": []string{"SafeTx", "SafeMessage"}})
+	set(data, "typed_data.anywhere", object{"domain": object{"verifying_contract": ourSafe}, "primary_types": []string{"SafeTx"}})
+	set(data, "typed_data.elsewhere", object{"domain": object{"chain_id": 10, "verifying_contract": ourSafe}, "primary_types": []string{"SafeTx"}})
+	return set(data, "messages", object{rootKey: object{"any_requester": true, "typed_data": []string{"safe", "anywhere", "elsewhere"}}})
+}
+
+// word is an argument of calldata: an address, or a number in hex.
+func word(hex string) string {
+	hex = strings.ToLower(strings.TrimPrefix(hex, "0x"))
+	return strings.Repeat("0", 64-len(hex)) + hex
+}
+
+func transferData(to, amount string) string { return "0xa9059cbb" + word(to) + word(amount) }
+
+// safeTx is a Safe's transaction, in the Safe's domain.
+func safeTx(t testing.TB, to, value, data string, change object) string {
+	t.Helper()
+	return safeTxIn(t, object{"chainId": 1, "verifyingContract": ourSafe}, to, value, data, change)
+}
+
+func safeTxIn(t testing.TB, domain object, to, value, data string, change object) string {
+	t.Helper()
+	none := "0x" + strings.Repeat("0", 40)
+	message := object{
+		"to": to, "value": value, "data": data, "operation": "0", "safeTxGas": "0", "baseGas": "0", "gasPrice": "0", "gasToken": none,
+		"refundReceiver": none, "nonce": "7",
+	}
+	for k, v := range change {
+		message[k] = v
+	}
+	return typedData(t, object{"SafeTx": "address to,uint256 value,bytes data,uint8 operation,uint256 safeTxGas,uint256 baseGas,uint256 gasPrice," +
+		"address gasToken,address refundReceiver,uint256 nonce"}, "SafeTx", domain, message)
+}
+
+// TestSafeTransactions: what an owner signs for a Safe is held against the lists and limits of transactions.
+func TestSafeTransactions(t *testing.T) {
+	data := safeData()
+	set(data, "addresses.ETH", object{"allow": object{recipient: "exchange"}, "deny": object{burned: "burned"}})
+	e := newEngine(t, data)
+	approve := "0x095ea7b3" + word(recipient)
+	for name, c := range map[string]struct {
+		message string
+		action  policy.Action
+		rule    string
+	}{
+		"tokens":                  {safeTx(t, usdt, "0", transferData(recipient, "5f5e100"), nil), policy.Approve, "message.effect"},
+		"coins":                   {safeTx(t, recipient, "1000000000000000000", "0x", nil), policy.Approve, "message.effect"},
+		"too many tokens":         {safeTx(t, usdt, "0", transferData(recipient, "ffffffffffffff"), nil), policy.Reject, "limit.per_transaction"},
+		"too many coins":          {safeTx(t, recipient, "10000000000000000001", "0x", nil), policy.Reject, "limit.per_transaction"},
+		"tokens to a stranger":    {safeTx(t, usdt, "0", transferData("0x"+strings.Repeat("11", 20), "1"), nil), policy.Reject, "address.listed"},
+		"tokens to who is denied": {safeTx(t, usdt, "0", transferData(burned, "1"), nil), policy.Reject, "address.denied"},
+		"coins to who is denied":  {safeTx(t, burned, "1", "0x", nil), policy.Reject, "address.denied"},
+		"tokens beside coins":     {safeTx(t, usdt, "1", transferData(recipient, "1"), nil), policy.Reject, "call.method"},
+		"an unknown token":        {safeTx(t, router, "0", transferData(recipient, "1"), nil), policy.Reject, "asset.unknown"},
+		"another's tokens":        {safeTx(t, usdt, "0", "0x23b872dd"+word(sender)+word(recipient)+word("1"), nil), policy.Reject, "call.method"},
+		"a listed call":           {safeTx(t, weth, "1000000000000000000", "0xd0e30db0", nil), policy.Approve, "message.effect"},
+		"another call":            {safeTx(t, weth, "0", "0x2e1a7d4d"+word("1"), nil), policy.Reject, "call.method"},
+		"an allowance":            {safeTx(t, usdt, "0", approve+word("3b9aca00"), nil), policy.Approve, "message.effect"},
+		"a larger allowance":      {safeTx(t, usdt, "0", approve+word("3b9aca01"), nil), policy.Reject, "call.allowance"},
+		"an allowance of all":     {safeTx(t, usdt, "0", approve+strings.Repeat("f", 64), nil), policy.Reject, "call.allowance"},
+		"another owner":           {safeTx(t, ourSafe, "0", "0x0d582f13"+word(burned)+word("1"), nil), policy.Reject, "call.method"},
+		"a delegate call":         {safeTx(t, weth, "0", "0xd0e30db0", object{"operation": "1"}), policy.Reject, "message.effect"},
+		"a gas refund":            {safeTx(t, recipient, "1", "0x", object{"gasPrice": "1"}), policy.Reject, "tx.invalid"},
+		"on no known chain":       {safeTxIn(t, object{"chainId": 10, "verifyingContract": ourSafe}, recipient, "1", "0x", nil), policy.Reject, "asset.unknown"},
+		"on any chain":            {safeTxIn(t, object{"verifyingContract": ourSafe}, recipient, "1", "0x", nil), policy.Reject, "asset.unknown"},
+		"of another Safe":         {safeTxIn(t, object{"chainId": 1, "verifyingContract": router}, recipient, "1", "0x", nil), policy.Reject, "message.content"},
+		"a message of the Safe": {typedData(t, object{"SafeMessage": "bytes message"}, "SafeMessage", object{"chainId": 1, "verifyingContract": ourSafe},
+			object{"message": "0x12"}), policy.Reject, "message.permit"},
+		"of an older Safe": {typedData(t, object{"SafeTx": "address to,uint256 value,bytes data,uint8 operation,uint256 nonce"}, "SafeTx",
+			object{"chainId": 1, "verifyingContract": ourSafe},
+			object{"to": recipient, "value": "1", "data": "0x", "operation": "0", "nonce": "0"}), policy.Reject, "message.permit"},
+	} {
+		t.Run(name, func(t *testing.T) { wantAmong(t, decide(t, e, signed(t, e, c.message)), c.action, c.rule) })
+	}
+}
+
+// TestAuthorizations: an ERC-3009 authorization moves tokens, and is held against what holds for transfers, permits beside.
+func TestAuthorizations(t *testing.T) {
+	stranger := "0x" + strings.Repeat("11", 20)
+	data := bitcoinData()
+	set(data, "typed_data.usdt", object{
+		"domain":        object{"name": "Tether USD", "version": "1", "chain_id": 1, "verifying_contract": usdt},
+		"primary_types": []string{"TransferWithAuthorization", "ReceiveWithAuthorization"},
+	})
+	set(data, "permits.ETH.USDT_ETH", object{
+		"spenders": object{recipient: "exchange", burned: "burned", stranger: "stranger"}, "max": "20000", "max_deadline_seconds": 3600,
+	})
+	set(data, "addresses.ETH", object{"allow": object{recipient: "exchange"}, "deny": object{burned: "burned"}})
+	set(data, "limits.ETH.USDT_ETH", []object{{"max": "10000"}})
+	e := newEngine(t, data)
+	authorization := func(kind, to, value string) string {
+		return typedData(t, object{kind: "address from,address to,uint256 value,uint256 validAfter,uint256 validBefore,bytes32 nonce"}, kind, tether, object{
+			"from": sender, "to": to, "value": value, "validAfter": "0", "validBefore": fmt.Sprint(testTime.Unix() + 60), "nonce": "0x" + strings.Repeat("00", 32),
+		})
+	}
+	for name, c := range map[string]struct {
+		message string
+		action  policy.Action
+		rule    string
+	}{
+		"transfer":          {authorization("TransferWithAuthorization", recipient, "10000000000"), policy.Approve, "message.effect"},
+		"receive":           {authorization("ReceiveWithAuthorization", recipient, "10000000000"), policy.Approve, "message.effect"},
+		"over the limit":    {authorization("TransferWithAuthorization", recipient, "10000000001"), policy.Reject, "limit.per_transaction"},
+		"over the permit":   {authorization("TransferWithAuthorization", recipient, "20000000001"), policy.Reject, "message.permit.max"},
+		"to who is denied":  {authorization("TransferWithAuthorization", burned, "1"), policy.Reject, "address.denied"},
+		"to a stranger":     {authorization("TransferWithAuthorization", stranger, "1"), policy.Reject, "address.listed"},
+		"to who may not be": {authorization("TransferWithAuthorization", router, "1"), policy.Reject, "message.permit.spender"},
+	} {
+		t.Run(name, func(t *testing.T) { wantAmong(t, decide(t, e, signed(t, e, c.message)), c.action, c.rule) })
+	}
+}
+
+// wantAmong wants an action, and a rule among those that say so.
+func wantAmong(t testing.TB, d policy.Decision, action policy.Action, rule string) {
+	t.Helper()
+	found := false
+	for _, r := range d.Reasons {
+		found = found || r.RuleID == rule && r.Severity == action
+	}
+	for _, id := range d.Fired {
+		found = found || action == policy.Approve && id == rule
+	}
+	if d.Action != action || !found {
+		t.Errorf("got %s by %s (%s), want %s by %s", d.Action, d.Rule(), d.ErrorText(), action, rule)
+	}
+}
+
+// TestMessageClaims: tx_info may say what the message says, and nothing else. Of it count the wallet and the vault.
+func TestMessageClaims(t *testing.T) {
+	data := safeData()
+	data["unbound_wallets"] = true
+	set(data, "windows", object{
+		"tokens":   object{"measure": "amount", "chain": "ETH", "asset": "USDT_ETH", "scope": []string{"wallet"}, "rolling_seconds": 60, "max": "1000"},
+		"messages": object{"measure": "count", "kinds": []string{"message"}, "scope": []string{"key"}, "rolling_seconds": 60, "max": "9"},
+	})
+	e := newEngine(t, data)
+	message := safeTx(t, usdt, "0", transferData(recipient, "5f5e100"), nil)
+	for name, c := range map[string]struct {
+		claim *wire.TxInfo
+		field string // that is wrong
+	}{
+		"no word":         {&wire.TxInfo{WalletID: "w"}, ""},
+		"the same":        {withWallet(claim("100000000"), "w"), ""},
+		"another amount":  {withWallet(claim("100000001"), "w"), "amount"},
+		"another token":   {&wire.TxInfo{WalletID: "w", ChainSymbol: "ETH", AssetID: "ETH", To: recipient, Amount: "100000000"}, "assetId"},
+		"another address": {&wire.TxInfo{WalletID: "w", ChainSymbol: "ETH", AssetID: "USDT_ETH", To: router, Amount: "100000000"}, "to"},
+		"another sender":  {&wire.TxInfo{WalletID: "w", ChainSymbol: "ETH", AssetID: "USDT_ETH", From: sender, To: recipient, Amount: "100000000"}, "from"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			in := signedWith(t, e, message, c.claim)
+			fields := ""
+			for _, p := range in.Tx.Problems {
+				fields += p.Field
+			}
+			if fields != c.field {
+				t.Errorf("problems %v, want of %q", in.Tx.Problems, c.field)
+			}
+			charges := fmt.Sprint(len(e.Charges(&in)))
+			for _, charge := range e.Charges(&in) {
+				charges += " " + charge.Windows[0].ID + " " + charge.Amount.String()
+			}
+			if want := "2 messages 1 tokens 100000000"; charges != want {
+				t.Errorf("it counts %s, want %s", charges, want)
+			}
+		})
+	}
+}
+
+func withWallet(info *wire.TxInfo, wallet string) *wire.TxInfo {
+	info.WalletID, info.From = wallet, ""
+	return info
+}

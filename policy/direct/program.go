@@ -1,0 +1,250 @@
+package direct
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/topdown"
+)
+
+// DefaultMaxSteps bounds one evaluation: some ten milliseconds.
+const DefaultMaxSteps = 100_000
+
+// Config is what New needs.
+type Config struct {
+	Compiler *ast.Compiler // it has compiled the rules
+	Data     ast.Object    // the base documents; it must not change
+	// Part tells which part of the input a reference to it begins with, and how much of the reference names it. ok is false for
+	// references to anything else.
+	Part     func(ref ast.Ref) (part, length int, ok bool)
+	MaxSteps int // of one evaluation; 0 is DefaultMaxSteps
+}
+
+func (c Config) validate() error {
+	switch {
+	case c.Compiler == nil || c.Compiler.Failed():
+		return errors.New("no rules have been compiled")
+	case c.Data == nil:
+		return errors.New("there are no base documents")
+	case c.Part == nil:
+		return errors.New("nothing tells the parts of the input")
+	case c.MaxSteps < 0:
+		return fmt.Errorf("%d is no number of steps", c.MaxSteps)
+	}
+	return nil
+}
+
+// Input is what a program looks at.
+type Input interface {
+	// Part returns a part of the input, nil for one that is not there. It is called once for each part in an evaluation. For one
+	// of which not all numbers are plain (PlainNumbers) it fails with ErrNumber.
+	Part(part int) (*ast.Term, error)
+}
+
+// Program evaluates the sets that were added to it. Add must not run beside another method; Evaluate may run concurrently.
+type Program struct {
+	config Config
+	sets   []set
+	groups map[*ast.TreeNode]compiled
+	parts  map[int]int // part of the input to its place in a run
+	size   struct{ registers, groups, gathers int }
+
+	runs sync.Pool // of *run
+}
+
+// set is a set that can be asked for.
+type set struct {
+	elements gather
+	constant *ast.Term
+}
+
+// New makes a program without sets. The error is ErrUnsupported for base documents that OPA has to look at.
+func New(cfg Config) (*Program, error) {
+	if err := cfg.validate(); err != nil {
+		return nil, fmt.Errorf("evaluate rules directly: %w", err)
+	}
+	if !PlainNumbers(ast.NewTerm(cfg.Data)) {
+		return nil, unsupported("a number of the base documents is written in an odd way")
+	}
+	if cfg.MaxSteps == 0 {
+		cfg.MaxSteps = DefaultMaxSteps
+	}
+	p := &Program{config: cfg, groups: map[*ast.TreeNode]compiled{}, parts: map[int]int{}}
+	p.runs.New = func() any { return p.newRun() }
+	return p, nil
+}
+
+// ErrUnsupported is that of New and Add for what OPA has to evaluate.
+var ErrUnsupported = errors.New("not a part of Rego that is evaluated directly")
+
+func unsupported(format string, args ...any) error {
+	return fmt.Errorf("%w: %s", ErrUnsupported, fmt.Sprintf(format, args...))
+}
+
+// Add compiles a set comprehension, as a query compiler of the rules has left it, and returns the number to ask for it by.
+// Indexed tells which comprehensions in it OPA would evaluate by an index. The error is ErrUnsupported for what OPA has to
+// evaluate.
+func (p *Program) Add(c *ast.SetComprehension, indexed func(*ast.Term) bool) (int, error) {
+	s := newScope(p, indexed)
+	elements, err := s.setOf(c)
+	if err != nil {
+		return 0, err
+	}
+	made := set{elements: elements}
+	if isConstant(c.Term.Value) {
+		made.constant = c.Term
+	}
+	p.sets = append(p.sets, made)
+	return len(p.sets) - 1, nil
+}
+
+// Constant returns the one element that a set can have whatever the input is, nil if it can have others.
+func (p *Program) Constant(number int) *ast.Term { return p.sets[number].constant }
+
+// ErrNumber is that of an Input for a number that is not written in the one plain way.
+var ErrNumber = errors.New("a number is written in an odd way")
+
+// ErrFails is that of Evaluate where a built-in fails or a rule has two values, which is an error to OPA too wherever it evaluates
+// the rule; its index may leave it out.
+var ErrFails = errors.New("a rule fails")
+
+// Errors for which OPA has to be asked.
+var (
+	errConflict = fmt.Errorf("%w: it has two values", ErrFails)
+	errBuiltin  = fmt.Errorf("%w: a built-in does", ErrFails)
+	errSteps    = errors.New("it takes too many steps")
+	errKey      = errors.New("a base document is read by a key that is no name or index")
+	errTimes    = errors.New("a built-in says several values")
+)
+
+// Evaluate hands each of the sets, with its number, to found: in order, and nil for one that is empty. Rules are evaluated
+// once for all of them. After an error OPA has to be asked about all of the sets; the error is ctx's where ctx has ended, and ErrFails
+// where the rules fail.
+func (p *Program) Evaluate(ctx context.Context, in Input, numbers []int, found func(number int, s ast.Set) error) (err error) {
+	r := p.runs.Get().(*run)
+	defer func() {
+		if failed := recover(); failed != nil { // r is not used again
+			err = fmt.Errorf("evaluate rules directly: panic: %v", failed)
+			return
+		}
+		r.reset()
+		p.runs.Put(r)
+	}()
+	r.ctx, r.in, r.builtin.Context, r.builtin.Cancel = ctx, in, ctx, ended{ctx}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	for _, number := range numbers {
+		term, err := p.sets[number].elements(r)
+		if err != nil {
+			return fmt.Errorf("evaluate rules directly: %w", err)
+		}
+		elements, _ := term.Value.(ast.Set)
+		if elements.Len() == 0 {
+			elements = nil
+		}
+		if err := found(number, elements); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// run is one evaluation.
+type run struct {
+	program   *Program
+	ctx       context.Context
+	in        Input
+	registers []*ast.Term // values of variables
+	parts     []*ast.Term // of the input, as far as they were looked at
+	looked    []bool
+	groups    []answer
+	gathers   []gathered
+	steps     int
+	builtin   topdown.BuiltinContext
+	said      *ast.Term // by the built-in that is asked
+	times     int       // how often it said something
+	say       func(*ast.Term) error
+}
+
+// answer is what a rule is found to say.
+type answer struct {
+	done   bool
+	value  *ast.Term // nil: undefined
+	latest *ast.Term // while its bodies are evaluated: their value
+	holds  bool      // and whether the last one held
+}
+
+// gathered is what a comprehension has gathered, or whether a body held.
+type gathered struct {
+	list   []*ast.Term
+	set    ast.Set
+	object ast.Object
+	holds  bool
+}
+
+func (p *Program) newRun() *run {
+	r := &run{
+		program: p, registers: make([]*ast.Term, p.size.registers), parts: make([]*ast.Term, len(p.parts)), looked: make([]bool, len(p.parts)),
+		groups: make([]answer, p.size.groups), gathers: make([]gathered, p.size.gathers),
+	}
+	r.builtin.Capabilities = p.config.Compiler.Capabilities()
+	r.say = func(t *ast.Term) error {
+		r.said = t
+		r.times++
+		return nil
+	}
+	return r
+}
+
+// reset forgets the request.
+func (r *run) reset() {
+	clear(r.registers)
+	clear(r.parts)
+	clear(r.looked)
+	clear(r.groups)
+	clear(r.gathers)
+	r.ctx, r.in, r.steps, r.said = nil, nil, 0, nil
+	r.builtin = topdown.BuiltinContext{Capabilities: r.builtin.Capabilities}
+}
+
+// stepsBetween is after how many steps a run looks whether it was broken off.
+const stepsBetween = 256
+
+// step counts one of what a run could do often.
+func (r *run) step() error {
+	r.steps++
+	if r.steps%stepsBetween == 0 {
+		if err := r.ctx.Err(); err != nil {
+			return err
+		}
+	}
+	if r.steps > r.program.config.MaxSteps {
+		return errSteps
+	}
+	return nil
+}
+
+// part is a part of the input, by its place in the run.
+func (r *run) part(place, part int) (*ast.Term, error) {
+	if !r.looked[place] {
+		term, err := r.in.Part(part)
+		if err != nil {
+			return nil, err
+		}
+		r.parts[place], r.looked[place] = term, true
+	}
+	return r.parts[place], nil
+}
+
+// ended breaks off built-ins that take long.
+type ended struct{ ctx context.Context }
+
+var _ topdown.Cancel = ended{}
+
+func (e ended) Cancel() {}
+
+func (e ended) Cancelled() bool { return e.ctx.Err() != nil }

@@ -1,0 +1,289 @@
+package direct
+
+import "github.com/open-policy-agent/opa/v1/ast"
+
+// step does what remains of a body, once for each way in which the variables up to it can be bound. An error ends everything;
+// errEnough ends the body alone.
+type step func(r *run) error
+
+// link puts a part of a body before what remains of it.
+type link func(next step) step
+
+// sink takes a value and does what remains.
+type sink func(r *run, v *ast.Term) error
+
+// match puts what is done with a value before what remains.
+type match func(next step) sink
+
+// gather evaluates a comprehension.
+type gather func(r *run) (*ast.Term, error)
+
+// scope compiles one rule or one set. Variables keep their places; which of them have a value is known at each expression, since
+// OPA's compiler has put the expressions in a safe order.
+type scope struct {
+	program *Program
+	indexed func(*ast.Term) bool
+	places  map[ast.Var]int
+	bound   map[ast.Var]bool
+	// total says that nothing since it was set can fail: it may be left out where it can change nothing.
+	total bool
+}
+
+func newScope(p *Program, indexed func(*ast.Term) bool) *scope {
+	return &scope{program: p, indexed: indexed, places: map[ast.Var]int{}, bound: map[ast.Var]bool{}, total: true}
+}
+
+// place is the register of a variable.
+func (s *scope) place(v ast.Var) int {
+	at, known := s.places[v]
+	if !known {
+		at = s.program.register()
+		s.places[v] = at
+	}
+	return at
+}
+
+func (p *Program) register() int {
+	p.size.registers++
+	return p.size.registers - 1
+}
+
+func (s *scope) gathering() int {
+	s.program.size.gathers++
+	return s.program.size.gathers - 1
+}
+
+// within compiles something whose variables are not seen outside, and tells whether it is total.
+func (s *scope) within(compile func() error) (total bool, err error) {
+	outside, before := s.bound, s.total
+	s.bound, s.total = make(map[ast.Var]bool, len(outside)), true
+	for v := range outside {
+		s.bound[v] = true
+	}
+	err = compile()
+	total = s.total
+	s.bound, s.total = outside, before && total
+	return total, err
+}
+
+// body compiles expressions, each with whether it is total.
+func (s *scope) body(b ast.Body) (links []link, totals []bool, err error) {
+	for _, e := range b {
+		before := s.total
+		s.total = true
+		l, err := s.expr(e)
+		if err != nil {
+			return nil, nil, err
+		}
+		links, totals = append(links, l), append(totals, s.total)
+		s.total = s.total && before
+	}
+	return links, totals, nil
+}
+
+// join puts links before the end of a body.
+func join(links []link, end step) step {
+	for i := len(links) - 1; i >= 0; i-- {
+		end = links[i](end)
+	}
+	return end
+}
+
+// enough ends a body of which one solution is enough.
+type enough struct{}
+
+func (enough) Error() string { return "one is enough" }
+
+var errEnough error = enough{}
+
+// holds compiles a body of which it matters only whether it has a solution. One that could fail is gone through to its end, as
+// OPA does.
+func (s *scope) holds(compile func() ([]link, error)) (func(r *run) (bool, error), error) {
+	var links []link
+	total, err := s.within(func() (err error) {
+		links, err = compile()
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return s.anyOf(links, total), nil
+}
+
+func (s *scope) anyOf(links []link, total bool) func(r *run) (bool, error) {
+	at := s.gathering()
+	all := join(links, func(r *run) error {
+		r.gathers[at].holds = true
+		if total {
+			return errEnough
+		}
+		return nil
+	})
+	return func(r *run) (bool, error) {
+		r.gathers[at].holds = false
+		if err := all(r); err != nil && err != errEnough {
+			return false, err
+		}
+		return r.gathers[at].holds, nil
+	}
+}
+
+func (s *scope) holdsBody(b ast.Body) (func(r *run) (bool, error), error) {
+	return s.holds(func() ([]link, error) {
+		links, _, err := s.body(b)
+		return links, err
+	})
+}
+
+// expr compiles an expression of a body.
+func (s *scope) expr(e *ast.Expr) (link, error) {
+	if len(e.With) > 0 {
+		return nil, unsupported("with, in %v", e)
+	}
+	if !e.Negated {
+		return s.positive(e)
+	}
+	holds, err := s.holds(func() ([]link, error) {
+		l, err := s.positive(e)
+		return []link{l}, err
+	})
+	return not(holds), err
+}
+
+// not continues where something does not hold.
+func not(holds func(r *run) (bool, error)) link {
+	return func(next step) step {
+		return func(r *run) error {
+			if yes, err := holds(r); yes || err != nil {
+				return err
+			}
+			return next(r)
+		}
+	}
+}
+
+func (s *scope) positive(e *ast.Expr) (link, error) {
+	switch terms := e.Terms.(type) {
+	case *ast.Term:
+		return s.truth(terms)
+	case []*ast.Term:
+		if e.IsEquality() {
+			if len(terms) != 3 {
+				return nil, unsupported("%v", e)
+			}
+			return s.unify(terms[1], terms[2])
+		}
+		return s.call(e, terms)
+	case *ast.Every:
+		return s.every(terms)
+	case *ast.Not:
+		holds, err := s.holdsBody(terms.Body)
+		return not(holds), err
+	}
+	return nil, unsupported("%v", e)
+}
+
+// truth compiles a term that stands by itself: it holds for every value but false.
+func (s *scope) truth(t *ast.Term) (link, error) {
+	holding := func(next step) sink {
+		return func(r *run, v *ast.Term) error {
+			if v.Value == ast.Boolean(false) {
+				return nil
+			}
+			return next(r)
+		}
+	}
+	if ref, isRef := t.Value.(ast.Ref); isRef {
+		return s.ref(ref, nil, func() (match, error) { return holding, nil })
+	}
+	v, err := s.value(t)
+	if err != nil {
+		return nil, err
+	}
+	return func(next step) step {
+		out := holding(next)
+		return func(r *run) error { return out(r, v.of(r)) }
+	}, nil
+}
+
+// every compiles a body that has to hold for each member of a collection.
+func (s *scope) every(e *ast.Every) (link, error) {
+	domain, err := s.value(e.Domain)
+	if err != nil {
+		return nil, err
+	}
+	key, hasKey := e.Key.Value.(ast.Var)
+	value, hasValue := e.Value.Value.(ast.Var)
+	if !hasKey || !hasValue || s.bound[key] || s.bound[value] || key == value {
+		return nil, unsupported("%v", e)
+	}
+	keyAt, valueAt := s.place(key), s.place(value)
+	var holds func(r *run) (bool, error)
+	if _, err := s.within(func() error {
+		s.bound[key], s.bound[value] = true, true
+		holds, err = s.holdsBody(e.Body)
+		return err
+	}); err != nil {
+		return nil, err
+	}
+	return func(next step) step {
+		return func(r *run) error {
+			v := domain.of(r)
+			switch v.Value.(type) {
+			case *ast.Array, ast.Object, ast.Set:
+			default:
+				return nil
+			}
+			err := each(r, v, func(k, member *ast.Term) error {
+				r.registers[keyAt], r.registers[valueAt] = k, member
+				yes, err := holds(r)
+				if err == nil && !yes {
+					err = errEnough
+				}
+				return err
+			})
+			switch err {
+			case nil:
+				return next(r)
+			case errEnough: // one does not hold
+				return nil
+			}
+			return err
+		}
+	}, nil
+}
+
+// each goes through the members of a collection in OPA's order; what is none has none.
+func each(r *run, v *ast.Term, member func(k, v *ast.Term) error) error {
+	switch c := v.Value.(type) {
+	case *ast.Array:
+		for i := range c.Len() {
+			if err := r.step(); err != nil {
+				return err
+			}
+			if err := member(ast.InternedTerm(i), c.Elem(i)); err != nil {
+				return err
+			}
+		}
+	case ast.Object:
+		keys := c.KeysIterator()
+		for k, more := keys.Next(); more; k, more = keys.Next() {
+			if err := r.step(); err != nil {
+				return err
+			}
+			if err := member(k, c.Get(k)); err != nil {
+				return err
+			}
+		}
+	case ast.Set:
+		for _, k := range c.Slice() {
+			if err := r.step(); err != nil {
+				return err
+			}
+			if err := member(k, k); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

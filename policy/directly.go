@@ -1,0 +1,172 @@
+package policy
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+
+	"github.com/countersign-mpc/countersign/policy/direct"
+)
+
+// directly evaluates the rules that are left without OPA, as far as package direct knows how. It does not change; safe for
+// concurrent use.
+type directly struct {
+	program *direct.Program
+	rules   []directRule // by the program's numbers
+	known   marks        // the rules that are left that are among them
+
+	table spanTable
+	spans int            // how many parts of the input there are; items with a name follow
+	last  []lastTerm     // by part
+	items []*item        // behind them
+	named map[string]int // their indexes, by the names under which OPA finds them
+}
+
+// directRule is a rule that is left and evaluated directly.
+type directRule struct {
+	left    int // its index
+	outcome string
+	always  *verdict // what it says whenever it says something, nil if that depends on the input
+}
+
+// newDirectly compiles what is left of a program, over data. What it cannot compile stays OPA's.
+func newDirectly(p *program, data ast.Object) *directly {
+	d := &directly{table: p.rest.table, spans: len(p.index), last: make([]lastTerm, len(p.index)), items: p.items, named: map[string]int{}}
+	for path, i := range p.index {
+		d.last[i].varies = p.fleeting[path]
+	}
+	for i, it := range p.items {
+		if it.name != "" {
+			d.named[groupName(it.group)+it.name] = i
+		}
+	}
+	var err error
+	if d.program, err = direct.New(direct.Config{Compiler: p.split, Data: data, Part: d.part}); err != nil {
+		return d // about such data OPA is asked
+	}
+	for i, c := range p.compiled {
+		if c.set == nil {
+			continue
+		}
+		if number, err := d.program.Add(c.set, c.indexed); err == nil {
+			d.known.add(i)
+			d.rules = append(d.rules, directRule{left: i, outcome: p.left[i].outcome, always: d.constant(number, p.left[i].outcome)})
+		}
+	}
+	return d
+}
+
+// compiledSet is what a rule says, as a query compiler leaves it; without a set where that is not one set.
+type compiledSet struct {
+	set     *ast.SetComprehension
+	indexed func(*ast.Term) bool
+}
+
+func compileSet(c *ast.Compiler, says *ast.Term) compiledSet {
+	local := c.QueryCompiler()
+	body, err := local.Compile(ast.NewBody(ast.Equality.Expr(ast.VarTerm("answer"), says)))
+	if err != nil || len(body) != 1 || !body[0].IsEquality() || body[0].Negated {
+		return compiledSet{}
+	}
+	set, _ := body[0].Operand(1).Value.(*ast.SetComprehension)
+	return compiledSet{set, func(t *ast.Term) bool { return local.ComprehensionIndex(t) != nil }}
+}
+
+// constant is what a rule says whenever it says something, nil if that depends on the input or cannot be read.
+func (d *directly) constant(number int, outcome string) *verdict {
+	says := d.program.Constant(number)
+	if says == nil {
+		return nil
+	}
+	var v verdict
+	if err := v.readElements(outcome, []*ast.Term{says}); err != nil {
+		return nil
+	}
+	return &v
+}
+
+// part names a part of the input for package direct.
+func (d *directly) part(ref ast.Ref) (part, length int, ok bool) {
+	if len(ref) < 2 {
+		return 0, 0, false
+	}
+	name, isString := ref[1].Value.(ast.String)
+	if !isString {
+		return 0, 0, false
+	}
+	var member ast.String
+	if len(ref) > 2 {
+		member, isString = ref[2].Value.(ast.String)
+		isString = isString && member != ""
+	} else {
+		isString = false
+	}
+	if strings.HasPrefix(string(name), rememberedPrefix) {
+		i, known := d.named[string(name+member)]
+		return d.spans + i, 3, isString && known
+	}
+	s := d.table[string(name)]
+	if s == nil {
+		return 0, 0, false
+	}
+	if i, known := s.members[string(member)]; isString && known {
+		return i, 3, true
+	}
+	return s.index, 2, true
+}
+
+// directInput is the input as package direct looks at it.
+type directInput struct {
+	*directly
+	document inputDoc
+	found    []*remembered
+}
+
+var _ direct.Input = (*directInput)(nil)
+
+func (in *directInput) Part(part int) (*ast.Term, error) {
+	if part >= in.spans {
+		it := in.items[part-in.spans]
+		if r := in.found[it.group]; !r.odd {
+			return r.terms[it.place], nil
+		}
+		return nil, direct.ErrNumber
+	}
+	t, plain, err := in.last[part].numbered(in.document.spans[part])
+	if err == nil && !plain {
+		err = direct.ErrNumber
+	}
+	return t, err
+}
+
+// evaluate adds what those of the active rules say that it knows, and tells which these are. After an error OPA has to be asked
+// about all of them, and what was added does not count.
+func (d *directly) evaluate(ctx context.Context, doc inputDoc, found []*remembered, active marks, out *verdict) (asked marks, err error) {
+	numbers := make([]int, 0, len(d.rules))
+	for number, r := range d.rules {
+		if active.has(r.left) {
+			numbers = append(numbers, number)
+			asked.add(r.left)
+		}
+	}
+	if len(numbers) == 0 {
+		return asked, nil
+	}
+	err = d.program.Evaluate(ctx, &directInput{d, doc, found}, numbers, func(number int, says ast.Set) error {
+		r := &d.rules[number]
+		switch {
+		case says == nil:
+			return nil
+		case r.always != nil:
+			out.add(r.always)
+			return nil
+		}
+		return out.readElements(r.outcome, says.Slice())
+	})
+	if err != nil {
+		return marks{}, fmt.Errorf("evaluate directly: %w", err)
+	}
+	return asked, nil
+}
