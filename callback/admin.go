@@ -3,6 +3,7 @@ package callback
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -49,6 +50,7 @@ func (s *Server) adminRoutes() http.Handler {
 		r.Use(s.authenticated)
 		r.Group(s.viewerRoutes)
 		r.With(s.allowed(RoleApprover)).Post("/approvals/{id}/signatures", s.admin(s.takeVote))
+		r.With(s.allowed(RoleApprover)).Post("/policy/proposals/{id}/signatures", s.admin(s.takePolicyVote))
 		r.Group(func(r chi.Router) {
 			r.Use(s.allowed(RoleResults))
 			r.Get("/results", s.admin(s.listResults))
@@ -56,10 +58,16 @@ func (s *Server) adminRoutes() http.Handler {
 		})
 		r.Group(func(r chi.Router) {
 			r.Use(s.allowed(RoleOperator))
-			r.Post("/policy/reload", s.admin(s.reloadPolicy))
+			r.With(patient).Post("/policy/reload", s.admin(s.reloadPolicy))
+			r.With(patient).Post("/policy/rollback", s.admin(s.rollbackPolicy))
+			r.With(patient).Post("/policy/shadow", s.admin(s.setShadow))
+			r.Post("/policy/shadow/clear", s.admin(s.clearShadow))
+			r.With(patient).Post("/policy/activate", s.admin(s.activatePolicy))
+			r.With(patient).Post("/policy/proposals", s.admin(s.proposePolicy))
 			r.Post("/clock/confirm", s.admin(s.confirmClock))
 			r.Post("/log/prune", s.admin(s.pruneLog))
 		})
+		r.With(s.allowed(RoleBackup)).Get("/log/copy", s.copyLog)
 		r.NotFound(noEndpoint)
 	})
 	return r
@@ -74,8 +82,14 @@ func (s *Server) viewerRoutes(r chi.Router) {
 	r.Get("/decisions/{id}", s.admin(s.showDecision))
 	r.Get("/decisions/{id}/replay", s.admin(s.replayDecision))
 	r.Get("/policy", s.admin(s.showPolicy))
+	r.Get("/policy/history", s.admin(s.listActivations))
+	r.Get("/policy/revisions/{revision}", s.admin(s.showRevision))
+	r.Get("/policy/shadow", s.admin(s.showShadow))
+	r.Get("/policy/proposals", s.admin(s.listProposals))
+	r.Get("/policy/proposals/{id}", s.admin(s.showProposal))
 	r.Get("/log/checkpoint", s.admin(s.checkpoint))
 	r.Get("/log/proofs/{id}", s.admin(s.prove))
+	r.Post("/log/growth", s.admin(s.proveGrowth))
 }
 
 func noEndpoint(w http.ResponseWriter, _ *http.Request) {
@@ -104,6 +118,7 @@ func (s *Server) admin(h adminHandler) http.HandlerFunc {
 			writeJSON(w, http.StatusOK, result)
 			return
 		}
+		s.unwritten(r.Context(), err)
 		status, text := adminStatus(err)
 		if status >= http.StatusInternalServerError {
 			s.log.ErrorContext(r.Context(), "admin request failed", "path", r.URL.Path, "error", err)
@@ -131,6 +146,11 @@ func adminStatus(err error) (int, string) {
 		{ledger.ErrApprovalExpired, http.StatusConflict},
 		{ledger.ErrApprovalVoid, http.StatusConflict},
 		{ledger.ErrApprovalRejected, http.StatusConflict},
+		{ledger.ErrRevision, http.StatusConflict},
+		{ledger.ErrUnchanged, http.StatusConflict},
+		{ledger.ErrNeedsApproval, http.StatusForbidden},
+		{ledger.ErrProposalVoid, http.StatusConflict},
+		{errFilesNotRead, http.StatusConflict},
 		{errOtherResultKey, http.StatusConflict},
 		{ledger.ErrExpired, http.StatusGone},
 		{ledger.ErrUnavailable, http.StatusServiceUnavailable},
@@ -163,13 +183,15 @@ func writeText(w http.ResponseWriter, status int, text string) {
 }
 
 // readJSON reads a body strictly: one object of known keys, none twice, and nothing after it.
-func readJSON(r *http.Request, into any) error {
-	body, err := io.ReadAll(io.LimitReader(r.Body, maxAdminBody+1))
+func readJSON(r *http.Request, into any) error { return readJSONUpTo(r, into, maxAdminBody) }
+
+func readJSONUpTo(r *http.Request, into any, most int64) error {
+	body, err := io.ReadAll(io.LimitReader(r.Body, most+1))
 	if err != nil {
 		return &adminError{http.StatusBadRequest, "the body could not be read to its end"}
 	}
-	if len(body) > maxAdminBody {
-		return &adminError{http.StatusRequestEntityTooLarge, "the body is over the limit of 64 KiB"}
+	if int64(len(body)) > most {
+		return &adminError{http.StatusRequestEntityTooLarge, fmt.Sprintf("the body is over the limit of %d KiB", most>>10)}
 	}
 	if err := jsonv2.Unmarshal(body, into, jsonv2.RejectUnknownMembers(true)); err != nil {
 		return &adminError{http.StatusBadRequest, "the body is not the JSON object that is expected here: see docs/FORMATS.md, callback"}
@@ -185,15 +207,22 @@ func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	_, err := s.cfg.Ledger.Summary(r.Context())
-	if err == nil && s.unrecorded.Load() {
-		if _, err = s.cfg.Ledger.Checkpoint(r.Context()); err == nil {
-			s.unrecorded.Store(false)
-		}
+	var active ledger.Active
+	if err == nil {
+		active, err = s.cfg.Ledger.Active(r.Context())
+	}
+	if err == nil {
+		err = s.probe(r.Context())
 	}
 	if err != nil {
 		s.log.ErrorContext(r.Context(), "not ready", "error", err)
 		writeText(w, http.StatusServiceUnavailable, "the ledger cannot be read or written: the server's log says why")
 		return
 	}
-	writeText(w, http.StatusOK, "ok")
+	if why := s.behind(active); why != "" {
+		s.log.ErrorContext(r.Context(), "not ready", "active", active.Revision, "policy", s.revision(), "error", why)
+		writeText(w, http.StatusServiceUnavailable, "the active policy is "+active.Revision+", and this server does not have it yet: its log says why")
+		return
+	}
+	writeText(w, http.StatusOK, "ok, policy "+s.revision())
 }

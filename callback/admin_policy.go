@@ -1,22 +1,38 @@
 package callback
 
 import (
+	"cmp"
 	"encoding/base64"
+	"errors"
+	"fmt"
 	"net/http"
 	"time"
 
 	"github.com/go-chi/chi/v5"
 
+	"github.com/countersign-mpc/countersign/auditlog"
+	"github.com/countersign-mpc/countersign/ledger"
 	"github.com/countersign-mpc/countersign/policy"
 )
 
 // PolicyView is the answer to GET /admin/v1/policy: what decides now.
 type PolicyView struct {
 	Revision   string       `json:"revision"`
+	Source     PolicySource `json:"source"`
+	Active     ActiveView   `json:"active"`
 	Loaded     time.Time    `json:"loaded"`
 	LastReload ReloadView   `json:"last_reload"`
 	Rules      []RuleView   `json:"rules"`
 	Groups     []policyTeam `json:"groups"`
+}
+
+// ActiveView is the activation by which the active policy became that; its Number is 0 where there was none.
+type ActiveView struct {
+	Number   uint64        `json:"number"`
+	Revision string        `json:"revision"` // another one than the server's while it does not have it yet
+	Since    time.Time     `json:"since"`
+	Files    string        `json:"files"` // the revision that the files held when they were last made live
+	Guard    *ledger.Guard `json:"guard"` // what its change has to pass; null: nothing
 }
 
 // ReloadView is how the last reload, or the first load, ended.
@@ -45,18 +61,23 @@ type approverView struct {
 }
 
 // showPolicy serves GET /admin/v1/policy.
-func (s *Server) showPolicy(*http.Request) (any, error) {
+func (s *Server) showPolicy(r *http.Request) (any, error) {
 	e := s.cfg.Policy.Engine()
 	if e == nil {
 		return nil, &adminError{http.StatusServiceUnavailable, "no policy is loaded"}
 	}
-	return s.viewPolicy(e), nil
+	active, err := s.cfg.Ledger.Active(r.Context())
+	if err != nil {
+		return nil, err
+	}
+	return s.viewPolicy(e, active), nil
 }
 
-func (s *Server) viewPolicy(e *policy.Engine) PolicyView {
+func (s *Server) viewPolicy(e *policy.Engine, active ledger.Active) PolicyView {
 	state := s.reload.read()
 	out := PolicyView{
-		Revision: e.Revision(), Loaded: state.loaded, LastReload: ReloadView{state.tried, state.failure == "", state.failure},
+		Revision: e.Revision(), Source: cmp.Or(s.cfg.PolicySource, PolicyFiles),
+		Active: ActiveView{active.Number, active.Revision, active.Since, active.Files, active.Guard}, Loaded: state.loaded, LastReload: ReloadView{state.tried, state.failure == "", state.failure},
 		Rules: []RuleView{}, Groups: []policyTeam{},
 	}
 	for _, r := range e.Rules() {
@@ -75,7 +96,11 @@ func (s *Server) viewPolicy(e *policy.Engine) PolicyView {
 // reloadPolicy serves POST /admin/v1/policy/reload. A policy that does not pass is refused with 422 and the reason; the
 // one before stays.
 func (s *Server) reloadPolicy(r *http.Request) (any, error) {
-	if _, err := s.ReloadPolicy(r.Context()); err != nil {
+	switch _, err := s.ReloadPolicy(r.Context()); {
+	case errors.Is(err, errFilesNotRead), errors.Is(err, ledger.ErrNeedsApproval), errors.Is(err, ledger.ErrUnavailable), errors.Is(err, ledger.ErrRevision),
+		errors.Is(err, ledger.ErrDamaged):
+		return nil, err
+	case err != nil:
 		return nil, &adminError{http.StatusUnprocessableEntity, "the policy before stays: " + err.Error()}
 	}
 	return s.showPolicy(r)
@@ -110,4 +135,32 @@ func (s *Server) prove(r *http.Request) (any, error) {
 		return nil, err
 	}
 	return ProofView{base64.StdEncoding.EncodeToString(entry), string(proof), s.cfg.Ledger.LogPublic()}, nil
+}
+
+// GrowthView is the answer to POST /admin/v1/log/growth: what auditlog.CheckConsistency takes beside the older checkpoint.
+type GrowthView struct {
+	Proof     string `json:"proof"`
+	PublicKey string `json:"public_key"`
+}
+
+// proveGrowth serves POST /admin/v1/log/growth: it proves that the log only grew since the checkpoint that is sent.
+func (s *Server) proveGrowth(r *http.Request) (any, error) {
+	var older struct {
+		Checkpoint string `json:"checkpoint"`
+	}
+	if err := readJSON(r, &older); err != nil {
+		return nil, err
+	}
+	public := s.cfg.Ledger.LogPublic()
+	if _, err := auditlog.OpenCheckpoint([]byte(older.Checkpoint), public); err != nil {
+		return nil, fmt.Errorf("%w: checkpoint: %w", ledger.ErrInvalid, err)
+	}
+	proof, err := s.cfg.Ledger.ProveGrowth(r.Context(), []byte(older.Checkpoint))
+	if err != nil {
+		return nil, err
+	}
+	if _, _, err := auditlog.CheckConsistency(public, []byte(older.Checkpoint), proof); err != nil { // found out here, not at an auditor's
+		return nil, fmt.Errorf("%w: the log did not grow out of this checkpoint: %w", ledger.ErrDamaged, err)
+	}
+	return GrowthView{string(proof), public}, nil
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"strings"
@@ -367,6 +368,29 @@ func TestAdminAnswersJSON(t *testing.T) {
 		var body struct{ Error string }
 		if err := json.Unmarshal([]byte(a.body), &body); err != nil || body.Error == "" || a.status != status || a.header.Get("Content-Type") != "application/json" {
 			t.Errorf("%s: HTTP %d %s %q, want %d", request, a.status, a.header.Get("Content-Type"), a.body, status)
+		}
+	}
+}
+
+// deadlines is an answer that notes whether its deadline for writing was moved.
+type deadlines struct {
+	*httptest.ResponseRecorder
+	moved bool
+}
+
+func (d *deadlines) SetWriteDeadline(time.Time) error { d.moved = true; return nil }
+
+// TestPatience: what builds a policy, and so runs its tests, has longer for its answer than other calls.
+func TestPatience(t *testing.T) {
+	w := newWorld(t, options{live: agreeable()})
+	for path, want := range map[string]bool{"reload": true, "rollback": true, "activate": true, "proposals": true, "shadow": true, "shadow/clear": false} {
+		r := httptest.NewRequest(http.MethodPost, "/admin/v1/policy/"+path, strings.NewReader("{}"))
+		r.Host = "127.0.0.1"
+		r.Header.Set("Authorization", "Bearer "+adminToken)
+		answer := &deadlines{ResponseRecorder: httptest.NewRecorder()}
+		w.server.Admin().ServeHTTP(answer, r)
+		if answer.moved != want || answer.Code == http.StatusUnauthorized {
+			t.Errorf("%s: HTTP %d, the deadline is moved: %v", path, answer.Code, answer.moved)
 		}
 	}
 }

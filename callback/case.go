@@ -2,8 +2,6 @@ package callback
 
 import (
 	"bytes"
-	"cmp"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -32,6 +30,7 @@ type Case struct {
 	own    []byte // what this request has signed; one of Digests
 	// account is what was decoded of what is signed; nil for nothing.
 	account *evidence.Decoded
+	memo    evidence.Memo
 }
 
 // keyIDLength is that of a requester's key id: hex of SHA-256.
@@ -48,12 +47,18 @@ func NewCase(e *policy.Engine, p *wire.Parsed, keys *Keys) (*Case, error) {
 	}
 	c.identify(p)
 	if !signs(p.Check.RequestType) {
+		if p.Check.RequestType == wire.TypePreSign {
+			if err := spelled(&p.Check.RequestDetail); err != nil {
+				c.signerProblem(err)
+			}
+		}
+		c.Execution = c.session(e, p)
 		return c, nil
 	}
 	if c.signer, err = keys.signer(p); err != nil {
 		c.signerProblem(err)
 	}
-	payload, err := SigningPayload(p)
+	payload, err := signingPayload(p, &c.memo)
 	c.examine(e, p)
 	c.digest(p, payload, err)
 	if c.Execution, err = c.execution(e, p); err != nil {
@@ -126,7 +131,7 @@ func (c *Case) digest(p *wire.Parsed, payload evidence.Payload, err error) {
 
 // approvable notes for what an approval counts: the digests of the whole payment, that of this request among them.
 func (c *Case) approvable(p *wire.Parsed, own evidence.Payload) {
-	digests, err := paymentDigests(p, &own)
+	digests, err := paymentDigests(p, &own, &c.memo)
 	switch {
 	case err != nil:
 		c.problem("/request_detail", "%v", err)
@@ -153,10 +158,10 @@ func (c *Case) otherFamily(kind evidence.Kind) bool {
 
 // PaymentDigests are the digests for which an approval of a request counts (evidence.PaymentDigests): all that the
 // payment needs signed by the request's key in the same way. They follow from the request alone, whoever computes them.
-func PaymentDigests(p *wire.Parsed) ([][]byte, error) { return paymentDigests(p, nil) }
+func PaymentDigests(p *wire.Parsed) ([][]byte, error) { return paymentDigests(p, nil, nil) }
 
 // paymentDigests is PaymentDigests where the request's own payload is known already, or nil.
-func paymentDigests(p *wire.Parsed, own *evidence.Payload) ([][]byte, error) {
+func paymentDigests(p *wire.Parsed, own *evidence.Payload, memo *evidence.Memo) ([][]byte, error) {
 	shown, err := (*Keys)(nil).signer(p)
 	if err != nil {
 		return nil, err
@@ -164,7 +169,9 @@ func paymentDigests(p *wire.Parsed, own *evidence.Payload) ([][]byte, error) {
 	if own != nil && own.Kind != evidence.KindBitcoin { // only a PSBT has other inputs
 		return [][]byte{own.Digest}, nil
 	}
-	digests, err := evidence.PaymentDigests(evidenceRequest(p), shown.key)
+	r := evidenceRequest(p)
+	r.Memo = memo
+	digests, err := evidence.PaymentDigests(r, shown.key)
 	if err != nil {
 		return nil, errors.New(strings.TrimPrefix(err.Error(), "signing digest: "))
 	}
@@ -173,16 +180,19 @@ func paymentDigests(p *wire.Parsed, own *evidence.Payload) ([][]byte, error) {
 
 // SigningPayload computes what a node signs for a request (evidence.SigningDigest). A request that names no cryptography,
 // as the vendor's nodes send it, has that of its public key, whose length says which it is.
-func SigningPayload(p *wire.Parsed) (evidence.Payload, error) {
-	return evidence.SigningDigest(evidenceRequest(p))
+func SigningPayload(p *wire.Parsed) (evidence.Payload, error) { return signingPayload(p, nil) }
+
+func signingPayload(p *wire.Parsed, memo *evidence.Memo) (evidence.Payload, error) {
+	r := evidenceRequest(p)
+	r.Memo = memo
+	return evidence.SigningDigest(r)
 }
 
 // evidenceRequest is the request in the terms of package evidence, with the same fields as the node's.
 func evidenceRequest(p *wire.Parsed) evidence.Request {
 	d := &p.Check.RequestDetail
 	r := evidence.Request{
-		RequestType: p.Check.RequestType, Cryptography: cmp.Or(d.Cryptography, cryptographyOf(d.PublicKey)),
-		SignType: d.SignType, Message: d.Message, HasTxInfo: p.TxInfo != nil,
+		RequestType: p.Check.RequestType, Cryptography: cryptography(d), SignType: d.SignType, Message: d.Message, HasTxInfo: p.TxInfo != nil,
 	}
 	if r.RequestType == wire.TypePreSignOnline { // a signature of type sign, by a presignature
 		r.RequestType = wire.TypeSign
@@ -227,12 +237,11 @@ func (c *Case) describe(f evidence.Finding) policy.Evidence {
 	if f.Decoded == nil {
 		return out
 	}
-	decoded, err := json.Marshal(f.Decoded)
-	if err != nil {
-		c.problem("/request_detail", "what is signed cannot be described: %v", err)
+	if err := out.Describe(f.Decoded); err != nil {
+		c.problem("/request_detail", "%v", err)
 		return out
 	}
-	out.Decoded, c.account = decoded, f.Decoded
+	c.account = f.Decoded
 	if t := f.Decoded.Transfer; t != nil {
 		out.Transfer = &policy.Transfer{Kind: string(t.Asset), Contract: t.Contract, To: t.To, Amount: t.Amount}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 
 	"github.com/countersign-mpc/countersign/ledger"
@@ -11,15 +12,30 @@ import (
 	"github.com/countersign-mpc/countersign/wire"
 )
 
-// check answers a request to /check.
+// check answers a request to /check, by the active policy: where that was changed through another server meanwhile, it is loaded
+// first.
 func (s *Server) check(r *http.Request, a *asked) ([]byte, error) {
-	engine := s.cfg.Policy.Engine()
-	if engine == nil {
-		return nil, &wire.Error{Code: wire.CodeUnavailable, Detail: "no policy is loaded"}
+	for range 3 {
+		engine := s.cfg.Policy.Engine()
+		if engine == nil {
+			return nil, &wire.Error{Code: wire.CodeUnavailable, Detail: "no policy is loaded"}
+		}
+		reply, err := s.checkBy(r, a, engine)
+		if !errors.Is(err, ledger.ErrRevision) {
+			return reply, err
+		}
+		if err := s.CatchUp(r.Context()); err != nil {
+			return nil, wireError(fmt.Errorf("%w: %w", ledger.ErrRevision, err))
+		}
 	}
-	done := s.metrics.stage("evidence")
+	return nil, wireError(ledger.ErrRevision)
+}
+
+// checkBy answers a request to /check by a policy; ErrRevision if that is not the active one.
+func (s *Server) checkBy(r *http.Request, a *asked, engine *policy.Engine) ([]byte, error) {
+	watch := s.metrics.begin(stageEvidence)
 	c, err := NewCase(engine, &a.Parsed, s.cfg.Keys)
-	done()
+	watch.stop()
 	if err != nil {
 		return nil, fmt.Errorf("read the request: %w", err)
 	}
@@ -29,7 +45,7 @@ func (s *Server) check(r *http.Request, a *asked) ([]byte, error) {
 	j := judgement{engine: engine, Case: c, body: a.Signed}
 	var seen []ledger.WindowState
 	reply, counted, err := s.decide(r.Context(), a, ask, func(ctx context.Context, state ledger.State) (ledger.Verdict, error) {
-		defer s.metrics.stage("evaluate")()
+		defer s.metrics.begin(stageEvaluate).stop()
 		seen = state.Windows
 		v, err := j.evaluate(ctx, state)
 		if j.failure != nil {
@@ -48,21 +64,19 @@ func (s *Server) decide(ctx context.Context, a *asked, ask ledger.Ask, evaluate 
 	ctx, cancel := context.WithTimeout(ctx, decideTimeout)
 	defer cancel()
 	var outcome ledger.Outcome
-	var fired []string
-	done := s.metrics.stage("decide")
+	var verdict ledger.Verdict
+	watch := s.metrics.begin(stageDecide)
 	result, err := s.cfg.Ledger.Decide(ctx, ask, func(ctx context.Context, state ledger.State) (ledger.Verdict, error) {
 		v, err := evaluate(ctx, state)
-		fired = v.Fired
+		verdict = v
 		return v, err
 	}, func(o ledger.Outcome) ([]byte, error) {
 		outcome = o
 		return s.reply(a, o)
 	})
-	done()
+	watch.stop()
 	if err != nil {
-		if errors.Is(err, ledger.ErrUnavailable) || errors.Is(err, ledger.ErrDamaged) {
-			s.unrecorded.Store(true)
-		}
+		s.unwritten(ctx, err)
 		return nil, "", wireError(err)
 	}
 	if result.Replayed {
@@ -70,17 +84,20 @@ func (s *Server) decide(ctx context.Context, a *asked, ask ledger.Ask, evaluate 
 		s.log.InfoContext(ctx, "answered again", "decision", result.ID, "node", a.node.Name, "path", string(a.Path), "callback_id", ask.CallbackID)
 		return result.Reply, "", nil
 	}
-	s.unrecorded.Store(false)
 	s.metrics.decided(a, result.Action)
-	s.metrics.hit(fired, outcome.Reasons)
-	attrs := []any{
-		"decision", result.ID, "node", a.node.Name, "path", string(a.Path), "callback_id", ask.CallbackID, "sino_id", ask.SinoID,
-		"request_id", ask.RequestID, "type", requestType(a), "action", string(result.Action), "rule", rule(outcome), "revision", outcome.Revision,
-	}
+	s.metrics.hit(verdict.Fired, outcome.Reasons)
+	s.recent.add(verdict.Input)
+	s.shadow.offer(ask, outcome, verdict.Input)
+	attrs := make([]slog.Attr, 0, 11)
+	attrs = append(attrs,
+		slog.String("decision", result.ID), slog.String("node", a.node.Name), slog.String("path", string(a.Path)), slog.String("callback_id", ask.CallbackID),
+		slog.String("sino_id", ask.SinoID), slog.String("request_id", ask.RequestID), slog.String("type", requestType(a)),
+		slog.String("action", string(result.Action)), slog.String("rule", rule(outcome)), slog.String("revision", outcome.Revision),
+	)
 	if outcome.Approval != nil {
-		attrs = append(attrs, "approval", outcome.Approval.ID)
+		attrs = append(attrs, slog.String("approval", outcome.Approval.ID))
 	}
-	s.log.InfoContext(ctx, "decided", attrs...)
+	s.log.LogAttrs(ctx, slog.LevelInfo, "decided", attrs...)
 	return result.Reply, result.Action, nil
 }
 

@@ -2,6 +2,7 @@ package callback
 
 import (
 	"math/big"
+	"strconv"
 	"strings"
 
 	"github.com/countersign-mpc/countersign/derive"
@@ -18,21 +19,16 @@ func (c *Case) claim(e *policy.Engine, p *wire.Parsed) evidence.Claim {
 		Family: tx.Family, From: info.From, Signer: c.signer.evmAddress(), To: info.To, Amount: integer(string(tx.AmountBase)),
 		InputData: info.InputData, Fee: integer(string(tx.FeeBase)),
 		GasPrice: c.gas("gasPrice", info.GasPrice), GasLimit: c.gas("gasLimit", info.GasLimit),
-		Message: p.Check.RequestDetail.Message, RawTx: info.RawTx, ABIs: c.abis,
+		Message: p.Check.RequestDetail.Message, RawTx: info.RawTx, Memo: &c.memo, ABIs: c.abis,
 	}
-	chain, known := e.Chain(tx.Chain)
-	if !known {
-		return claim
-	}
+	chain, asset := e.Lookup(tx.Chain, tx.Asset)
 	if chain.ChainID != 0 {
 		claim.ChainID = new(big.Int).SetUint64(chain.ChainID)
 	}
 	if tx.Family == policy.FamilyUTXO {
 		claim.UTXO = c.utxoClaim(chain, p)
 	}
-	if asset, known := chain.Assets[tx.Asset]; known {
-		claim.Asset = evidence.Asset{Kind: evidence.AssetKind(asset.Kind), Contract: asset.Contract}
-	}
+	claim.Asset = evidence.Asset{Kind: evidence.AssetKind(asset.Kind), Contract: asset.Contract}
 	return claim
 }
 
@@ -88,6 +84,9 @@ func integer(text string) *big.Int {
 	const maxDigits = 78 // of 2^256
 	if text == "" || len(text) > maxDigits || strings.Trim(text, "0123456789") != "" {
 		return nil
+	}
+	if small, err := strconv.ParseUint(text, 10, 64); err == nil {
+		return new(big.Int).SetUint64(small)
 	}
 	n, ok := new(big.Int).SetString(text, 10)
 	if !ok {

@@ -1,11 +1,13 @@
 package callback
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/subtle"
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"time"
 
@@ -44,6 +46,16 @@ type Node struct {
 type Config struct {
 	Ledger *ledger.Ledger
 	Policy *policy.Live
+	// PolicySource says whether a reload of the files changes the policy; "": PolicyFiles.
+	PolicySource PolicySource
+	// PolicyAccepted is told the revision of each policy that this server has made the active one; nil: nobody.
+	PolicyAccepted func(revision string) error
+	// SignedPolicy reads the bundle whose signature and number were checked: policies that operators hand in or have proposed are
+	// taken only if they are the same one. nil: no signature is asked for.
+	SignedPolicy func() (*policy.Source, error)
+	// Shadow reads a policy that runs beside the live one and only records what it would have decided; nil: what operators
+	// set, if they did.
+	Shadow func() (*policy.Source, error)
 	// Nodes may be empty: then every request is refused, since nobody's signature can be verified.
 	Nodes []Node
 	// Keys are those whose chain code is known, so that the key of each path is; nil: none.
@@ -59,6 +71,9 @@ type Config struct {
 	AdminTLS bool
 	// StoreBytes is how much room the ledger's store takes, for metrics; nil: it is not known.
 	StoreBytes func() (int64, error)
+	// CopyStore writes the ledger's file, as it is at one moment, to the writer that to returns for its size in bytes, and
+	// ends when ctx does; nil: it is in no file.
+	CopyStore func(ctx context.Context, to func(ctx context.Context, size int64) (io.Writer, error)) error
 	// Certificates tell, by the name of a listener, when its TLS certificate runs out; metrics show it.
 	Certificates map[string]func() time.Time
 	// Retention is for how long entries of the log are kept, at least MinRetention; 0: for ever. Checkpoints, windows,
@@ -89,6 +104,9 @@ func (c *Config) validate() error {
 	}
 	if c.Policy == nil {
 		problem("a policy is needed")
+	}
+	if c.PolicySource != "" && c.PolicySource != PolicyFiles && c.PolicySource != PolicyActivated {
+		problem("the policy's source is %q: it is %s or %s", c.PolicySource, PolicyFiles, PolicyActivated)
 	}
 	if c.ResultKey == nil {
 		problem("a result key is needed")

@@ -13,7 +13,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
@@ -38,10 +40,22 @@ func kill() {
 	select {} // the signal is on its way
 }
 
-// fragile kills the process around a commit, once armed.
+// fuse kills the process at one point, when that is reached for so many times.
+type fuse struct {
+	where string
+	left  atomic.Int64
+}
+
+func (f *fuse) reached(where string) {
+	if f.where == where && f.left.Add(-1) <= 0 {
+		kill()
+	}
+}
+
+// fragile has a fuse around each commit, once armed.
 type fragile struct {
 	ledger.Store
-	where string
+	fuse  *fuse
 	armed *bool
 }
 
@@ -51,14 +65,10 @@ func (s *fragile) Update(ctx context.Context, fn func(ledger.Tx) error) error {
 	}
 	err := s.Store.Update(ctx, func(tx ledger.Tx) error {
 		err := fn(tx)
-		if s.where == crashDeciding {
-			kill()
-		}
+		s.fuse.reached(crashDeciding)
 		return err
 	})
-	if s.where == crashRecorded {
-		kill()
-	}
+	s.fuse.reached(crashRecorded)
 	return err
 }
 
@@ -68,27 +78,36 @@ func TestCrashChild(t *testing.T) {
 	if spec == "" {
 		t.Skip("it is run by TestCrash")
 	}
-	where, db, _ := strings.Cut(spec, "|")
+	where, db, _ := strings.Cut(spec, "|") // where is the place, and perhaps how often it is to be reached, and the policy
+	place, rest, _ := strings.Cut(where, "/")
+	times, rules, _ := strings.Cut(rest, "/")
+	f := &fuse{where: place}
+	n, _ := strconv.Atoi(times)
+	f.left.Store(int64(max(n, 1)))
+	live := agreeable // quick to start
+	if rules == "windows" {
+		live = roomy
+	}
 	store := must[*ledgerstore.Store](t)(ledgerstore.Open(ledgerstore.Config{Path: db}))
 	armed := false
-	w := newWorld(t, options{store: &fragile{store, where, &armed}, live: agreeable()}) // quick to start
+	w := newWorld(t, options{store: &fragile{store, f, &armed}, live: live()})
 	listener := must[net.Listener](t)(net.Listen("tcp", "127.0.0.1:0"))
 	handler := w.server.Handler()
 	armed = true
 	fmt.Printf("listening on %s admin %s\n", listener.Addr(), w.admin)
 	_ = http.Serve(listener, http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-		if where == crashReplying {
-			rw = lastWords{rw}
-		}
-		handler.ServeHTTP(rw, r)
+		handler.ServeHTTP(lastWords{rw, f}, r)
 	}))
 }
 
-type lastWords struct{ http.ResponseWriter }
+type lastWords struct {
+	http.ResponseWriter
+	fuse *fuse
+}
 
-func (lastWords) Write([]byte) (int, error) {
-	kill()
-	return 0, nil
+func (w lastWords) Write(b []byte) (int, error) {
+	w.fuse.reached(crashReplying)
+	return w.ResponseWriter.Write(b)
 }
 
 // child starts a server in a process of its own, and returns its address and how to end it.

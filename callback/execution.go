@@ -24,6 +24,9 @@ func (c *Case) execution(e *policy.Engine, p *wire.Parsed) (*ledger.Execution, e
 	switch {
 	case c.account != nil && c.account.Transaction != nil: // one transaction of an account with a nonce can happen
 		x.Anchors = []ledger.Hash{anchor("evm", append(signer, c.account.Transaction.ChainID, c.account.Transaction.Nonce)...)}
+	case c.Input.Message != nil && c.Input.Message.Transaction && len(c.Input.Tx.Problems) == 0: // and so can one by a message
+		domain, nonce := c.account.TypedData.Domain, c.account.TypedData.Message["nonce"]
+		x.Anchors = []ledger.Hash{anchor("message", c.Input.Tx.Chain, *domain.VerifyingContract, c.Input.Tx.From, fmt.Sprint(nonce))}
 	case c.account != nil && c.account.Bitcoin != nil:
 		for _, in := range c.account.Bitcoin.Inputs {
 			x.Anchors = append(x.Anchors, anchor("utxo", c.account.Bitcoin.Network, in.TxID, fmt.Sprint(in.Vout)))
@@ -38,9 +41,13 @@ func (c *Case) execution(e *policy.Engine, p *wire.Parsed) (*ledger.Execution, e
 
 // charges are the engine's, in the ledger's terms.
 func charges(e *policy.Engine, in *policy.Input) []ledger.Charge {
-	var out []ledger.Charge
-	for _, charge := range e.Charges(in) {
-		c := ledger.Charge{Series: charge.Series, Amount: charge.Amount}
+	all := e.Charges(in)
+	if len(all) == 0 {
+		return nil
+	}
+	out := make([]ledger.Charge, 0, len(all))
+	for _, charge := range all {
+		c := ledger.Charge{Series: charge.Series, Amount: charge.Amount, Windows: make([]ledger.Window, 0, len(charge.Windows))}
 		for _, w := range charge.Windows {
 			c.Windows = append(c.Windows, ledger.Window{ID: w.ID, Period: ledger.Period{
 				Rolling: w.Period.Rolling, Calendar: ledger.CalendarUnit(w.Period.Calendar), Zone: w.Period.Zone,

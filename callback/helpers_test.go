@@ -263,11 +263,13 @@ const (
 	rootKey   = "0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798"
 )
 
+// party is a node id of the vectors.
+func party(i string) string {
+	return "sinoMzA1OTMwMTMwNjA3MmE4NjQ4Y2UzZDAyMDEwNjA4MmE4NjQ4Y2UzZDAzMDEwNzAzNDIwMDA00" + i + "="
+}
+
 // testData allows what the vectors ask for, by the vectors' own terms: nothing else.
 func testData(change func(map[string]any)) map[string]any {
-	party := func(i string) string {
-		return "sinoMzA1OTMwMTMwNjA3MmE4NjQ4Y2UzZDAyMDEwNjA4MmE4NjQ4Y2UzZDAzMDEwNzAzNDIwMDA00" + i + "="
-	}
 	approver := func(key *ecdsa.PrivateKey) map[string]any {
 		der, err := x509.MarshalPKIXPublicKey(&key.PublicKey)
 		if err != nil {

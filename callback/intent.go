@@ -1,12 +1,8 @@
 package callback
 
 import (
-	"bytes"
 	"crypto/sha256"
-	"errors"
 	"fmt"
-
-	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/countersign-mpc/countersign/ledger"
 	"github.com/countersign-mpc/countersign/wire"
@@ -40,11 +36,11 @@ func IntentHash(p *wire.Parsed) (ledger.Hash, error) {
 // requestId of an input in extraData.vinList, and requester, whose key id is hashed beside it and whose signature is over
 // one request. tx_info.requestId stays: it names the payment. Everything else is kept byte for byte.
 func paymentOf(txInfo []byte) ([]byte, error) {
-	if len(txInfo) == 0 || jsontext.Value(txInfo).Kind() != '{' {
+	if kindOf(txInfo) != '{' {
 		return txInfo, nil
 	}
-	return editObject(txInfo, func(key string, value jsontext.Value) (jsontext.Value, error) {
-		switch key {
+	return editObject(txInfo, func(key, value []byte) ([]byte, error) {
+		switch string(key) {
 		case "curInputId", "requester":
 			return nil, nil
 		case "extraData":
@@ -55,12 +51,12 @@ func paymentOf(txInfo []byte) ([]byte, error) {
 }
 
 // editMember edits one member of value, if that is an object.
-func editMember(value jsontext.Value, name string, edit func(jsontext.Value) (jsontext.Value, error)) (jsontext.Value, error) {
-	if value.Kind() != '{' {
+func editMember(value []byte, name string, edit func([]byte) ([]byte, error)) ([]byte, error) {
+	if kindOf(value) != '{' {
 		return value, nil
 	}
-	return editObject(value, func(key string, member jsontext.Value) (jsontext.Value, error) {
-		if key != name {
+	return editObject(value, func(key, member []byte) ([]byte, error) {
+		if string(key) != name {
 			return member, nil
 		}
 		return edit(member)
@@ -68,71 +64,39 @@ func editMember(value jsontext.Value, name string, edit func(jsontext.Value) (js
 }
 
 // withoutRequestIDs takes requestId out of every object of a list.
-func withoutRequestIDs(list jsontext.Value) (jsontext.Value, error) {
-	if list.Kind() != '[' {
+func withoutRequestIDs(list []byte) ([]byte, error) {
+	if kindOf(list) != '[' {
 		return list, nil
 	}
-	dec := newDecoder(list)
-	if _, err := dec.ReadToken(); err != nil {
-		return nil, errNotJSON
-	}
-	out := []byte{'['}
-	for dec.PeekKind() != ']' {
-		element, err := dec.ReadValue()
+	out := append(make([]byte, 0, len(list)), '[')
+	err := eachElement(list, func(element []byte) error {
+		element, err := editMember(element, "requestId", func([]byte) ([]byte, error) { return nil, nil })
 		if err != nil {
-			return nil, errNotJSON
-		}
-		element, err = editMember(element.Clone(), "requestId", func(jsontext.Value) (jsontext.Value, error) { return nil, nil })
-		if err != nil {
-			return nil, err
+			return err
 		}
 		if len(out) > 1 {
 			out = append(out, ',')
 		}
 		out = append(out, element...)
-	}
-	return append(out, ']'), nil
+		return nil
+	})
+	return append(out, ']'), err
 }
-
-var errNotJSON = errors.New("tx_info is not well formed")
 
 // editObject writes an object again with each member's value replaced by what edit returns, or left out where that is
 // nil. Names and values are copied as they stand.
-func editObject(object jsontext.Value, edit func(key string, value jsontext.Value) (jsontext.Value, error)) (jsontext.Value, error) {
-	dec := newDecoder(object)
-	if _, err := dec.ReadToken(); err != nil {
-		return nil, errNotJSON
-	}
-	out := []byte{'{'}
-	for dec.PeekKind() != '}' {
-		rawName, err := dec.ReadValue()
-		if err != nil {
-			return nil, errNotJSON
-		}
-		name := rawName.Clone()
-		value, err := dec.ReadValue()
-		if err != nil {
-			return nil, errNotJSON
-		}
-		key, err := jsontext.AppendUnquote(nil, name)
-		if err != nil {
-			return nil, errNotJSON
-		}
-		edited, err := edit(string(key), value.Clone())
-		if err != nil {
-			return nil, err
-		}
-		if edited == nil {
-			continue
+func editObject(object []byte, edit func(key, value []byte) ([]byte, error)) ([]byte, error) {
+	out := append(make([]byte, 0, len(object)), '{')
+	err := eachMember(object, func(name, key, value []byte) error {
+		edited, err := edit(key, value)
+		if err != nil || edited == nil {
+			return err
 		}
 		if len(out) > 1 {
 			out = append(out, ',')
 		}
 		out = append(append(append(out, name...), ':'), edited...)
-	}
-	return append(out, '}'), nil
-}
-
-func newDecoder(value jsontext.Value) *jsontext.Decoder {
-	return jsontext.NewDecoder(bytes.NewReader(value))
+		return nil
+	})
+	return append(out, '}'), err
 }

@@ -1,9 +1,12 @@
 package callback_test
 
 import (
+	"bytes"
 	"encoding/hex"
 	"strings"
 	"testing"
+
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/countersign-mpc/countersign/callback"
 	"github.com/countersign-mpc/countersign/ledger"
@@ -86,6 +89,65 @@ func TestIntentCovers(t *testing.T) {
 	}
 }
 
+// paymentByTokens is callback.PaymentOf by a decoder that reads every token.
+func paymentByTokens(t testing.TB, txInfo []byte) []byte {
+	t.Helper()
+	var without func(d *jsontext.Decoder, path string) []byte
+	without = func(d *jsontext.Decoder, path string) []byte {
+		kind := d.PeekKind()
+		inVins, inVin := path == "/extraData/vinList", path == "/extraData/vinList/*"
+		if (path != "" && path != "/extraData" && !inVins && !inVin) || (kind != '{' && kind != '[') || (kind == '[') != inVins {
+			return must[jsontext.Value](t)(d.ReadValue()).Clone()
+		}
+		out := []byte(must[jsontext.Token](t)(d.ReadToken()).String())
+		for d.PeekKind() != '}' && d.PeekKind() != ']' {
+			name, at := []byte(nil), path+"/*"
+			if kind == '{' {
+				name = must[jsontext.Value](t)(d.ReadValue()).Clone()
+				at = path + "/" + string(must[[]byte](t)(jsontext.AppendUnquote(nil, name)))
+			}
+			value := without(d, at)
+			if at == "/curInputId" || at == "/requester" || at == "/extraData/vinList/*/requestId" {
+				continue
+			}
+			if len(out) > 1 {
+				out = append(out, ',')
+			}
+			if name != nil {
+				out = append(append(out, name...), ':')
+			}
+			out = append(out, value...)
+		}
+		return append(out, must[jsontext.Token](t)(d.ReadToken()).String()...)
+	}
+	return without(jsontext.NewDecoder(bytes.NewReader(txInfo)), "")
+}
+
+// TestPaymentByTokens: what is bound to a payment is the same by another reading of the same rules, down to blanks and escapes.
+func TestPaymentByTokens(t *testing.T) {
+	all := []string{
+		intentTxInfo, "{}", "[]", `"x"`, "null", "12", ` { "a" : [ 1 , { "b" : "]}\\\"," } ] , "curInputId" : "1" , "e" : -1.5e+3 } `,
+		`{"\u0063urInputId":"0","request\u0065r":{},"extraData":null}`, `{"extraData":[{"vinList":1}]}`,
+		`{"extraData": {"vinList": [ {"requestId":1} , 2, [ {"requestId":3} ], {"a":{"requestId":4},"requestId":[{}]} ], "requestId": 5}}`,
+		`{"extraData":{"vinList":{"requestId":1}},"vinList":[{"requestId":2}]}`, `{"extraData":{"vinList":[]},"requester":null}`, `{"requester":1,"curInputId":2}`,
+	}
+	for _, c := range caseRequests(t) {
+		if info := c.RequestDetail.TxInfo; len(info) > 0 {
+			all = append(all, string(info))
+		}
+	}
+	for _, txInfo := range all {
+		if got, want := must[[]byte](t)(callback.PaymentOf([]byte(txInfo))), paymentByTokens(t, []byte(txInfo)); strings.TrimSpace(string(got)) != string(want) {
+			t.Errorf("%s\ngives   %s\nand not %s", txInfo, got, want)
+		}
+	}
+	for _, broken := range []string{"{", `{"a`, `{"a"`, `{"a":`, `{"a":1`, `{"a":1,`, `{"a":1]`, `{a:1}`, `{"a" 1}`, `{"a":}`, `{"a":[1}`, `{"extraData":{"vinList":[1`, `{"a":"\`} {
+		if got, err := callback.PaymentOf([]byte(broken)); err == nil {
+			t.Errorf("%s gives %s", broken, got)
+		}
+	}
+}
+
 func FuzzIntentHash(f *testing.F) {
 	f.Add(intentTxInfo)
 	f.Add(`{"extraData":null}`)
@@ -106,6 +168,10 @@ func FuzzIntentHash(f *testing.F) {
 		}
 		if p.TxInfo == nil {
 			return
+		}
+		info := p.Check.RequestDetail.TxInfo
+		if got, want := must[[]byte](t)(callback.PaymentOf(info)), paymentByTokens(t, info); !bytes.Equal(got, want) {
+			t.Errorf("%s gives\n%s\nand by its tokens\n%s", info, got, want)
 		}
 		signedBy := func(signature string) ledger.Hash {
 			c.RequestDetail.TxInfo = must[[]byte](t)(wire.SetRequester(p.Check.RequestDetail.TxInfo, wire.Requester{KeyID: "k", Signature: signature}))

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/big"
 	"slices"
 	"time"
 
@@ -131,9 +132,13 @@ type Setting struct {
 	Node policy.Node
 	Now  time.Time
 	Keys *Keys // nil: none
+	// Used is what windows have used before, in base units or as counts; those that are not named are empty.
+	Used map[string]*big.Int
+	// Approved says that everybody who may approve the request has.
+	Approved bool
 }
 
-// Try judges a request as the server would in a setting in which nobody has approved anything, and records nothing.
+// Try judges a request as the server would in a setting, and records nothing.
 func Try(ctx context.Context, e *policy.Engine, p *wire.Parsed, set Setting) (*Trial, error) {
 	c, err := NewCase(e, p, set.Keys)
 	if err != nil {
@@ -145,18 +150,13 @@ func Try(ctx context.Context, e *policy.Engine, p *wire.Parsed, set Setting) (*T
 		return nil, err
 	}
 	j := judgement{engine: e, Case: c, body: body}
-	v, err := j.evaluate(ctx, ledger.State{Now: set.Now, Windows: unused(c.Execution)})
+	state := ledger.State{Now: set.Now, Windows: used(c.Execution, set.Used)}
+	v, err := j.evaluate(ctx, state)
+	if err == nil && set.Approved {
+		v, err = j.approved(ctx, state, v)
+	}
 	if err != nil {
 		return nil, err
 	}
-	t := &Trial{Input: v.Input, Failure: j.failure}
-	t.Decision = policy.Decision{Action: v.Action, WaitSeconds: v.WaitSeconds, Revision: v.Revision, Fired: v.Fired}
-	for _, r := range v.Reasons {
-		t.Decision.Reasons = append(t.Decision.Reasons, policy.Reason{RuleID: r.Rule, Severity: r.Severity, Message: r.Message})
-	}
-	if v.Requirement != nil {
-		r := policyRequirement(*v.Requirement)
-		t.Decision.Requirement = &r
-	}
-	return t, nil
+	return trialOf(v, j.failure), nil
 }

@@ -29,11 +29,18 @@ type metrics struct {
 	votes                    *prometheus.CounterVec
 	results                  *prometheus.CounterVec
 	reloads                  *prometheus.CounterVec
+	shadowJudged             prometheus.Counter
+	shadowDropped            prometheus.Counter
+	shadowDifferences        *prometheus.CounterVec
 	pruned                   prometheus.Counter
 	witnessFailures          *prometheus.CounterVec
 	rules                    *prometheus.CounterVec
 	windows                  *prometheus.HistogramVec
 	ruleLabels, windowLabels labels
+	hits                     children[say, prometheus.Counter]      // of rules
+	uses                     children[string, prometheus.Observer]  // of windows
+	made                     children[decision, prometheus.Counter] // of decisions
+	times                    [len(stageNames)]prometheus.Observer   // of stages
 }
 
 func newMetrics(s *Server) *metrics {
@@ -65,15 +72,21 @@ func newMetrics(s *Server) *metrics {
 			Name: metricPrefix + "window_use_ratio", Help: "How full a window is with each request that was approved in it, as a share of its maximum.",
 			Buckets: []float64{0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 1},
 		}, []string{"window"}),
-		reloads: counter("policy_reloads_total", "Reloads of the policy, by result.", "result"),
+		shadowJudged:      prometheus.NewCounter(prometheus.CounterOpts{Name: metricPrefix + "shadow_judged_total", Help: "Requests that the shadow policy judged."}),
+		shadowDropped:     prometheus.NewCounter(prometheus.CounterOpts{Name: metricPrefix + "shadow_dropped_total", Help: "Decisions that the shadow policy did not see, since it was behind."}),
+		shadowDifferences: counter("shadow_differences_total", "Requests that the shadow policy would have decided otherwise, by what was decided, what would have been, and the rule.", "was", "now", "rule"),
+		reloads:           counter("policy_reloads_total", "Reloads of the policy, by result.", "result"),
 	}
 	for _, status := range append(slices.Clone(keptStatuses), ResultMalformed, resultConflict, resultUndecryptable) { // so that the first of each is a rise
 		m.results.WithLabelValues(status)
 	}
+	for stage, name := range stageNames {
+		m.times[stage] = m.stages.WithLabelValues(name)
+	}
 	for _, w := range s.cfg.Witnesses {
 		m.witnessFailures.WithLabelValues(w.Name())
 	}
-	m.registry.MustRegister(m.rules, m.windows, m.pruned, m.witnessFailures, m.decisions, m.replays, m.shed, m.refusals, m.signatures, m.stages, m.votes, m.results, m.reloads, &stateCollector{s},
+	m.registry.MustRegister(m.shadowJudged, m.shadowDropped, m.shadowDifferences, m.rules, m.windows, m.pruned, m.witnessFailures, m.decisions, m.replays, m.shed, m.refusals, m.signatures, m.stages, m.votes, m.results, m.reloads, &stateCollector{s},
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -82,14 +95,44 @@ func (m *metrics) handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{EnableOpenMetrics: true, MaxRequestsInFlight: 4, Timeout: 10 * time.Second})
 }
 
-// stage measures from now until the function that it returns is called.
-func (m *metrics) stage(name string) func() {
-	started := m.clock.Elapsed()
-	return func() { m.stages.WithLabelValues(name).Observe((m.clock.Elapsed() - started).Seconds()) }
+// stage is a stretch of what a request takes.
+type stage int
+
+// The stages.
+const (
+	stageRequest stage = iota
+	stageOpen
+	stageEvidence
+	stageEvaluate
+	stageDecide
+	stageReply
+)
+
+var stageNames = [...]string{stageRequest: "request", stageOpen: "open", stageEvidence: "evidence", stageEvaluate: "evaluate", stageDecide: "decide", stageReply: "reply"}
+
+// stopwatch measures a stage.
+type stopwatch struct {
+	m       *metrics
+	stage   stage
+	started time.Duration
+}
+
+// begin measures from now until stop is called.
+func (m *metrics) begin(s stage) stopwatch { return stopwatch{m, s, m.clock.Elapsed()} }
+
+func (w stopwatch) stop() { w.m.times[w.stage].Observe((w.m.clock.Elapsed() - w.started).Seconds()) }
+
+// decision is by what decisions are counted.
+type decision struct {
+	action      wire.Action
+	requestType string // one of a closed list
 }
 
 func (m *metrics) decided(a *asked, action wire.Action) {
-	m.decisions.WithLabelValues(string(action), requestType(a)).Inc()
+	d := decision{action, requestType(a)}
+	m.made.of(d, func() (prometheus.Counter, bool) {
+		return m.decisions.WithLabelValues(string(d.action), d.requestType), true
+	}).Inc()
 }
 func (m *metrics) replayed()                  { m.replays.Inc() }
 func (m *metrics) refused(code string)        { m.refusals.WithLabelValues(code).Inc() }
@@ -121,7 +164,7 @@ var (
 	descPolicy     = prometheus.NewDesc(metricPrefix+"policy_info", "The policy that decides now, always 1.", []string{"revision"}, nil)
 	descLoaded     = prometheus.NewDesc(metricPrefix+"policy_loaded_timestamp_seconds", "When the policy that decides now was loaded.", nil, nil)
 	descReload     = prometheus.NewDesc(metricPrefix+"policy_last_reload_successful", "Whether the last reload took effect.", nil, nil)
-	descUp         = prometheus.NewDesc(metricPrefix+"ledger_up", "Whether the ledger could be read.", nil, nil)
+	descUp         = prometheus.NewDesc(metricPrefix+"ledger_up", "Whether the ledger could be read, and written when it last was.", nil, nil)
 	descPending    = prometheus.NewDesc(metricPrefix+"approvals_pending", "Approvals that are waited for.", nil, nil)
 	descLog        = prometheus.NewDesc(metricPrefix+"log_entries", "Entries of the log.", nil, nil)
 	descCheckpoint = prometheus.NewDesc(metricPrefix+"log_checkpointed_entries", "Entries below the log's newest checkpoint.", nil, nil)
@@ -134,13 +177,16 @@ var (
 	descWitnessed  = prometheus.NewDesc(metricPrefix+"witness_entries", "Entries below the newest checkpoint that a witness keeps.", []string{"witness"}, nil)
 	descWitnessAt  = prometheus.NewDesc(metricPrefix+"witness_timestamp_seconds", "When a witness last took a checkpoint; absent before the first.", []string{"witness"}, nil)
 	descBytes      = prometheus.NewDesc(metricPrefix+"store_bytes", "Room that the ledger's file takes; absent where it is in a database.", nil, nil)
+	descShadow     = prometheus.NewDesc(metricPrefix+"shadow_info", "The policy that runs beside the live one, always 1; absent where there is none.", []string{"revision"}, nil)
+	descBehind     = prometheus.NewDesc(metricPrefix+"policy_behind", "Whether this server does not have the active policy yet; it decides nothing then.", nil, nil)
+	descNumber     = prometheus.NewDesc(metricPrefix+"policy_activation", "Number of the activation by which the active policy became that.", nil, nil)
 	descBuild      = prometheus.NewDesc(metricPrefix+"build_info", "The software, always 1.", []string{"version"}, nil)
 )
 
 // Describe implements prometheus.Collector.
 func (c *stateCollector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		descPolicy, descLoaded, descReload, descUp, descPending, descLog, descCheckpoint, descClock, descBusy, descBytes, descExpiry, descSigned, descRetained, descWitnessUp, descWitnessed, descWitnessAt, descBuild,
+		descPolicy, descLoaded, descReload, descUp, descPending, descLog, descCheckpoint, descClock, descBusy, descBytes, descExpiry, descSigned, descRetained, descWitnessUp, descWitnessed, descWitnessAt, descShadow, descBehind, descNumber, descBuild,
 	} {
 		ch <- d
 	}
@@ -171,9 +217,16 @@ func (c *stateCollector) Collect(ch chan<- prometheus.Metric) {
 	ctx, cancel := context.WithTimeout(context.Background(), readTimeout)
 	defer cancel()
 	sum, err := c.s.cfg.Ledger.Summary(ctx)
-	gauge(descUp, truth(err == nil))
+	gauge(descUp, truth(err == nil && c.s.writable.failures.Load() == 0))
 	if err != nil {
 		return
+	}
+	if active, err := c.s.cfg.Ledger.Active(ctx); err == nil {
+		gauge(descNumber, float64(active.Number))
+		gauge(descBehind, truth(c.s.behind(active) != ""))
+	}
+	if revision := c.s.shadow.revision(); revision != "" {
+		gauge(descShadow, 1, revision)
 	}
 	gauge(descPending, float64(sum.Pending))
 	gauge(descLog, float64(sum.LogSize))

@@ -24,11 +24,12 @@ const (
 	RoleApprover Role = "approver" // hands in votes, which the approvers' own keys have signed
 	RoleOperator Role = "operator" // reloads the policy, confirms the clock, removes old entries from the log
 	RoleResults  Role = "results"  // reads signature results
+	RoleBackup   Role = "backup"   // copies the ledger's file, with everything that is recorded
 )
 
 // Roles lists all of them.
 func Roles() []Role {
-	return []Role{RoleMetrics, RoleViewer, RoleApprover, RoleOperator, RoleResults}
+	return []Role{RoleMetrics, RoleViewer, RoleApprover, RoleOperator, RoleResults, RoleBackup}
 }
 
 // Operator is somebody, or some machine, that may use the admin API.

@@ -50,6 +50,8 @@ var adminEndpoints = []struct {
 	{"POST", "/log/prune", callback.RoleOperator},
 	{"GET", "/log/checkpoint", callback.RoleViewer},
 	{"GET", "/log/proofs/x", callback.RoleViewer},
+	{"POST", "/log/growth", callback.RoleViewer},
+	{"GET", "/log/copy", callback.RoleBackup},
 }
 
 // TestRoles: each operator reaches what its role is for, viewers' things beside that, and nothing else.

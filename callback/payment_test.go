@@ -1,6 +1,7 @@
 package callback_test
 
 import (
+	"cmp"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -18,6 +19,7 @@ type payment struct {
 	requestID  string // of the request, and of the payment
 	amount     int64  // USDT, whole
 	nonce      int64
+	to         string // "": recipient
 	requester  string
 	claim      func(txInfo map[string]any) // changes tx_info after it was made of the transaction
 }
@@ -62,7 +64,7 @@ func (p payment) rawTx() string {
 	units := new(big.Int).Mul(big.NewInt(p.amount), big.NewInt(1_000_000))
 	data := fromHex("a9059cbb")
 	data = append(data, make([]byte, 12)...)
-	data = append(data, fromHex(recipient)...)
+	data = append(data, fromHex(cmp.Or(p.to, recipient))...)
 	data = append(data, units.FillBytes(make([]byte, 32))...)
 	list := rlp([]any{
 		number(1), number(p.nonce), number(1_000_000_000), number(21_000_000_000), number(65_000), fromHex(usdt), []byte{}, data, []any{},
@@ -72,7 +74,7 @@ func (p payment) rawTx() string {
 
 func (p payment) txInfo() map[string]any {
 	info := map[string]any{
-		"vaultId": "1", "walletId": "2", "requestId": p.requestID, "chainSymbol": "ETH", "assetId": "USDT_ETH", "to": recipient,
+		"vaultId": "1", "walletId": "2", "requestId": p.requestID, "chainSymbol": "ETH", "assetId": "USDT_ETH", "to": cmp.Or(p.to, recipient),
 		"amount": fmt.Sprint(p.amount * 1_000_000), "gasPrice": "21000000000", "gasLimit": "65000", "rawTx": p.rawTx(),
 	}
 	if p.requester != "" {

@@ -47,7 +47,7 @@ func (s *Server) routes() http.Handler {
 // endpoint serves one path: a request that is authentic and readable gets a signed decision, every other one an error.
 func (s *Server) endpoint(path wire.Path, decide func(*http.Request, *asked) ([]byte, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		defer s.metrics.stage("request")()
+		defer s.metrics.begin(stageRequest).stop()
 		reply, err := s.answer(r, path, decide)
 		if err != nil {
 			s.log.Log(r.Context(), severity(err), "request refused", "path", string(path), "client", client(r), "error", err)
@@ -96,7 +96,7 @@ func (s *Server) receive(r *http.Request) ([]byte, error) {
 
 // open verifies and parses.
 func (s *Server) open(r *http.Request, path wire.Path, body []byte) (*asked, error) {
-	defer s.metrics.stage("open")()
+	defer s.metrics.begin(stageOpen).stop()
 	signature, err := wire.SignatureHeader(r.Header)
 	if err != nil {
 		s.metrics.badSignature("header")
@@ -181,6 +181,8 @@ func wireError(err error) error {
 		code, detail = wire.CodeConflict, ledger.ErrConflict.Error()
 	case errors.Is(err, ledger.ErrExpired):
 		code, detail = wire.CodeExpired, ledger.ErrExpired.Error()
+	case errors.Is(err, ledger.ErrRevision):
+		code, detail = wire.CodeUnavailable, "nothing was decided, since another policy was made active: ask again with the same body"
 	case errors.Is(err, ledger.ErrUnavailable), errors.Is(err, ledger.ErrDamaged), isContextError(err):
 		code, detail = wire.CodeUnavailable, "nothing was decided, since it could not be recorded: ask again with the same body"
 	}

@@ -3,6 +3,7 @@ package callback
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -19,7 +20,8 @@ import (
 type ReplayView struct {
 	ID       string `json:"id"`
 	Revision string `json:"revision"` // under which it was decided
-	// Judged says that the input was judged again: the revision is the one that is loaded, and it is a request to /check.
+	// Judged says that the input was judged again, by the policy that decided: it is a request to /check, and that policy is live or
+	// is kept since it was.
 	Judged bool `json:"judged"`
 	// Reply says that the recorded outcome gives the recorded reply again, byte for byte.
 	Reply bool `json:"reply"`
@@ -37,7 +39,11 @@ func (s *Server) replayDecision(r *http.Request) (any, error) {
 	differ := func(format string, args ...any) {
 		out.Differences = append(out.Differences, fmt.Sprintf(format, args...))
 	}
-	if engine := s.cfg.Policy.Engine(); rec.Ask.Path == wire.PathCheck && engine != nil && engine.Revision() == rec.Revision {
+	engine, err := s.decidedBy(r.Context(), rec)
+	if err != nil {
+		return nil, err
+	}
+	if engine != nil {
 		out.Judged = true
 		v, err := rejudge(r.Context(), engine, rec)
 		switch {
@@ -61,6 +67,26 @@ func (s *Server) replayDecision(r *http.Request) (any, error) {
 		out.Reply = true
 	}
 	return out, nil
+}
+
+// decidedBy is the policy that made a decision about a check: the live one, or built from what is kept of it; nil if neither is.
+func (s *Server) decidedBy(ctx context.Context, rec ledger.Record) (*policy.Engine, error) {
+	if rec.Ask.Path != wire.PathCheck {
+		return nil, nil
+	}
+	for _, e := range []*policy.Engine{s.cfg.Policy.Engine(), s.active.old.Load()} {
+		if e != nil && e.Revision() == rec.Revision {
+			return e, nil
+		}
+	}
+	e, err := stored(ctx, s.cfg.Ledger, rec.Revision, s.cfg.Policy.Build)
+	if errors.Is(err, ledger.ErrNotFound) {
+		return nil, nil
+	}
+	if err == nil {
+		s.active.old.Store(e)
+	}
+	return e, err
 }
 
 // endsWith tells whether a list ends with another: the ledger's own reasons stand in front of the policy's.

@@ -2,6 +2,7 @@ package callback_test
 
 import (
 	"context"
+	"encoding/json"
 	"iter"
 	"testing"
 
@@ -105,5 +106,44 @@ func TestBacktest(t *testing.T) {
 	without := w.backtest(func(data map[string]any) { windowed(data); data["messages"] = map[string]any{} })
 	if len(without.Flips) != 1 || without.Flips[0].CallbackID != "b-6" || without.Flips[0].Now != wire.Reject || without.Flips[0].NowRule == "" {
 		t.Errorf("without messages: %+v", without.Flips)
+	}
+}
+
+// TestBacktestOfLateSignature: the word that there is a signature after all, behind the word that there is none, counts in a backtest
+// as it did in the log. Where the candidate has nothing to count it is named, and everything else is judged.
+func TestBacktestOfLateSignature(t *testing.T) {
+	w, _ := quickWorld(t, options{}, fewMessages("1"))
+	_, err := w.server.ReloadPolicy(t.Context())
+	ok(t, err)
+	for _, c := range []*wire.Check{hello(0), outcome("m-0", wire.OutcomeNotSigned, ""), outcome("m-0", wire.OutcomeSigned, "")} {
+		d, _ := w.ask(c)
+		want(t, d, wire.Approve)
+	}
+	d, _ := w.ask(hello(1))
+	want(t, d, wire.Reject)
+	propose := func(change func(map[string]any)) (e callback.Effect) {
+		t.Helper()
+		var view callback.ProposalView
+		if a := w.adminJSON("POST", "/admin/v1/policy/proposals", callback.PolicyRequest{PolicyText: w.text(change)}, &view); a.status != 200 {
+			t.Fatal(a)
+		}
+		ok(t, json.Unmarshal([]byte(view.EffectDocument), &e))
+		return e
+	}
+	same := func(d map[string]any) {
+		fewMessages("1")(d)
+		d["custom"] = map[string]any{"other": 1}
+	}
+	all := w.decisions("")
+	if e := propose(same); e.Older || e.First != all[len(all)-1].ID || e.Since.IsZero() || e.Judged != 2 || e.Reports != 2 || e.Flipped != 0 || e.Untaken != 0 {
+		t.Errorf("the same windows: %+v", e)
+	}
+	late := w.decisions("callback_id=m-0")[0].ID
+	if e := propose(func(map[string]any) {}); e.Judged != 2 || e.Reports != 2 || e.Untaken != 1 || e.UntakenIDs[0] != late {
+		t.Errorf("without windows: %+v, want %s untaken", e, late)
+	}
+	w.server.EffectOver(1)
+	if e := propose(fewMessages("5")); !e.Older || e.First != all[0].ID || e.Judged != 1 {
+		t.Errorf("over one decision: %+v", e)
 	}
 }

@@ -13,7 +13,7 @@ import (
 // reply makes the bytes of a decision. It is a function of its arguments, so that a recorded decision gives the recorded
 // bytes again.
 func (s *Server) reply(a *asked, o ledger.Outcome) ([]byte, error) {
-	defer s.metrics.stage("reply")()
+	defer s.metrics.begin(stageReply).stop()
 	data := wire.ResponseData{
 		CallbackID: a.Check.CallbackID, SinoID: a.Check.ExtraInfo.SinoID, RequestID: a.Check.ExtraInfo.RequestID, Action: o.Action,
 	}

@@ -60,6 +60,7 @@ type nodeRecord struct {
 // and the signature is not known to be wrong.
 func (s *Server) report(r *http.Request, a *asked) ([]byte, error) {
 	ask := a.ask()
+	ask.Amends = amends(a.Path, a.Check.RequestDetail.Message)
 	var rec *reportRecord
 	// Asked before Decide, since a store need not allow a read within its write; an approval that is given stays given.
 	check, approved, err := s.cfg.Ledger.ApprovedCheck(r.Context(), ask.Node, ask.CallbackID)
@@ -79,6 +80,11 @@ func (s *Server) report(r *http.Request, a *asked) ([]byte, error) {
 	s.watch(r.Context(), a, rec, err)
 	rec.wipe()
 	return reply, err
+}
+
+// amends tells whether a report may follow another of its name that said that nothing was signed.
+func amends(path wire.Path, message string) bool {
+	return path == wire.PathOutcome && message == wire.OutcomeSigned
 }
 
 func (a *asked) newReport(ask *ledger.Ask) *reportRecord {
@@ -102,13 +108,14 @@ func (s *Server) recordReport(ask *ledger.Ask, rec *reportRecord, why ledger.Rea
 	return v, err
 }
 
-// concluded is what an acknowledged report says of how the signing ended that was approved; "" for nothing.
+// concluded is what an acknowledged report says of how the signing ended that was approved; "" for nothing. A signature that is
+// acknowledged counts as one also where this server cannot open or verify it: nothing frees the room that it may have used.
 func (r *reportRecord) concluded(action wire.Action) ledger.Conclusion {
 	switch {
 	case action != wire.Approve:
 	case r.Endpoint == strings.TrimPrefix(string(wire.PathOutcome), "/"):
 		return ledger.Conclusion(r.Message)
-	case r.Status == ResultVerified:
+	default:
 		return ledger.ConcludedSigned
 	}
 	return ""

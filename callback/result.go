@@ -192,7 +192,7 @@ func (s *Server) recover(e examination, request *wire.Parsed, digest, rs []byte,
 	if err != nil { // not claimed, or of another chain
 		return e
 	}
-	found := signer{key, KeyFromAddress}
+	found := signer{key: key, source: KeyFromAddress}
 	if found.evmAddress() != derive.FormatEVMAddress(from) {
 		return e.invalid("it is a signature by another address than tx_info.from")
 	}

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"sync/atomic"
+	"sync"
 
 	"github.com/countersign-mpc/countersign/internal/secret"
 	"github.com/countersign-mpc/countersign/ledger"
@@ -27,9 +27,14 @@ type Server struct {
 	throttle     throttle
 	metrics      *metrics
 	reload       reloadState
+	active       activation
+	proposing    sync.Mutex // held while a proposal is judged
+	copying      sync.Mutex // held while the ledger is copied
+	effectMost   int        // over how many recorded decisions
+	shadow       *shadow
+	recent       recentInputs
 	upkeep       upkeep
-	// unrecorded says that the last decision could not be recorded; readiness shows it.
-	unrecorded atomic.Bool
+	writable     writable
 }
 
 // node is a Node with the id that its key has.
@@ -70,8 +75,10 @@ func New(cfg Config) (*Server, error) {
 		s.nodes = append(s.nodes, node{n, wire.NodeIDOf(n.PublicKey)})
 		s.keys = append(s.keys, n.PublicKey)
 	}
+	s.active.changing, s.effectMost = newGate(), effectEntries
 	s.reload.succeeded(s.clock.Now())
 	s.upkeep.witnesses = map[string]witnessState{}
+	s.shadow = newShadow()
 	s.metrics = newMetrics(s)
 	return s, nil
 }

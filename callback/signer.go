@@ -2,10 +2,10 @@ package callback
 
 import (
 	"bytes"
-	"cmp"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/countersign-mpc/countersign/derive"
 	"github.com/countersign-mpc/countersign/evidence"
@@ -21,6 +21,7 @@ type Key struct {
 // Keys are the keys that are known. A nil Keys knows none. They do not change: safe for concurrent use.
 type Keys struct {
 	chainCodes map[string][]byte // by the root public key
+	derived    *derivedKeys
 	abis       *evidence.ABIs
 }
 
@@ -28,7 +29,7 @@ type Keys struct {
 func (k *Keys) WithABIs(abis *evidence.ABIs) *Keys {
 	out := &Keys{abis: abis}
 	if k != nil {
-		out.chainCodes = k.chainCodes
+		out.chainCodes, out.derived = k.chainCodes, k.derived
 	}
 	return out
 }
@@ -43,7 +44,7 @@ func (k *Keys) contracts() *evidence.ABIs {
 
 // NewKeys checks the keys: each must be a point of its curve with a chain code, and none may be there twice.
 func NewKeys(list []Key) (*Keys, error) {
-	k := &Keys{chainCodes: map[string][]byte{}}
+	k := &Keys{chainCodes: map[string][]byte{}, derived: &derivedKeys{}}
 	var problems []error
 	for _, key := range list {
 		if _, err := derive.Child(cryptographyOfKey(key.PublicKey), key.PublicKey, key.ChainCode, nil); err != nil {
@@ -70,6 +71,7 @@ const (
 type signer struct {
 	key    []byte // 33 or 32 bytes; nil: not known
 	source string
+	evm    string // its EVM address where that was computed before
 }
 
 // errSigner is what makes a request's key and path impossible, with where it stands.
@@ -81,6 +83,9 @@ func (e *errSigner) Error() string { return e.field + " " + e.text }
 // *errSigner.
 func (k *Keys) signer(p *wire.Parsed) (signer, error) {
 	d := &p.Check.RequestDetail
+	if err := spelled(d); err != nil {
+		return signer{}, err
+	}
 	out, err := k.known(d)
 	if err != nil {
 		return signer{}, &errSigner{"/request_detail/path", err.Error()}
@@ -94,13 +99,25 @@ func (k *Keys) signer(p *wire.Parsed) (signer, error) {
 		return signer{}, &errSigner{txInfoPublicKey, "is not the public key of this key and path"}
 	case out.key != nil:
 		return out, nil
-	case err != nil || cryptographyOfKey(claimed) == "" || cryptographyOfKey(claimed) != cmp.Or(d.Cryptography, cryptographyOf(d.PublicKey)):
+	case err != nil || cryptographyOfKey(claimed) == "" || cryptographyOfKey(claimed) != cryptography(d):
 		return signer{}, nil // of no form that could be compared
 	}
-	return signer{claimed, KeyFromTxInfo}, nil
+	return signer{key: claimed, source: KeyFromTxInfo}, nil
 }
 
 const txInfoPublicKey = "/request_detail/tx_info/publickKey"
+
+// spelled holds key and path to the one spelling that each has: lists, windows and what is bound to them are keyed by it, and
+// another spelling would slip past.
+func spelled(d *wire.RequestDetail) error {
+	if cryptographyOf(d.PublicKey) == "" || strings.ToLower(d.PublicKey) != d.PublicKey {
+		return &errSigner{"/request_detail/public_key", "is no public key: 66 lower-case hex digits are (secp256k1, compressed), or 64 (Ed25519)"}
+	}
+	if _, err := derive.ParsePath(d.Path); err != nil {
+		return &errSigner{"/request_detail/path", err.Error()}
+	}
+	return nil
+}
 
 // known is what follows from the request's root key and path alone.
 func (k *Keys) known(d *wire.RequestDetail) (signer, error) {
@@ -109,29 +126,32 @@ func (k *Keys) known(d *wire.RequestDetail) (signer, error) {
 		return signer{}, nil
 	}
 	if d.Path == "" || d.Path == "m" {
-		return signer{root, KeyFromRoot}, nil
+		return signer{key: root, source: KeyFromRoot}, nil
 	}
 	if k == nil || k.chainCodes[string(root)] == nil {
 		return signer{}, nil
 	}
-	path, err := derive.ParsePath(d.Path)
-	if err != nil {
-		return signer{}, err
-	}
-	child, err := derive.Child(cryptographyOfKey(root), root, k.chainCodes[string(root)], path)
-	if err != nil {
-		return signer{}, err
-	}
-	return signer{child.PublicKey, KeyFromChainCode}, nil
+	return k.derived.at(root, k.chainCodes[string(root)], d.Path)
 }
 
 // evmAddress is the EVM address of the key; "" if it is not known or has none.
 func (s signer) evmAddress() string {
+	if s.key == nil || s.evm != "" {
+		return s.evm
+	}
 	address, err := derive.EVMAddress(s.key)
 	if err != nil {
 		return ""
 	}
 	return address
+}
+
+// cryptography is what a request says, or else the length of its public key.
+func cryptography(d *wire.RequestDetail) string {
+	if d.Cryptography != "" {
+		return d.Cryptography
+	}
+	return cryptographyOf(d.PublicKey)
 }
 
 func cryptographyOf(publicKey string) string {

@@ -98,6 +98,98 @@ func TestFailingStore(t *testing.T) {
 	}
 }
 
+// crowded is a store on a disk with little room: while it is full, it takes no update that writes more than 64 KiB, and when it is
+// over full, none.
+type crowded struct {
+	ledger.Store
+	full, over atomic.Bool
+	probed     chan struct{} // closed when a probe was written and removed
+}
+
+func (s *crowded) Update(ctx context.Context, fn func(ledger.Tx) error) error {
+	probed := false
+	err := s.Store.Update(ctx, func(tx ledger.Tx) error {
+		counted := &countingTx{Tx: tx, probed: &probed}
+		if err := fn(counted); err != nil {
+			return err
+		}
+		if s.over.Load() || s.full.Load() && counted.bytes > 64<<10 {
+			return fmt.Errorf("%w: %w", ledger.ErrUnavailable, errDisk)
+		}
+		return nil
+	})
+	if err == nil && probed {
+		close(s.probed)
+	}
+	return err
+}
+
+type countingTx struct {
+	ledger.Tx
+	bytes  int
+	probed *bool
+}
+
+func (t *countingTx) Delete(bucket string, key []byte) error {
+	*t.probed = bucket == "meta" && string(key) == "probe"
+	return t.Tx.Delete(bucket, key)
+}
+
+func (t *countingTx) Put(bucket string, key, value []byte) error {
+	t.bytes += len(key) + len(value)
+	return t.Tx.Put(bucket, key, value)
+}
+
+// TestFullDisk: from the first decision that could not be recorded the server is not ready, and its metric is what the shipped
+// alert waits for; small writes that fit in the last room do not end that, and with room it ends without anybody asking.
+func TestFullDisk(t *testing.T) {
+	store := &crowded{probed: make(chan struct{})}
+	w := newWorld(t, options{wrap: func(s ledger.Store) ledger.Store { store.Store = s; return store }})
+	state := func(when string, up bool) {
+		t.Helper()
+		line, status := "countersign_callback_ledger_up 0\n", http.StatusServiceUnavailable
+		if up {
+			line, status = "countersign_callback_ledger_up 1\n", http.StatusOK
+		}
+		if !strings.Contains(metricsText(w), line) {
+			t.Errorf("%s: the metrics do not have %s", when, line)
+		}
+		if ready := open(w, "/readyz"); ready.status != status {
+			t.Errorf("%s: /readyz says HTTP %d %s", when, ready.status, ready.body)
+		}
+		if !strings.Contains(metricsText(w), line) {
+			t.Errorf("%s: after /readyz the metrics do not have %s", when, line)
+		}
+	}
+	state("before", true)
+	store.over.Store(true)
+	body, signature, err := wire.SealCheck(w.nodeKey, payment{callbackID: "cb", requestID: "r", amount: 5}.check(t))
+	ok(t, err)
+	if a := w.send("/check", string(body), http.Header{"Signature": {signature}}); a.status != http.StatusServiceUnavailable {
+		t.Fatalf("HTTP %d %s", a.status, a.body)
+	}
+	state("full", false)
+	store.full.Store(true)
+	store.over.Store(false)
+	d, _ := w.ask(payment{callbackID: "small", requestID: "r2", amount: 5}.check(t))
+	want(t, d, wire.Approve)
+	state("nearly full", false)
+	store.full.Store(false)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() { w.server.Keep(ctx); close(ended) }()
+	<-store.probed
+	cancel()
+	<-ended
+	state("with room", true)
+	if n := strings.Count(w.logged.String(), "is not ready until a probe is written"); n != 1 {
+		t.Errorf("it was logged %d times, want once", n)
+	}
+	if !strings.Contains(w.logged.String(), "can be written again") {
+		t.Error("the log does not say that it is over")
+	}
+}
+
 // open reads an endpoint of the admin listener that needs no token, whatever its status.
 func open(w *world, path string) answer {
 	w.t.Helper()
@@ -114,7 +206,7 @@ func TestPolicyFailures(t *testing.T) {
 # METADATA
 # labels:
 #   id: own.rule
-allow contains {"id": "own.other"} if true`, "engine.shape: "},
+allow contains {"id": concat(".", ["own", "other"])} if true`, "engine.shape: "},
 		"it takes too long": {`
 require contains "x" if {
 	some a in numbers.range(1, 4000)

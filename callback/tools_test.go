@@ -33,7 +33,13 @@ require contains "all.allowed"
 // custom is a policy of one package of rules, over the test data.
 func custom(t testing.TB, rules string) *policy.Live {
 	t.Helper()
-	data := must[[]byte](t)(json.Marshal(testData(nil)))
+	return customOver(t, rules, nil)
+}
+
+// customOver is custom with other data.
+func customOver(t testing.TB, rules string, change func(map[string]any)) *policy.Live {
+	t.Helper()
+	data := must[[]byte](t)(json.Marshal(testData(change)))
 	files := fstest.MapFS{
 		"main.rego": {Data: []byte(`package countersign
 

@@ -73,6 +73,10 @@ func (s *Server) Keep(ctx context.Context) {
 		})
 	}
 	every(s.cfg.CheckpointEvery, func(ctx context.Context) { _ = s.Checkpoint(ctx) })
+	every(probeEvery, func(ctx context.Context) { _ = s.probe(ctx) })
+	every(followEvery, s.follow)
+	every(followEvery, s.followShadow)
+	wg.Go(func() { s.runShadow(ctx) })
 	if s.cfg.Retention > 0 {
 		every(retainEvery, func(ctx context.Context) { _, _ = s.Retain(ctx) })
 	}
@@ -99,6 +103,7 @@ func (s *Server) Checkpoint(ctx context.Context) error {
 		signed, size, err = s.sign(ctx)
 	}
 	if err != nil {
+		s.unwritten(ctx, err)
 		if ctx.Err() == nil {
 			s.log.ErrorContext(ctx, "the log was not signed", "error", err)
 		}

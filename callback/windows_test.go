@@ -2,6 +2,7 @@ package callback_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 
 // windowed allows 10,000 USDT in a rolling day and 3 messages ever.
 func windowed(data map[string]any) {
+	data["unbound_wallets"] = true
 	data["windows"] = map[string]any{
 		"usdt-day": map[string]any{"measure": "amount", "chain": "ETH", "asset": "USDT_ETH", "scope": []string{"wallet"}, "rolling_seconds": 86400, "max": "10000"},
 		"messages": map[string]any{"measure": "count", "kinds": []string{"message"}, "scope": []string{"key"}, "lifetime": true, "max": "3"},
@@ -77,6 +79,33 @@ func TestWindowOfMessages(t *testing.T) {
 		want wire.Action
 	}{{"one", wire.Approve}, {"two", wire.Approve}, {"one", wire.Approve}, {"three", wire.Approve}, {"four", wire.Reject}, {"two", wire.Approve}} {
 		d, _ := w.ask(message(fmt.Sprint("m-", i), c.text))
+		want(t, d, c.want)
+	}
+}
+
+// TestWindowOfSafes counts what a Safe moves by messages of its owners: one execution for each of its nonces.
+func TestWindowOfSafes(t *testing.T) {
+	const safe = "0x3E5c63644E683549055b9Be8653de26E0B4CD36E"
+	w := newWorld(t, options{data: func(data map[string]any) {
+		data["windows"] = map[string]any{
+			"usdt-day": map[string]any{"measure": "amount", "chain": "ETH", "asset": "USDT_ETH", "scope": []string{"key"}, "rolling_seconds": 86400, "max": "10000"},
+		}
+		data["typed_data"] = map[string]any{"safe": map[string]any{"domain": map[string]any{"chain_id": 1, "verifying_contract": safe}, "primary_types": []string{"SafeTx"}}}
+		data["messages"] = map[string]any{rootKey: map[string]any{"any_requester": true, "typed_data": []string{"safe"}}}
+	}})
+	for i, c := range []struct {
+		usdt, nonce int64
+		want        wire.Action
+	}{
+		{6_000, 1, wire.Approve}, {6_000, 2, wire.Reject}, {6_000, 1, wire.Approve}, {7_000, 1, wire.Approve}, {3_001, 2, wire.Reject}, {3_000, 2, wire.Approve},
+	} {
+		d, _ := w.ask(message(fmt.Sprint("m-", i), fmt.Sprintf(`{"types":{"EIP712Domain":[{"name":"chainId","type":"uint256"},{"name":"verifyingContract","type":"address"}],
+			"SafeTx":[{"name":"to","type":"address"},{"name":"value","type":"uint256"},{"name":"data","type":"bytes"},{"name":"operation","type":"uint8"},
+			{"name":"safeTxGas","type":"uint256"},{"name":"baseGas","type":"uint256"},{"name":"gasPrice","type":"uint256"},{"name":"gasToken","type":"address"},
+			{"name":"refundReceiver","type":"address"},{"name":"nonce","type":"uint256"}]},"primaryType":"SafeTx","domain":{"chainId":1,"verifyingContract":%q},
+			"message":{"to":"0xdAC17F958D2ee523a2206206994597C13D831ec7","value":"0","data":"0xa9059cbb%024x%s%064x","operation":0,"safeTxGas":0,"baseGas":0,"gasPrice":0,
+			"gasToken":"0x0000000000000000000000000000000000000000","refundReceiver":"0x0000000000000000000000000000000000000000","nonce":%d}}`,
+			safe, 0, strings.ToLower(recipient[2:]), c.usdt*1_000_000, c.nonce)))
 		want(t, d, c.want)
 	}
 }

@@ -1,0 +1,160 @@
+package callback
+
+import (
+	"bytes"
+	"errors"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// errNotJSON is what JSON that was not read by package wire before may give.
+var errNotJSON = errors.New("tx_info is not well formed")
+
+// kindOf is the first byte of a JSON value, 0 for none.
+func kindOf(value []byte) byte {
+	if value = skipBlanks(value); len(value) > 0 {
+		return value[0]
+	}
+	return 0
+}
+
+func skipBlanks(b []byte) []byte {
+	for len(b) > 0 && isBlank(b[0]) {
+		b = b[1:]
+	}
+	return b
+}
+
+func isBlank(b byte) bool { return b == ' ' || b == '\t' || b == '\r' || b == '\n' }
+
+// eachMember calls f with every member of an object: its name as it is written, the key that this stands for, and the
+// value as it is written. The object has passed wire's strict reading, so that only the ends of values are looked for.
+func eachMember(object []byte, f func(name, key, value []byte) error) error {
+	c := cursor{rest: object}
+	return c.list('{', '}', func() error {
+		name := c.value()
+		if len(name) < 2 || name[0] != '"' || !c.take(':') {
+			return errNotJSON
+		}
+		key := name[1 : len(name)-1]
+		if bytes.IndexByte(key, '\\') >= 0 {
+			unquoted, err := jsontext.AppendUnquote(nil, name)
+			if err != nil {
+				return errNotJSON
+			}
+			key = unquoted
+		}
+		value := c.value()
+		if value == nil {
+			return errNotJSON
+		}
+		return f(name, key, value)
+	})
+}
+
+// eachElement calls f with every element of an array, by the same rules.
+func eachElement(array []byte, f func(value []byte) error) error {
+	c := cursor{rest: array}
+	return c.list('[', ']', func() error {
+		value := c.value()
+		if value == nil {
+			return errNotJSON
+		}
+		return f(value)
+	})
+}
+
+// cursor walks over well-formed JSON.
+type cursor struct{ rest []byte }
+
+// take skips a byte and the blanks before it, if it comes next.
+func (c *cursor) take(b byte) bool {
+	c.rest = skipBlanks(c.rest)
+	if len(c.rest) == 0 || c.rest[0] != b {
+		return false
+	}
+	c.rest = c.rest[1:]
+	return true
+}
+
+// list reads what stands between two brackets, with read taking each item of it.
+func (c *cursor) list(open, end byte, read func() error) error {
+	if !c.take(open) {
+		return errNotJSON
+	}
+	if c.take(end) {
+		return nil
+	}
+	for {
+		if err := read(); err != nil {
+			return err
+		}
+		if c.take(end) {
+			return nil
+		}
+		if !c.take(',') {
+			return errNotJSON
+		}
+	}
+}
+
+// value takes the next value, as it is written; nil if none is there to its end.
+func (c *cursor) value() []byte {
+	c.rest = skipBlanks(c.rest)
+	end := 0
+	for depth := 0; end < len(c.rest); {
+		switch b := c.rest[end]; b {
+		case '{', '[':
+			depth++
+			end++
+		case '}', ']':
+			depth--
+			end++
+		case '"':
+			n := textLength(c.rest[end:])
+			if n == 0 {
+				return nil
+			}
+			end += n
+		case ',', ':', ' ', '\t', '\r', '\n':
+			if depth == 0 {
+				return nil
+			}
+			end++
+			continue
+		default:
+			end += literalLength(c.rest[end:])
+		}
+		if depth < 0 {
+			return nil
+		}
+		if depth == 0 {
+			value := c.rest[:end:end]
+			c.rest = c.rest[end:]
+			return value
+		}
+	}
+	return nil
+}
+
+// textLength is the length of the string at the start of JSON, 0 for one without an end.
+func textLength(b []byte) int {
+	for i := 1; i < len(b); i++ {
+		switch b[i] {
+		case '"':
+			return i + 1
+		case '\\':
+			i++
+		}
+	}
+	return 0
+}
+
+// literalLength is the length of the number or word at the start of JSON.
+func literalLength(b []byte) int {
+	n := 1
+	for n < len(b) && !isBlank(b[n]) && b[n] != ',' && b[n] != '}' && b[n] != ']' {
+		n++
+	}
+	return n
+}
