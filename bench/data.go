@@ -36,6 +36,7 @@ func policyData(approver *ecdsa.PublicKey, mark string) ([]byte, error) {
 			"above": "10000", "group": "treasury", "threshold": 1, "expiry_seconds": 3600, "wait_seconds": 15,
 			"not_requester": true, "rejection_final": true,
 		}}}}}},
+		"unbound_wallets": true,
 		"windows": object{
 			"usdt-a-day": object{
 				"measure": "amount", "chain": "ETH", "asset": "USDT_ETH", "scope": []string{"wallet"}, "rolling_seconds": 86400, "max": "1000000000000",

@@ -31,13 +31,22 @@ const answerTimeout = 10 * time.Second
 // run sends for as long as given, or until the requests are used up. Where a rate is set, a latency counts from the
 // moment at which the request was due, so that a server that holds things up is not spared the requests behind.
 func (l *load) run(forLong time.Duration) (sample, error) {
+	connections := make([]net.Conn, l.connections)
+	for i := range connections { // before the first request is due
+		c, err := net.Dial("tcp", l.address)
+		if err != nil {
+			return sample{}, err
+		}
+		defer c.Close()
+		connections[i] = c
+	}
 	begin := time.Now()
 	due := l.schedule(begin)
 	results := make([]sample, l.connections)
 	errs := make([]error, l.connections)
 	var wg sync.WaitGroup
-	for i := range l.connections {
-		wg.Go(func() { results[i], errs[i] = l.connection(begin.Add(forLong), due) })
+	for i, c := range connections {
+		wg.Go(func() { results[i], errs[i] = l.connection(c, begin.Add(forLong), due) })
 	}
 	wg.Wait()
 	total := sample{elapsed: time.Since(begin)}
@@ -57,13 +66,8 @@ func (l *load) schedule(begin time.Time) func() time.Time {
 	return func() time.Time { return begin.Add(time.Duration(float64(n.Add(1)-1) * interval)) }
 }
 
-func (l *load) connection(end time.Time, due func() time.Time) (sample, error) {
+func (l *load) connection(c net.Conn, end time.Time, due func() time.Time) (sample, error) {
 	var s sample
-	c, err := net.Dial("tcp", l.address)
-	if err != nil {
-		return s, err
-	}
-	defer c.Close()
 	r := bufio.NewReaderSize(c, 8<<10)
 	for {
 		at := due()

@@ -11,10 +11,12 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync/atomic"
 	"time"
 
 	"github.com/countersign-mpc/countersign/internal/heap"
+	"github.com/countersign-mpc/countersign/policy/prover"
 	"github.com/countersign-mpc/countersign/wire"
 )
 
@@ -50,6 +52,9 @@ func main() {
 
 func (o *options) run(w io.Writer) (err error) {
 	if o.mode != "" {
+		if o.mode == modeProver {
+			return prover.Serve(context.Background(), os.Stdin, os.Stdout)
+		}
 		heap.Tune(os.Getenv("GOGC")) // as cmd/callback does, for every mode alike
 		return serve(o.mode, o.dir, os.Stdin, os.Stdout)
 	}
@@ -152,7 +157,7 @@ func (b *bench) measure() error {
 		return err
 	}
 	if b.log > 0 {
-		if err := b.longLog(); err != nil {
+		if err := b.longLog(durable); err != nil {
 			return err
 		}
 	}
@@ -228,29 +233,47 @@ func (b *bench) afterwards(p *process, next *atomic.Int64, maximum summary) erro
 		return err
 	}
 	b.rows = append(b.rows, row)
-	if err := b.writeData("second"); err != nil {
-		return err
-	}
 	next.Store(int64(len(l.requests)))
 	l.requests = b.signed
-	took, failed := make(chan uint64, 1), make(chan error, 1)
+	var reloads []time.Duration
+	running, ended := make(chan struct{}), make(chan error, 1)
 	go func() {
-		n, err := p.number("reload")
-		took <- n
-		failed <- err
+		var err error
+		reloads, err = b.reloads(p, running)
+		ended <- err
 	}()
 	s, err := l.run(b.seconds)
-	reload := time.Duration(<-took)
-	if err := errors.Join(err, <-failed); err != nil {
+	close(running)
+	if err := errors.Join(err, <-ended); err != nil {
 		return err
 	}
-	s.name = fmt.Sprintf("the same, beside a reload of %s", milliseconds(reload))
+	slices.Sort(reloads)
+	s.name = fmt.Sprintf("the same, beside reloads (%d of %s)", len(reloads), milliseconds(percentile(reloads, 50)))
 	b.rows = append(b.rows, summarise(s))
 	return nil
 }
 
-// longLog measures heap and start of a server with many decisions in its log.
-func (b *bench) longLog() (err error) {
+// reloads loads one policy after the other, each with other data, until running is closed; at least one.
+func (b *bench) reloads(p *process, running <-chan struct{}) (took []time.Duration, err error) {
+	for n := 1; ; n++ {
+		if err := b.writeData(fmt.Sprint("reload ", n)); err != nil {
+			return nil, err
+		}
+		d, err := p.number("reload")
+		if err != nil {
+			return nil, err
+		}
+		took = append(took, time.Duration(d))
+		select {
+		case <-running:
+			return took, nil
+		default:
+		}
+	}
+}
+
+// longLog measures start, heap and latencies of a server with many decisions in its log.
+func (b *bench) longLog(maximum summary) (err error) {
 	path := filepath.Join(b.dir, ledgerFile)
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
@@ -269,16 +292,24 @@ func (b *bench) longLog() (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, p.stop()) }()
-	l := b.load(p, new(atomic.Int64), false)
+	var next atomic.Int64
+	l := b.load(p, &next, false)
 	l.requests = b.signed[:b.share(warmUp)]
 	if _, err := l.run(b.seconds); err != nil {
+		return err
+	}
+	next.Store(int64(len(l.requests)))
+	l.requests, l.rate = b.signed, maximum.perSecond*calm/100
+	row, err := p.measured(l, fmt.Sprintf("durable, at %d %%, %d before", calm, b.log), b.seconds)
+	if err != nil {
 		return err
 	}
 	alive, err := p.number("heap")
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(b.out, "with %d decisions in the log (%s, filled in %.0f s): start %.0f ms, heap %s after %d more\n",
-		b.log, megabytes(uint64(info.Size())), filled.Seconds(), p.started.Seconds()*1e3, megabytes(alive), len(l.requests))
+	fmt.Fprintf(b.out, "with %d decisions in the log (%s, filled in %.0f s): start %.0f ms, heap %s after %d more, p50 %s and p99 %s at the same rate\n",
+		b.log, megabytes(uint64(info.Size())), filled.Seconds(), p.started.Seconds()*1e3, megabytes(alive), b.share(warmUp)+row.requests,
+		milliseconds(row.p50), milliseconds(row.p99))
 	return nil
 }

@@ -27,6 +27,7 @@ import (
 	"github.com/countersign-mpc/countersign/internal/secret"
 	"github.com/countersign-mpc/countersign/ledger"
 	"github.com/countersign-mpc/countersign/policy"
+	"github.com/countersign-mpc/countersign/policy/prover"
 	"github.com/countersign-mpc/countersign/rego"
 	"github.com/countersign-mpc/countersign/wire"
 )
@@ -37,6 +38,7 @@ const (
 	modeEnvelope  = "envelope"  // verifies, parses strictly, and signs a reply
 	modeForgetful = "forgetful" // decides, and keeps nothing
 	modeDurable   = "durable"   // decides, as cmd/callback does
+	modeProver    = "prover"    // tests a policy that is to be reloaded, for one of those that decide
 )
 
 // The files of a server's folder.
@@ -171,24 +173,29 @@ func (s *server) decides(ctx context.Context, store ledger.Store, node *ecdsa.Pu
 	if err := openLedger(ctx, counted, &books); err != nil {
 		return err
 	}
-	live, err := policy.NewLive(ctx, policy.LiveConfig{Read: func() (*policy.Source, error) {
+	file, err := os.Create(filepath.Join(s.dir, logFile))
+	if err != nil {
+		return err
+	}
+	s.close = append(s.close, file.Close)
+	log := logging.New("info", "json", file)
+	apart, err := prover.New(prover.Config{Args: []string{"-serve", modeProver}, Env: []string{asServer + "=1"}, Log: log})
+	if err != nil {
+		return err
+	}
+	live, err := policy.NewLive(ctx, policy.LiveConfig{Prover: apart, Read: func() (*policy.Source, error) {
 		return policy.Load(rego.FS(), filepath.Join(s.dir, dataFile))
 	}})
 	if err != nil {
 		return err
 	}
-	log, err := os.Create(filepath.Join(s.dir, logFile))
-	if err != nil {
-		return err
-	}
-	s.close = append(s.close, log.Close)
 	resultKey, err := callback.ParseResultKey(callback.GenerateResultKey())
 	if err != nil {
 		return err
 	}
 	c, err := callback.New(callback.Config{
 		Ledger: books, Policy: live, ResultKey: resultKey, AdminToken: secret.Copy([]byte("a token that nobody uses in this run")),
-		Nodes: []callback.Node{{Name: "a", PublicKey: node, ReplyKey: reply}}, RateLimit: -1, Log: logging.New("info", "json", log), Version: "bench",
+		Nodes: []callback.Node{{Name: "a", PublicKey: node, ReplyKey: reply}}, RateLimit: -1, Log: log, Version: "bench",
 	})
 	if err != nil {
 		return err

@@ -4,8 +4,10 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 
+	"github.com/countersign-mpc/countersign/auditlog"
 	"github.com/countersign-mpc/countersign/ledger"
 )
 
@@ -31,9 +33,20 @@ func (t *countingTx) Put(bucket string, key, value []byte) error {
 	return t.Tx.Put(bucket, key, value)
 }
 
-// forgetful is a ledger.Store that keeps what was written when it was made, and drops all later writes: each decision runs
-// over a ledger in which nothing was decided yet. It shows what a decision costs without what it costs to keep it.
-type forgetful struct{ kept map[place][]byte }
+// forgetful is a ledger.Store that keeps what was written when it was made, and of later writes only the hashes of the log's tree,
+// since a ledger whose log becomes smaller decides no more: each decision runs over a ledger in which nothing was decided yet. It
+// shows what a decision costs without what it costs to keep it.
+type forgetful struct {
+	kept map[place][]byte // not changed once the store is used
+
+	mu   sync.RWMutex // guards tree; an update holds it to its end, as real stores have one writer
+	tree map[place][]byte
+}
+
+// ofTree reports whether a bucket holds the hashes of the log's tree.
+func ofTree(bucket string) bool {
+	return bucket == auditlog.BucketLeaf || bucket == auditlog.BucketHead
+}
 
 type place struct{ bucket, key string }
 
@@ -44,6 +57,8 @@ func (f *forgetful) View(ctx context.Context, fn func(ledger.Reader) error) erro
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	f.mu.RLock()
+	defer f.mu.RUnlock()
 	return fn(&forgetfulTx{f, nil})
 }
 
@@ -52,7 +67,18 @@ func (f *forgetful) Update(ctx context.Context, fn func(ledger.Tx) error) error 
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	return fn(&forgetfulTx{f, map[place][]byte{}})
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	tx := &forgetfulTx{f, map[place][]byte{}}
+	if err := fn(tx); err != nil {
+		return err
+	}
+	for p, v := range tx.wrote {
+		if ofTree(p.bucket) {
+			f.tree[p] = v
+		}
+	}
+	return nil
 }
 
 // remember makes what fn writes be there in every transaction. It is for one goroutine, before the store is used.
@@ -61,7 +87,7 @@ func (f *forgetful) remember(fn func(ledger.Store) error) error {
 	if err := fn(remembering{tx}); err != nil {
 		return err
 	}
-	f.kept = tx.wrote
+	f.kept, f.tree = tx.wrote, map[place][]byte{}
 	return nil
 }
 
@@ -81,13 +107,20 @@ func (t *forgetfulTx) Get(bucket string, key []byte) ([]byte, error) {
 	if v, written := t.wrote[place{bucket, string(key)}]; written {
 		return v, nil
 	}
+	if v, written := t.store.tree[place{bucket, string(key)}]; written {
+		return v, nil
+	}
 	return t.store.kept[place{bucket, string(key)}], nil
 }
 
 // Scan implements ledger.Reader.
 func (t *forgetfulTx) Scan(bucket string, from, to []byte, reverse bool, fn func(key, value []byte) (bool, error)) error {
 	var keys []string
-	for _, m := range []map[place][]byte{t.store.kept, t.wrote} {
+	maps := []map[place][]byte{t.store.kept, t.wrote}
+	if ofTree(bucket) {
+		maps = append(maps, t.store.tree)
+	}
+	for _, m := range maps {
 		for p, v := range m {
 			if p.bucket == bucket && v != nil && p.key >= string(from) && (to == nil || p.key < string(to)) {
 				keys = append(keys, p.key)

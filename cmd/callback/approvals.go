@@ -174,34 +174,45 @@ func (o *options) sign(v vote, show io.Writer, yes bool) (*ledger.Signed, error)
 	if err := o.confirm(v.decision, approver, yes); err != nil {
 		return nil, err
 	}
-	message := ledger.ApprovalSigningBytes(v.view.Approval, v.decision)
-	var signature []byte
-	switch k := v.key.(type) {
-	case *ecdsa.PrivateKey:
-		signature, err = wire.SignP256(k, message)
-	case ed25519.PrivateKey:
-		signature = ed25519.Sign(k, message)
-	}
+	signature, err := signVote(v.key, ledger.ApprovalSigningBytes(v.view.Approval, v.decision))
 	if err != nil {
-		return nil, fmt.Errorf("sign the vote: %w", err)
+		return nil, err
 	}
 	return &ledger.Signed{Approver: approver, Decision: v.decision, Signature: signature}, nil
 }
 
+// signVote signs the bytes of a vote.
+func signVote(key crypto.Signer, message []byte) (signature []byte, err error) {
+	switch k := key.(type) {
+	case *ecdsa.PrivateKey:
+		signature, err = wire.SignP256(k, message)
+	case ed25519.PrivateKey:
+		signature = ed25519.Sign(k, message)
+	default:
+		err = errors.New("the key is neither P-256 nor Ed25519")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("sign the vote: %w", err)
+	}
+	return signature, nil
+}
+
 // approver finds the name under which the approval knows the key.
-func (v *vote) approver() (string, error) {
-	der, err := x509.MarshalPKIXPublicKey(v.key.Public())
+func (v *vote) approver() (string, error) { return approverOf(v.key, v.view.Requirement) }
+
+func approverOf(key crypto.Signer, r ledger.Requirement) (string, error) {
+	der, err := x509.MarshalPKIXPublicKey(key.Public())
 	if err != nil {
 		return "", fmt.Errorf("approver's key: %w", err)
 	}
 	sum := sha256.Sum256(der)
 	keyID := hex.EncodeToString(sum[:])
-	for _, a := range v.view.Requirement.Approvers {
+	for _, a := range r.Approvers {
 		if a.KeyID() == keyID {
 			return a.Name, nil
 		}
 	}
-	return "", refused(fmt.Errorf("this key (id %s) is none of group %s of this approval: nothing was signed", keyID, v.view.Requirement.Group))
+	return "", refused(fmt.Errorf("this key (id %s) is none of group %s of this approval: nothing was signed", keyID, r.Group))
 }
 
 // loadApproverKey reads a P-256 or an Ed25519 key from a file that nobody else may read.

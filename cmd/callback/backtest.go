@@ -7,6 +7,7 @@ import (
 	"iter"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
@@ -23,7 +24,7 @@ type pastSource struct {
 }
 
 func (p *pastSource) flags(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&p.db, "db", "", "another file than the configured db-path, such as a copy: a running server has its own to itself")
+	cmd.Flags().StringVar(&p.db, "db", "", "another file than the configured db-path: a running server has its own to itself, and callback log copy makes a copy of it")
 	cmd.Flags().StringVar(&p.export, "export", "", "a file that \"callback log export\" wrote, instead of a ledger")
 }
 
@@ -53,7 +54,7 @@ func (p *pastSource) open(ctx context.Context, configPath string) (past iter.Seq
 	}
 	l, err := ledger.ReadHistory(ctx, s)
 	if err == nil {
-		past, n, err = pastOf(ctx, l)
+		past, n, err = callback.PastOfLog(ctx, l, 0)
 	}
 	if err != nil {
 		return nil, 0, nil, errors.Join(damaged(err), s.Close())
@@ -69,10 +70,11 @@ func (o *options) policyBacktest() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "backtest", Short: "Judge the recorded log by another policy: which decisions flip, by rule, number and amount",
 		Long: `Judge every recorded request again by the policy of --dir and --data, in the order in which they came. Windows are filled anew by
-what this policy approves, and reports of outcomes conclude that; approvals are those that were there. Nothing is recorded.
+what this policy approves, and reports of outcomes conclude that; approvals are those that were there. They begin empty at the oldest
+record that is there: after old ones were removed, long windows are judged too mildly at first. Nothing is recorded.
 
 ` + policyHelp,
-		Example: `  callback policy backtest --data candidate.json --db copy-of-callback.db
+		Example: `  callback log copy copy.db && callback policy backtest --data candidate.json --db copy.db
   callback policy backtest --dir candidate --export log.jsonl --json`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
@@ -85,12 +87,16 @@ what this policy approves, and reports of outcomes conclude that; approvals are 
 				return err
 			}
 			defer func() { err = errors.Join(err, closeStore()) }()
-			result, err := callback.RunBacktest(cmd.Context(), engine, files.keys, past, o.progress(n))
+			var since time.Time
+			result, err := callback.RunBacktest(cmd.Context(), engine, files.keys, sinceFirst(past, &since), o.progress(n))
 			if err != nil {
 				return err
 			}
 			if asJSON {
-				return o.printJSON(result)
+				return o.printJSON(pastBacktest{result, since})
+			}
+			if !since.IsZero() {
+				fmt.Fprintf(o.out, "windows begin empty at %s: what was approved before counts in none\n", since.Format(time.RFC3339))
 			}
 			o.printBacktest(result, most)
 			return nil
@@ -101,6 +107,26 @@ what this policy approves, and reports of outcomes conclude that; approvals are 
 	cmd.Flags().IntVar(&most, "list", most, "how many of the decisions that flip are listed")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON, with every decision that flips")
 	return cmd
+}
+
+// pastBacktest is what `policy backtest --json` prints.
+type pastBacktest struct {
+	*callback.Backtest
+	Since time.Time `json:"since,omitzero"` // of the oldest record that was judged: windows begin empty there
+}
+
+// sinceFirst notes the time of the first record.
+func sinceFirst(past iter.Seq2[callback.Past, error], since *time.Time) iter.Seq2[callback.Past, error] {
+	return func(yield func(callback.Past, error) bool) {
+		for p, err := range past {
+			if since.IsZero() && err == nil {
+				*since = p.Time.UTC()
+			}
+			if !yield(p, err) {
+				return
+			}
+		}
+	}
 }
 
 // progress draws a bar on standard error if that is a terminal.
@@ -116,24 +142,44 @@ func (o *options) progress(n int) func() {
 
 func (o *options) printBacktest(b *callback.Backtest, most int) {
 	fmt.Fprintf(o.out, "revision %s\n%d requests judged, %d reports, %d skipped; decisions that would flip: %d\n", b.Revision, b.Judged, b.Reports, b.Skipped, len(b.Flips))
+	if b.Untaken > 0 {
+		fmt.Fprintf(o.out, "%d records have no effect here, since they do not go with what this policy decided before them: %s\n", b.Untaken, printable(firstOf(b.UntakenIDs, b.Untaken)))
+	}
 	for _, s := range b.Sums {
-		amount := ""
-		if s.Asset != "" {
-			amount = fmt.Sprintf("  %s base units of %s on %s", s.AmountBase, s.Asset, s.Chain)
-		}
-		fmt.Fprintf(o.out, "  %-7s -> %-7s  %5d  %s%s\n", s.Was, s.Now, s.Count, printable(s.Rule), printable(amount))
+		o.printSum(s)
 	}
 	for i, f := range b.Flips {
 		if i == most {
 			fmt.Fprintf(o.out, "and %d more: --list shows more of them, --json all\n", len(b.Flips)-most)
 			break
 		}
-		why := f.NowError
-		if why == "" {
-			why = "approved; before: " + f.WasRule
-		}
-		fmt.Fprintf(o.out, "%s  %s  %s -> %s  %s\n", f.ID, printable(f.CallbackID), f.Was, f.Now, printable(strings.TrimSpace(why)))
+		o.printFlip(f)
 	}
+}
+
+// firstOf lists the first of so many.
+func firstOf(ids []string, of int) string {
+	text := strings.Join(ids, ", ")
+	if of > len(ids) {
+		text += ", ..."
+	}
+	return text
+}
+
+func (o *options) printSum(s callback.FlipSum) {
+	amount := ""
+	if s.Asset != "" {
+		amount = fmt.Sprintf("  %s base units of %s on %s", s.AmountBase, s.Asset, s.Chain)
+	}
+	fmt.Fprintf(o.out, "  %-7s -> %-7s  %5d  %s%s\n", s.Was, s.Now, s.Count, printable(s.Rule), printable(amount))
+}
+
+func (o *options) printFlip(f callback.Flip) {
+	why := f.NowError
+	if why == "" {
+		why = "approved; before: " + f.WasRule
+	}
+	fmt.Fprintf(o.out, "%s  %s  %s -> %s  %s\n", f.ID, printable(f.CallbackID), f.Was, f.Now, printable(strings.TrimSpace(why)))
 }
 
 func (o *options) logExport() *cobra.Command {
@@ -168,7 +214,7 @@ what was hidden in it. An export without masks can be judged again: callback pol
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&source.db, "db", "", "another file than the configured db-path, such as a copy: a running server has its own to itself")
-	cmd.Flags().StringArrayVar(&masks, "mask", nil, "JSON pointer of what to hide, below /input; may be given several times")
+	cmd.Flags().StringVar(&source.db, "db", "", "another file than the configured db-path: a running server has its own to itself, and callback log copy makes a copy of it")
+	cmd.Flags().StringArrayVar(&masks, "mask", nil, "JSON pointer of what to hide, below /input, with * for every element of an array; may be given several times")
 	return cmd
 }

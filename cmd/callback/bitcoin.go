@@ -120,4 +120,5 @@ func (p printer) typedData(d *wire.RequestDetail) {
 			p.line("signed: domain", f.name+" "+*f.value)
 		}
 	}
+	p.powers(found.Decoded.Approvals)
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"encoding/json"
@@ -36,7 +37,8 @@ type admin struct {
 	caFile    string // roots that the server's certificate is checked with; "": the system's, or from the configuration
 	cert, key string // files of the client's certificate; "": none
 
-	pinned bool // caFile is the server's own certificate
+	pinned  bool          // caFile is the server's own certificate
+	timeout time.Duration // of the whole call; 0: adminTimeout
 }
 
 func (a *admin) flags(cmd *cobra.Command) {
@@ -123,17 +125,6 @@ func (a *admin) isOwn(conn tls.ConnectionState) error {
 
 // call does one call of the admin API and reads its JSON answer into out.
 func (o *options) call(ctx context.Context, a *admin, method, path string, in, out any) error {
-	if err := a.fill(o.config); err != nil {
-		return err
-	}
-	var token secret.Bytes
-	if a.tokenFile != "" {
-		var err error
-		if token, err = readToken(a.tokenFile); err != nil {
-			return err
-		}
-	}
-	defer token.Wipe()
 	var body []byte
 	if in != nil {
 		var err error
@@ -141,9 +132,14 @@ func (o *options) call(ctx context.Context, a *admin, method, path string, in, o
 			return err
 		}
 	}
-	ctx, cancel := context.WithTimeout(ctx, adminTimeout)
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(a.timeout, adminTimeout))
 	defer cancel()
-	answer, err := a.do(ctx, method, path, body, token)
+	response, err := o.send(ctx, a, method, path, body)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	answer, err := readAnswer(response)
 	if err != nil {
 		return err
 	}
@@ -153,21 +149,41 @@ func (o *options) call(ctx context.Context, a *admin, method, path string, in, o
 	return nil
 }
 
-func (a *admin) do(ctx context.Context, method, path string, body []byte, token secret.Bytes) ([]byte, error) {
-	base := a.address
-	if !strings.Contains(base, "://") {
-		base = "http://" + base
+// send does one call, and returns an answer that is no refusal; the caller closes its body.
+func (o *options) send(ctx context.Context, a *admin, method, path string, body []byte) (*http.Response, error) {
+	if err := a.fill(o.config); err != nil {
+		return nil, err
 	}
-	u, err := url.Parse(base)
-	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return nil, fmt.Errorf("--server %q: host:port or https://host:port is needed", a.address)
+	var token secret.Bytes
+	if a.tokenFile != "" {
+		var err error
+		if token, err = readToken(a.tokenFile); err != nil {
+			return nil, err
+		}
+	}
+	defer token.Wipe()
+	return a.do(ctx, method, path, body, token)
+}
+
+func readAnswer(response *http.Response) ([]byte, error) {
+	answer, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
+	if err != nil {
+		return nil, fmt.Errorf("read the server's answer: %w", err)
+	}
+	return answer, nil
+}
+
+func (a *admin) do(ctx context.Context, method, path string, body []byte, token secret.Bytes) (*http.Response, error) {
+	u, err := a.base()
+	if err != nil {
+		return nil, err
 	}
 	if u.Scheme == "http" {
 		if err := conffile.Loopback(hostPort(u)); err != nil {
 			return nil, refused(fmt.Errorf("--server: %w; or a server with [admin-tls] as https://host:port", err))
 		}
 	}
-	request, err := http.NewRequestWithContext(ctx, method, strings.TrimRight(base, "/")+path, bytes.NewReader(body))
+	request, err := http.NewRequestWithContext(ctx, method, strings.TrimRight(u.String(), "/")+path, bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}
@@ -183,24 +199,42 @@ func (a *admin) do(ctx context.Context, method, path string, body []byte, token 
 	if err != nil {
 		return nil, &codedError{exitAway, fmt.Errorf("no callback server answers at %s: is it started? (%v)", a.address, errors.Unwrap(err))}
 	}
+	if response.StatusCode == http.StatusOK {
+		return response, nil
+	}
 	defer response.Body.Close()
-	answer, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
+	answer, err := readAnswer(response)
 	if err != nil {
-		return nil, fmt.Errorf("read the server's answer: %w", err)
+		return nil, err
 	}
-	if response.StatusCode != http.StatusOK {
-		var refusal struct {
-			Error string `json:"error"`
-		}
-		if isNodesSide(response.StatusCode, answer) {
-			return nil, refused(fmt.Errorf("%s is where the nodes ask (listen), and not the admin address (admin-listen, %s unless it is configured otherwise)", a.address, defaults().AdminListen))
-		}
-		if json.Unmarshal(answer, &refusal) != nil || refusal.Error == "" {
-			return nil, fmt.Errorf("%s answered HTTP %d: is that the admin address of a callback server, and with [admin-tls] given as https://host:port?", a.address, response.StatusCode)
-		}
-		return nil, refused(fmt.Errorf("the server refused: %s", refusal.Error))
+	return nil, a.refusal(response.StatusCode, answer)
+}
+
+// base is the address as a URL.
+func (a *admin) base() (*url.URL, error) {
+	base := a.address
+	if !strings.Contains(base, "://") {
+		base = "http://" + base
 	}
-	return answer, nil
+	u, err := url.Parse(base)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return nil, fmt.Errorf("--server %q: host:port or https://host:port is needed", a.address)
+	}
+	return u, nil
+}
+
+// refusal is the error that an answer says.
+func (a *admin) refusal(status int, answer []byte) error {
+	var refusal struct {
+		Error string `json:"error"`
+	}
+	if isNodesSide(status, answer) {
+		return refused(fmt.Errorf("%s is where the nodes ask (listen), and not the admin address (admin-listen, %s unless it is configured otherwise)", a.address, defaults().AdminListen))
+	}
+	if json.Unmarshal(answer, &refusal) != nil || refusal.Error == "" {
+		return fmt.Errorf("%s answered HTTP %d: is that the admin address of a callback server, and with [admin-tls] given as https://host:port?", a.address, status)
+	}
+	return refused(fmt.Errorf("the server refused: %s", refusal.Error))
 }
 
 // isNodesSide tells that an answer is a callback server's and of the side that serves nodes: a refusal in the form of the

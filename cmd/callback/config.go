@@ -8,7 +8,6 @@ import (
 	"math"
 	"net"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/countersign-mpc/countersign/auditlog"
@@ -18,7 +17,6 @@ import (
 	"github.com/countersign-mpc/countersign/internal/logging"
 	"github.com/countersign-mpc/countersign/policy"
 	pgstore "github.com/countersign-mpc/countersign/postgres/ledgerstore"
-	"github.com/countersign-mpc/countersign/rego"
 	"github.com/countersign-mpc/countersign/wire"
 )
 
@@ -48,9 +46,15 @@ type config struct {
 		Schema  string `toml:"schema"`
 	} `toml:"postgres"`
 	Policy struct {
-		Dir      string            `toml:"dir"`
-		DataPath string            `toml:"data-path"`
-		Timeout  conffile.Duration `toml:"timeout"`
+		Source   string `toml:"source"`
+		Dir      string `toml:"dir"`
+		DataPath string `toml:"data-path"`
+		// Bundle is a policy in one file, in place of Dir and DataPath.
+		Bundle          string            `toml:"bundle"`
+		BundleKeyPaths  []string          `toml:"bundle-key-paths"`
+		BundleFloorPath string            `toml:"bundle-floor-path"`
+		Timeout         conffile.Duration `toml:"timeout"`
+		Shadow          shadowConfig      `toml:"shadow"`
 	} `toml:"policy"`
 	Evidence struct {
 		ABIDir string `toml:"abi-dir"`
@@ -91,6 +95,7 @@ func defaults() config {
 	c.AuditLog.Origin = "countersign/callback"
 	c.AuditLog.CheckpointEvery = conffile.Duration(callback.DefaultCheckpointEvery)
 	c.Postgres.Schema = pgstore.DefaultSchema
+	c.Policy.BundleFloorPath = "policy-bundle.json"
 	c.Policy.Timeout = conffile.Duration(policy.DefaultTimeout)
 	c.Log.Level, c.Log.Format = "info", "text"
 	return c
@@ -110,9 +115,13 @@ func loadConfig(path string) (*config, error) {
 
 // paths are the settings that name files.
 func (c *config) paths() []*string {
-	out := []*string{&c.AddressFile, &c.AdminTokenPath, &c.DBPath, &c.Postgres.URLPath, &c.Results.KeyPath, &c.AuditLog.KeyPath, &c.Policy.Dir, &c.Policy.DataPath, &c.Evidence.ABIDir}
+	out := []*string{&c.AddressFile, &c.AdminTokenPath, &c.DBPath, &c.Postgres.URLPath, &c.Results.KeyPath, &c.AuditLog.KeyPath, &c.Policy.Dir, &c.Policy.DataPath, &c.Policy.Shadow.Dir, &c.Policy.Shadow.DataPath, &c.Evidence.ABIDir}
 	out = append(out, c.outsidePaths()...)
 	out = append(out, c.upkeepPaths()...)
+	out = append(out, &c.Policy.Bundle, &c.Policy.BundleFloorPath)
+	for i := range c.Policy.BundleKeyPaths {
+		out = append(out, &c.Policy.BundleKeyPaths[i])
+	}
 	for i := range c.Node {
 		n := &c.Node[i]
 		out = append(out, &n.PublicKeyPath, &n.ReplyKeyPath, &n.DecryptKeyPath)
@@ -126,7 +135,7 @@ func (c *config) validate() error {
 	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
 		problem("listen is %q: host:port is needed, such as \"127.0.0.1:9090\"", c.Listen)
 	}
-	problems = append(problems, c.checkOutside(), c.checkUpkeep())
+	problems = append(problems, c.checkOutside(), c.checkUpkeep(), c.checkBundle())
 	if c.AdminTokenPath == "" || c.DBPath == "" || c.Results.KeyPath == "" {
 		problem("admin-token-path, db-path and results.key-path must not be empty")
 	}
@@ -138,6 +147,12 @@ func (c *config) validate() error {
 	}
 	if math.IsNaN(c.RateLimit) || math.IsInf(c.RateLimit, 0) || c.RateLimit < 0 {
 		problem("rate-limit is %v: a number of requests a second is needed, or 0 for no limit", c.RateLimit)
+	}
+	switch source := callback.PolicySource(c.Policy.Source); {
+	case source != "" && source != callback.PolicyFiles && source != callback.PolicyActivated:
+		problem("policy.source is %q: %q and %q are possible", c.Policy.Source, callback.PolicyFiles, callback.PolicyActivated)
+	case source == callback.PolicyFiles && c.Postgres.URLPath != "":
+		problem("policy.source is %q with a database: several servers, each with files of its own, cannot be held to one policy; leave it out, or say %q", c.Policy.Source, callback.PolicyActivated)
 	}
 	if c.Policy.Timeout <= 0 {
 		problem("policy.timeout is %v: it has to be positive", time.Duration(c.Policy.Timeout))
@@ -250,37 +265,15 @@ func private(path string) error {
 	return nil
 }
 
-// policyFiles is where a policy is read from.
-type policyFiles struct {
-	dir      string // "": the policy that is shipped in the program
-	dataPath string // "": data.json in the same place
-	keys     *callback.Keys
-}
-
-func (f policyFiles) read() (*policy.Source, error) {
-	if f.dir == "" {
-		return policy.Load(rego.FS(), f.dataPath)
-	}
-	source, err := policy.Load(os.DirFS(f.dir), f.dataPath)
-	if err != nil { // it names files as they are within the folder
-		return nil, fmt.Errorf("policy folder %s: %w", f.dir, err)
-	}
-	return source, nil
-}
-
-// data names the data that is read.
-func (f policyFiles) data() string {
+// policySource is the setting, or what holds where there is none: the files of one server, or what all servers were given.
+func (c *config) policySource() callback.PolicySource {
 	switch {
-	case f.dataPath != "":
-		return f.dataPath
-	case f.dir != "":
-		return filepath.Join(f.dir, "data.json")
+	case c.Policy.Source != "":
+		return callback.PolicySource(c.Policy.Source)
+	case c.Postgres.URLPath != "":
+		return callback.PolicyActivated
 	}
-	return "data.json shipped in this program, which allows nothing"
-}
-
-func (c *config) policyFiles() policyFiles {
-	return policyFiles{dir: c.Policy.Dir, dataPath: c.Policy.DataPath}
+	return callback.PolicyFiles
 }
 
 // logKey is the configured key of the audit log, made where there is none yet; nil where the ledger keeps one itself.

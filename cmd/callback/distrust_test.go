@@ -70,7 +70,7 @@ func newLying(t *testing.T) *lying {
 	l := &lying{dir: t.TempDir()}
 	keys := map[string]keyFiles{}
 	for _, name := range []string{"node", "reply", "alice", "requester"} {
-		keys[name] = must[keyFiles](t)(generateKey(l.dir, name))
+		keys[name] = must[keyFiles](t)(generateKey(l.dir, name, algorithmP256))
 	}
 	data := filepath.Join(l.dir, "data.json")
 	ok(t, os.WriteFile(data, []byte(strings.Replace(approvalData, "ALICE", keys["alice"].PublicKey, 1)), 0o600))

@@ -2,12 +2,14 @@ package main
 
 import (
 	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/hex"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -27,20 +29,22 @@ func (o *options) keys() *cobra.Command {
 		Use: "keys", Short: "Make key pairs for the server, for approvers and for requesters",
 		Example: "  callback keys generate reply-a --out keys",
 	}
-	out, asJSON := ".", false
+	out, algorithm, asJSON := ".", algorithmP256, false
 	generate := &cobra.Command{
-		Use: "generate NAME...", Short: "Make P-256 key pairs: NAME.pem is private (mode 0600), NAME_public.pem is public",
+		Use: "generate NAME...", Short: "Make key pairs: NAME.pem is private (mode 0600), NAME_public.pem is public",
 		Long: `Make a P-256 key pair for each name: a reply key of the server (one for each node), an approver's or a requester's key.
 NAME.pem is the private key, readable by you alone; NAME_public.pem the public one, to be given to others. Nothing is overwritten.
+--algorithm ed25519 makes Ed25519 key pairs, which approvers may have; servers, nodes and requesters have P-256.
 
 It prints the key id, by which data.json and tx_info name a requester, and the public key as data.json's approvers want it.`,
 		Example: `  callback keys generate reply-a reply-b --out /etc/countersign/keys
-  callback keys generate alice --out ~/keys --json`,
+  callback keys generate alice --out ~/keys --json
+  callback keys generate bob --out ~/keys --algorithm ed25519`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(_ *cobra.Command, names []string) error {
 			made := make([]keyFiles, 0, len(names))
 			for _, name := range names {
-				k, err := generateKey(out, name)
+				k, err := generateKey(out, name, algorithm)
 				if err != nil {
 					return err
 				}
@@ -56,6 +60,7 @@ It prints the key id, by which data.json and tx_info name a requester, and the p
 		},
 	}
 	generate.Flags().StringVarP(&out, "out", "o", ".", "folder for the files")
+	generate.Flags().StringVar(&algorithm, "algorithm", algorithmP256, "p256 or ed25519")
 	generate.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	parent.AddCommand(generate)
 	return parent
@@ -67,11 +72,20 @@ type keyFiles struct {
 	Public    string `json:"public"`     // path
 	KeyID     string `json:"key_id"`     // hex SHA-256 of the SPKI DER
 	PublicKey string `json:"public_key"` // base64 of the SPKI DER, as data.json's approvers want it
-	NodeID    string `json:"node_id"`    // the key in the form in which nodes are named
+	NodeID    string `json:"node_id"`    // the key in the form in which nodes are named; "" for Ed25519
 }
 
-func generateKey(dir, name string) (keyFiles, error) {
+// What keys are made for.
+const (
+	algorithmP256    = "p256"
+	algorithmEd25519 = "ed25519"
+)
+
+func generateKey(dir, name, algorithm string) (keyFiles, error) {
 	var k keyFiles
+	if algorithm != algorithmP256 && algorithm != algorithmEd25519 {
+		return k, fmt.Errorf("--algorithm %q: %s or %s is needed", algorithm, algorithmP256, algorithmEd25519)
+	}
 	if name == "" || name != filepath.Base(name) || strings.HasPrefix(name, ".") {
 		return k, fmt.Errorf("key name %q: a plain file name without folder and suffix is needed", name)
 	}
@@ -81,6 +95,10 @@ func generateKey(dir, name string) (keyFiles, error) {
 			return k, refused(fmt.Errorf("%s exists already: keys are not overwritten; choose another name, or take it away yourself", path))
 		}
 	}
+	if algorithm == algorithmEd25519 {
+		err := k.makeEd25519(name)
+		return k, err
+	}
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return k, fmt.Errorf("make key %s: %w", name, err)
@@ -89,10 +107,15 @@ func generateKey(dir, name string) (keyFiles, error) {
 	if err != nil {
 		return k, fmt.Errorf("make key %s: %w", name, err)
 	}
-	sum := sha256.Sum256(der)
-	k.KeyID, k.PublicKey = hex.EncodeToString(sum[:]), base64.StdEncoding.EncodeToString(der)
+	k.KeyID, k.PublicKey = keyIDOf(der), base64.StdEncoding.EncodeToString(der)
 	k.NodeID = string(wire.NodeIDOf(&key.PublicKey))
 	return k, k.write(key)
+}
+
+// keyIDOf names a public key, given in SPKI DER.
+func keyIDOf(der []byte) string {
+	sum := sha256.Sum256(der)
+	return hex.EncodeToString(sum[:])
 }
 
 func (k keyFiles) write(key *ecdsa.PrivateKey) error {
@@ -105,6 +128,32 @@ func (k keyFiles) write(key *ecdsa.PrivateKey) error {
 	if err != nil {
 		return err
 	}
+	return k.writePair(private, public)
+}
+
+// makeEd25519 makes an approver's key pair: PKCS #8 and SPKI (RFC 8410).
+func (k *keyFiles) makeEd25519(name string) error {
+	public, key, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		return fmt.Errorf("make key %s: %w", name, err)
+	}
+	defer secret.Wipe(key)
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return fmt.Errorf("make key %s: %w", name, err)
+	}
+	defer secret.Wipe(der)
+	spki, err := x509.MarshalPKIXPublicKey(public)
+	if err != nil {
+		return fmt.Errorf("make key %s: %w", name, err)
+	}
+	k.KeyID, k.PublicKey = keyIDOf(spki), base64.StdEncoding.EncodeToString(spki)
+	private := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
+	defer secret.Wipe(private)
+	return k.writePair(private, pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: spki}))
+}
+
+func (k keyFiles) writePair(private, public []byte) error {
 	if err := os.MkdirAll(filepath.Dir(k.Private), 0o700); err != nil {
 		return err
 	}

@@ -23,7 +23,7 @@ var version = "dev"
 func main() {
 	heap.Tune(os.Getenv("GOGC"))
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := run(ctx, os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr})
+	code := (&options{again: true}).run(ctx, os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr})
 	stop()
 	os.Exit(code)
 }
@@ -43,24 +43,11 @@ const (
 	exitUnexpected = 4
 )
 
-func run(ctx context.Context, args []string, io streams) int {
-	root := &cobra.Command{
-		Use:   "callback",
-		Short: "The risk-control server of Countersign: no key share signs until its policy countersigns",
-		Long: `callback answers MPC nodes with Approve, Reject or Wait, by the policy that the security team wrote.
-"serve" runs the server. The other commands make keys, check policies, approve what waits, and read results and the log.
+func run(ctx context.Context, args []string, io streams) int { return (&options{}).run(ctx, args, io) }
 
-Exit codes: 0 done; 1 it could not be done, the message says why; 2 it was refused: a configuration, policy, proof or log that
-does not pass, or a server that says no; 3 no server answers; 4 "policy eval --expect" saw another decision.`,
-		Example: `  callback keys generate reply-a --out keys
-  callback check-config --config callback.toml
-  callback serve --config callback.toml
-  callback approvals --config callback.toml`,
-		SilenceUsage: true, SilenceErrors: true, CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
-	}
-	o := &options{streams: io}
-	root.PersistentFlags().StringVarP(&o.config, "config", "c", "callback.toml", "configuration file")
-	root.AddCommand(o.serve(), o.checkConfig(), o.keys(), o.approvals(), o.approve(), o.policy(), o.decisions(), o.replay(), o.results(), o.log(), o.clock(), o.migrate(), o.version())
+func (o *options) run(ctx context.Context, args []string, io streams) int {
+	o.streams = io
+	root := o.root()
 	root.SetArgs(args)
 	root.SetIn(io.in)
 	root.SetOut(io.out)
@@ -75,6 +62,27 @@ does not pass, or a server that says no; 3 no server answers; 4 "policy eval --e
 		return coded.code
 	}
 	return exitFailed
+}
+
+// root is the tree of all commands.
+func (o *options) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "callback",
+		Short: "The risk-control server of Countersign: no key share signs until its policy countersigns",
+		Long: `callback answers MPC nodes with Approve, Reject or Wait, by the policy that the security team wrote.
+"serve" runs the server. The other commands make keys, check policies, approve what waits, and read results and the log.
+
+Exit codes: 0 done; 1 it could not be done, the message says why; 2 it was refused: a configuration, policy, proof or log that
+does not pass, or a server that says no; 3 no server answers; 4 --expect of "policy eval" or "try" saw another decision.`,
+		Example: `  callback keys generate reply-a --out keys
+  callback check-config --config callback.toml
+  callback serve --config callback.toml
+  callback approvals --config callback.toml`,
+		SilenceUsage: true, SilenceErrors: true, CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
+	}
+	root.PersistentFlags().StringVarP(&o.config, "config", "c", "callback.toml", "configuration file")
+	root.AddCommand(o.serve(), o.checkConfig(), o.keys(), o.approvals(), o.approve(), o.policy(), o.try(), o.decisions(), o.replay(), o.results(), o.log(), o.clock(), o.migrate(), o.prove(), o.version())
+	return root
 }
 
 // codedError carries the exit code of an error.
@@ -97,6 +105,9 @@ func refused(err error) error {
 type options struct {
 	streams
 	config string
+	// wrapStore, if not nil, stands between the server and its store: in tests, to end the process at a point of their choice.
+	wrapStore func(store) store
+	again     bool // this process is the program itself, which may be started again to test a policy
 }
 
 // printJSON writes a value as indented JSON.

@@ -28,7 +28,7 @@ import (
 
 // TestMain makes the test binary be the command itself, and `ask`, a node as far as the callback sees it.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"callback": main, "ask": ask})
+	testscript.Main(m, map[string]func(){"callback": main, "callback-dies": dying, "ask": ask})
 }
 
 func TestScripts(t *testing.T) {
@@ -69,26 +69,36 @@ func ask() {
 }
 
 func askServer(args []string) error {
-	where, err := listeners.Announced(args[0])
+	d, err := askFor(args)
 	if err != nil {
 		return err
+	}
+	fmt.Println(d.Action, d.Reason)
+	return nil
+}
+
+// askFor returns the decision of a reply that counts.
+func askFor(args []string) (*wire.Decision, error) {
+	where, err := listeners.Announced(args[0])
+	if err != nil {
+		return nil, err
 	}
 	key, err := wire.LoadPrivateKey(args[1])
 	if err != nil {
-		return err
+		return nil, err
 	}
 	reply, err := wire.LoadPublicKey(args[2])
 	if err != nil {
-		return err
+		return nil, err
 	}
 	body, err := os.ReadFile(args[3])
 	if err != nil {
-		return err
+		return nil, err
 	}
 	body = bytes.TrimSpace(body)
 	signature, err := wire.SignP256(key, body)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	path := "/v1/check"
 	if len(args) > 4 {
@@ -96,32 +106,27 @@ func askServer(args []string) error {
 	}
 	client, scheme, err := askClient()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	request, err := http.NewRequest(http.MethodPost, scheme+"://"+where["callback"]+path, bytes.NewReader(body))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	request.Header.Set(wire.HeaderSignature, hex.EncodeToString(signature))
 	response, err := client.Do(request)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer response.Body.Close()
 	text, err := io.ReadAll(response.Body)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	var c wire.Check
 	if err := json.Unmarshal(body, &c); err != nil {
-		return err
+		return nil, err
 	}
-	d, err := wire.OpenReply(response.StatusCode, text, reply, c.Asked())
-	if err != nil {
-		return err
-	}
-	fmt.Println(d.Action, d.Reason)
-	return nil
+	return wire.OpenReply(response.StatusCode, text, reply, c.Asked())
 }
 
 // askClient speaks TLS where $ASK_ROOT names the root to trust, and shows the client certificate $ASK_CLIENT if there is one.

@@ -2,14 +2,11 @@ package main
 
 import (
 	"bufio"
-	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"iter"
 	"os"
-	"slices"
 
 	"github.com/countersign-mpc/countersign/callback"
 	"github.com/countersign-mpc/countersign/ledger"
@@ -32,35 +29,6 @@ type logEntry struct {
 	Masked    []string      `json:"masked,omitempty"`
 	Timestamp string        `json:"timestamp"`
 	Past      callback.Past `json:"countersign"` // without its input
-}
-
-// pastOf is everything that is recorded in a ledger, oldest first, with its number.
-func pastOf(ctx context.Context, l *ledger.History) (iter.Seq2[callback.Past, error], int, error) {
-	var ids []string
-	for cursor := ""; ; {
-		page, err := l.Decisions(ctx, ledger.Filter{}, ledger.MaxPage, cursor)
-		if err != nil {
-			return nil, 0, err
-		}
-		for _, d := range page.Decisions {
-			ids = append(ids, d.ID)
-		}
-		if cursor = page.Next; cursor == "" {
-			break
-		}
-	}
-	slices.Reverse(ids)
-	return func(yield func(callback.Past, error) bool) {
-		for _, id := range ids {
-			rec, err := l.Decision(ctx, id)
-			if errors.Is(err, ledger.ErrExpired) {
-				continue // retention removed it meanwhile
-			}
-			if !yield(callback.PastOf(rec), err) || err != nil {
-				return
-			}
-		}
-	}, len(ids), nil
 }
 
 // pastOfFile reads an exported log.

@@ -13,22 +13,24 @@ func (o *options) policyDiff() *cobra.Command {
 	asJSON := false
 	cmd := &cobra.Command{
 		Use: "diff", Short: "Show what a candidate policy changes: rules, modules and values of the data",
-		Long: `Compare the policy of --dir and --data with a candidate, of --to-dir and --to-data; what a candidate's flag does not say is as in the
-first. Both have to pass what a policy has to pass before it goes live. Of data the values are shown as rules see them.
+		Long: `Compare the policy of --dir and --data with a candidate, of --to-dir (or --to-bundle) and --to-data; what a candidate's flag does not say
+is as in the first. Shown are rules by their ids, rules without one by their names, files, and values of the data. Both have to pass what a policy has to pass before it goes live. Of data the values are shown as rules see them.
 
 ` + policyHelp,
 		Example: `  callback policy diff --config callback.toml --to-data candidate.json
-  callback policy diff --dir policy --to-dir candidate --json`,
+  callback policy diff --dir policy --to-dir candidate --json
+  callback policy diff --bundle policy-7.tar.gz --to-bundle policy-8.tar.gz`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			engine, err := files.build(cmd, o.config)
 			if err != nil {
 				return err
 			}
-			if other.dir == "" {
-				other.dir = files.dir
+			if other.dir == "" && other.bundle == "" {
+				other.dir, other.bundle = files.dir, files.bundle
 			}
-			if other.dataPath == "" {
+			other.keyPaths = files.keyPaths
+			if other.dataPath == "" && !cmd.Flags().Changed("to-bundle") {
 				other.dataPath = files.dataPath
 			}
 			candidate, err := buildEngine(cmd.Context(), other)
@@ -48,6 +50,8 @@ first. Both have to pass what a policy has to pass before it goes live. Of data 
 	}
 	files.flags(cmd)
 	cmd.Flags().StringVar(&other.dir, "to-dir", "", "folder of the candidate (default: the same policy)")
+	cmd.Flags().StringVar(&other.bundle, "to-bundle", "", "bundle of the candidate, in place of a folder")
+	cmd.MarkFlagsMutuallyExclusive("to-dir", "to-bundle")
 	cmd.Flags().StringVar(&other.dataPath, "to-data", "", "data of the candidate (default: the same data)")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
@@ -59,7 +63,7 @@ func (o *options) printDiff(d policy.Diff) {
 		sign, what string
 		names      []string
 	}{
-		{"+", "rule", d.RulesAdded}, {"-", "rule", d.RulesRemoved},
+		{"+", "rule", d.RulesAdded}, {"-", "rule", d.RulesRemoved}, {"~", "rule", d.RulesChanged}, {"~", "helper", d.HelpersChanged},
 		{"+", "module", d.ModulesAdded}, {"-", "module", d.ModulesRemoved}, {"~", "module", d.ModulesChanged},
 	} {
 		for _, name := range group.names {

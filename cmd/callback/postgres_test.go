@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"testing"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/rogpeppe/go-internal/testscript"
@@ -36,4 +37,37 @@ func databaseCommand(ts *testscript.TestScript, _ bool, args []string) {
 		_, _ = conn.Exec(context.Background(), "DROP SCHEMA IF EXISTS "+schema+" CASCADE")
 		_ = conn.Close(context.Background())
 	})
+}
+
+// dropSchema removes a test's schema.
+func dropSchema(t *testing.T, schema string) {
+	conn, err := pgx.Connect(context.Background(), os.Getenv(urlEnv))
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	defer conn.Close(context.Background())
+	if _, err := conn.Exec(context.Background(), "DROP SCHEMA IF EXISTS "+schema+" CASCADE"); err != nil {
+		t.Error(err)
+	}
+}
+
+// lockTable keeps everybody else from a schema's values until the function that it returns is called.
+func lockTable(t *testing.T, schema string) (release func()) {
+	t.Helper()
+	ctx := context.Background()
+	conn, err := pgx.Connect(ctx, os.Getenv(urlEnv))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, statement := range []string{"BEGIN", "LOCK TABLE " + schema + ".kv IN ACCESS EXCLUSIVE MODE"} {
+		if _, err := conn.Exec(ctx, statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return func() {
+		if err := conn.Close(ctx); err != nil {
+			t.Error(err)
+		}
+	}
 }

@@ -15,9 +15,9 @@ func (o *options) replay() *cobra.Command {
 	asJSON := false
 	cmd := &cobra.Command{
 		Use: "replay ID", Short: "Make a recorded decision again: the recorded input has to give it, and the outcome its reply, byte for byte",
-		Long: `Judge the recorded input of a decision again, and make its reply again. The input is judged only while the policy revision that
-decided is the one that is loaded; the reply, which is signed deterministically, as long as the node's entry has its key. The exit
-code is 2 if anything comes out otherwise.`,
+		Long: `Judge the recorded input of a decision again, by the policy that decided, and make its reply again. The server keeps every policy
+that was live; the reply, which is signed deterministically, comes out as long as the node's entry has its key. The exit code is 2 if
+anything comes out otherwise.`,
 		Example: "  callback replay 0190c1d2e3f4a5b6c7d8e9f0a1b2c3d4",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -49,7 +49,7 @@ func (o *options) printReplay(view callback.ReplayView) {
 	if view.Judged && len(view.Differences) == 0 {
 		fmt.Fprintln(o.out, "the recorded input gives the recorded decision")
 	} else if !view.Judged {
-		fmt.Fprintf(o.out, "the input was not judged again: revision %s is not loaded, or it is a report\n", printable(view.Revision))
+		fmt.Fprintf(o.out, "the input was not judged again: it is a report, or the policy %s was not kept\n", printable(view.Revision))
 	}
 	if view.Reply {
 		fmt.Fprintln(o.out, "the outcome gives the recorded reply, byte for byte")

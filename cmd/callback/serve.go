@@ -28,8 +28,10 @@ func (o *options) serve() *cobra.Command {
 		Use: "serve", Short: "Run the callback server in the foreground",
 		Long: `Run the callback server until it gets SIGINT or SIGTERM; what it is answering then it answers to the end.
 
-SIGHUP reads the policy anew, and the files of TLS certificates. A policy that does not compile or pass the lint and its own tests keeps the server from starting;
-at a reload the one before stays.`,
+SIGHUP reads the policy anew, unless policy.source is "activated", and the files of TLS certificates. What an operator handed in stays
+where the policy's files have not changed since: callback policy reload makes those live. A policy that does not compile or
+pass the lint and its own tests keeps the server from starting; at a reload the one before stays. Which policy decides is said at
+the start, and stands in the ledger: see "callback policy history".`,
 		Example: "  callback serve --config /etc/countersign/callback.toml",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -49,18 +51,31 @@ func (o *options) runServer(ctx context.Context, c *config) (err error) {
 	if err != nil {
 		return err
 	}
-	live, err := policy.NewLive(ctx, policy.LiveConfig{
-		Read: c.policyFiles().read, Engine: policy.Config{Timeout: time.Duration(c.Policy.Timeout)},
-	})
+	apart, err := o.prover(log)
 	if err != nil {
-		return refused(err)
+		return err
 	}
-	log.Info("policy loaded", "revision", live.Engine().Revision())
-	books, err := openBooks(ctx, c)
+	files := c.policyFiles()
+	start := callback.PolicyStart{
+		Source: c.policySource(), Log: log, Accepted: files.accepted,
+		Live: policy.LiveConfig{Read: files.read, Engine: policy.Config{Timeout: time.Duration(c.Policy.Timeout)}, Prover: apart},
+	}
+	if start.Source == callback.PolicyFiles {
+		if err := start.ReadFiles(ctx); err != nil {
+			return refused(err)
+		}
+	}
+	books, err := o.openBooks(ctx, c)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, books.close()) }()
+	start.Ledger = books.ledger
+	live, err := callback.OpenPolicy(ctx, start)
+	if err != nil {
+		return refused(err)
+	}
+	log.Info("policy loaded", "revision", live.Engine().Revision(), "source", string(start.Source))
 	token, err := openToken(c.AdminTokenPath)
 	if err != nil {
 		return err
@@ -86,12 +101,17 @@ func (o *options) runServer(ctx context.Context, c *config) (err error) {
 	if err := grownFromWitnessed(ctx, books.ledger, witnesses); err != nil {
 		return err
 	}
+	var shadow func() (*policy.Source, error)
+	if c.Policy.Shadow.on() {
+		shadow = c.shadowFiles().read
+	}
 	server, err := callback.New(callback.Config{
-		Ledger: books.ledger, Policy: live, Nodes: nodes, Keys: keys, ResultKey: resultKey, AdminToken: token, ActionStyle: wire.ActionStyle(c.ActionStyle),
+		Shadow: shadow, SignedPolicy: files.signed(),
+		Ledger: books.ledger, Policy: live, PolicySource: start.Source, PolicyAccepted: files.accepted, Nodes: nodes, Keys: keys, ResultKey: resultKey, AdminToken: token, ActionStyle: wire.ActionStyle(c.ActionStyle),
 		BodyLimit: c.BodyLimit, RateLimit: c.rateLimit(), MaxConcurrent: c.maxConcurrent(), Log: log, Version: version,
 		Operators: side.operators, AdminTLS: side.admin != nil, Certificates: side.certificates(),
 		Retention: time.Duration(c.AuditLog.Keep), CheckpointEvery: time.Duration(c.AuditLog.CheckpointEvery), Witnesses: witnesses,
-		StoreBytes: c.storeBytes(),
+		StoreBytes: c.storeBytes(), CopyStore: books.copier(ctx),
 	})
 	if err != nil {
 		return err
@@ -104,9 +124,17 @@ func (o *options) runServer(ctx context.Context, c *config) (err error) {
 	}
 	defer keep(ctx, server, log)()
 	defer reloadOnHangup(func() {
-		_, _ = server.ReloadPolicy(ctx) // it logs what came of it
+		if start.Source == callback.PolicyFiles {
+			_, _ = server.RereadPolicy(ctx) // it logs what came of it
+		} else {
+			log.Info("the policy is not read at SIGHUP: policy.source is \"activated\"")
+		}
+		_ = server.ReloadShadow(ctx) // it logs what came of it
 		side.reload(log)
 	})()
+	if c.Policy.Bundle != "" && len(c.Policy.BundleKeyPaths) == 0 {
+		log.Warn("policy.bundle is taken whoever made it: policy.bundle-key-paths names no key", "bundle", c.Policy.Bundle)
+	}
 	if len(c.Node) == 0 {
 		log.Warn("no [[node]] is configured: every request is refused")
 	}
@@ -114,7 +142,7 @@ func (o *options) runServer(ctx context.Context, c *config) (err error) {
 		log.Warn("listen is reached from other hosts without TLS: requests are signed, and what they say can be read on the way", "listen", c.Listen)
 	}
 	log.Info("callback server started", "version", version, "callback", l.Address("callback"), "admin", l.Address("admin"), "nodes", len(c.Node))
-	fmt.Fprintf(o.out, "callback %s: serving nodes on %s, admin on %s\n", version, l.Address("callback"), l.Address("admin"))
+	fmt.Fprintf(o.out, "callback %s: serving nodes on %s, admin on %s, policy %s\n", version, l.Address("callback"), l.Address("admin"), live.Engine().Revision())
 	return l.Run(ctx, nil)
 }
 
@@ -124,7 +152,7 @@ type books struct {
 	ledger *ledger.Ledger
 }
 
-func openBooks(ctx context.Context, c *config) (*books, error) {
+func (o *options) openBooks(ctx context.Context, c *config) (*books, error) {
 	key, err := c.logKey()
 	if err != nil {
 		return nil, err
@@ -132,6 +160,9 @@ func openBooks(ctx context.Context, c *config) (*books, error) {
 	store, err := c.openStore(ctx)
 	if err != nil {
 		return nil, err
+	}
+	if o.wrapStore != nil {
+		store = o.wrapStore(store)
 	}
 	l, err := ledger.New(ctx, ledger.Config{Store: store, Origin: c.AuditLog.Origin, LogKey: key})
 	if err != nil {
@@ -186,9 +217,15 @@ passes its lint and its own tests. Nothing is made or changed; the server may be
 			}
 			nodes, nodeErr := c.nodes()
 			engine, policyErr := buildEngine(cmd.Context(), c.policyFiles())
+			var shadowErr error
+			if c.Policy.Shadow.on() {
+				if _, shadowErr = buildEngine(cmd.Context(), c.shadowFiles()); shadowErr != nil {
+					shadowErr = fmt.Errorf("policy.shadow: %w", shadowErr)
+				}
+			}
 			_, knownErr := c.known()
 			_, witnessErr := c.witnesses()
-			if err := errors.Join(nodeErr, policyErr, knownErr, c.checkMade(), c.checkSides(), witnessErr); err != nil {
+			if err := errors.Join(nodeErr, policyErr, shadowErr, knownErr, c.checkMade(), c.checkSides(), witnessErr); err != nil {
 				return refused(err)
 			}
 			if asJSON {

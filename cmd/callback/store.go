@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 
@@ -43,6 +45,20 @@ func (c *config) storeBytes() func() (int64, error) {
 			return 0, err
 		}
 		return info.Size(), nil
+	}
+}
+
+// copier copies the ledger's file while it is used, until the server stops; nil where it is in a database.
+func (b *books) copier(stopping context.Context) func(context.Context, func(context.Context, int64) (io.Writer, error)) error {
+	s, ok := b.store.(*boltstore.Store)
+	if !ok {
+		return nil
+	}
+	return func(ctx context.Context, to func(context.Context, int64) (io.Writer, error)) error {
+		ctx, cancel := context.WithCancelCause(ctx)
+		defer cancel(nil)
+		defer context.AfterFunc(stopping, func() { cancel(errors.New("the server stops")) })()
+		return s.Copy(ctx, to)
 	}
 }
 

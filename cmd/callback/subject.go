@@ -17,7 +17,6 @@ import (
 	"golang.org/x/term"
 
 	"github.com/countersign-mpc/countersign/callback"
-	"github.com/countersign-mpc/countersign/derive"
 	"github.com/countersign-mpc/countersign/evidence"
 	"github.com/countersign-mpc/countersign/ledger"
 	"github.com/countersign-mpc/countersign/policy"
@@ -101,7 +100,7 @@ func (s *subject) print(w io.Writer) {
 		p.bitcoin(s)
 	default:
 		p.claim(t)
-		p.signed(t.RawTx)
+		p.signed(s)
 	}
 	how := " (as asked: nothing ties it to the claim)"
 	if s.payload.Computed {
@@ -165,40 +164,6 @@ func (p printer) claim(t *wire.TxInfo) {
 	}
 	for _, b := range t.BRC20Details {
 		p.line("claim: BRC-20", fmt.Sprintf("%s %s %s, step %s, from %s to %s %s", b.Method, b.Quantity, b.Ticker, b.Step, b.From, b.To, b.InscriptionID))
-	}
-}
-
-// signed shows what the transaction itself says, decoded here.
-func (p printer) signed(rawTx string) {
-	if rawTx == "" {
-		p.line("signed", "no rawTx came with the request: only the claim is there to see")
-		return
-	}
-	payload, err := evidence.ParseRawTx(rawTx)
-	var tx *evidence.EVM
-	if err == nil {
-		tx, err = evidence.EVMTransaction(payload)
-	}
-	if err != nil {
-		p.line("signed", "rawTx cannot be read here: "+err.Error())
-		return
-	}
-	to := "none: it creates a contract"
-	if tx.To != nil {
-		to = derive.FormatEVMAddress(*tx.To)
-	}
-	chain := "none: it is valid on every chain"
-	if tx.ChainID != nil {
-		chain = tx.ChainID.String()
-	}
-	p.line("signed", fmt.Sprintf("chain id %s, nonce %d, to %s, value %s wei, gas at most %s wei", chain, tx.Nonce, to, tx.Value, tx.MaxFee))
-	if len(tx.Data) == 0 {
-		return
-	}
-	if call, err := evidence.DecodeCall(tx.Data); err == nil {
-		p.line("signed: call", fmt.Sprintf("%s: %s units to %s", call.Method, call.Amount, derive.FormatEVMAddress(call.To)))
-	} else {
-		p.line("signed: call", fmt.Sprintf("%d bytes of calldata: %v", len(tx.Data), err))
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -28,9 +29,10 @@ func (o *options) logVerify() *cobra.Command {
 	asJSON := false
 	cmd := &cobra.Command{
 		Use: "verify", Short: "Read the whole log and name every entry that was changed, is missing or stands in another's place",
-		Long: `Read the whole log, hash every entry anew and compare it with the tree and its signed checkpoints. A log in PostgreSQL is verified
-while servers run. A server has its file (db-path) to itself: stop it, or verify a copy with --db, for which no configuration is
-needed.
+		Long: `Read the whole log, hash every entry anew and compare it with the tree and its signed checkpoints; then follow what the entries
+counted, and compare it with the windows, reservations and bindings that are stored. A log in PostgreSQL is verified
+while servers run. A server has its file (db-path) to itself: make a copy of it ("callback log copy"), and verify that with --db, for
+which no configuration is needed.
 
 Who has the server's keys can sign another log as a whole. --checkpoint finds that: FILE is what "callback log checkpoint" printed
 at some time and what was kept on another machine since, and the log must have grown out of it, entry by entry. --public does too.`,
@@ -49,7 +51,7 @@ at some time and what was kept on another machine since, and the log must have g
 				o.printVerified(report, public)
 			}
 			if !report.OK() { // each has been named
-				err = errors.Join(err, refused(fmt.Errorf("%w: %d problems", auditlog.ErrDamaged, len(report.Problems))))
+				err = errors.Join(err, refused(fmt.Errorf("%w: %s", auditlog.ErrDamaged, counted(len(report.Problems), "problem"))))
 			}
 			return err
 		},
@@ -67,6 +69,9 @@ func (o *options) printVerified(report auditlog.Report, public string) {
 	}
 	if report.More {
 		fmt.Fprintln(o.out, "and more")
+	}
+	for _, note := range report.Notes {
+		fmt.Fprintln(o.out, "not checked: "+note)
 	}
 	if report.OK() {
 		for _, size := range report.Kept {
@@ -118,12 +123,19 @@ func (o *options) verifyLog(ctx context.Context, v verification) (report auditlo
 	return report, public, damaged(err)
 }
 
-// openCopy opens a file that must be there: opening another would make an empty log.
+// openCopy opens a file that must be there, opening another would make an empty log, and leaves it as it is: it may be evidence.
 func openCopy(path string) (store, error) {
 	if _, err := os.Stat(path); err != nil {
-		return nil, fmt.Errorf("verify the log: %w", err)
+		return nil, fmt.Errorf("read the ledger: %w", err)
 	}
-	return boltstore.Open(boltstore.Config{Path: path})
+	s, err := boltstore.Open(boltstore.Config{Path: path, ReadOnly: true, OpenTimeout: time.Second})
+	if errors.Is(err, boltstore.ErrHeld) {
+		return nil, fmt.Errorf("%s: a server that runs has it to itself: copy it, which disturbs nobody, and read the copy: callback log copy copy.db, and then --db copy.db", path)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 // damaged gives an error over a damaged log the exit code of a refusal.
