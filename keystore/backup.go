@@ -1,6 +1,8 @@
 package keystore
 
 import (
+	"bufio"
+	"bytes"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -23,8 +25,10 @@ type Snapshot struct {
 }
 
 // Backup writes a consistent copy of the unsealed store to w while work goes on, sealed as the store is: it opens with the
-// password of this moment. list, if not nil, sees exactly the records that are in the copy; it must not call the store.
+// password of this moment, and holds nothing of an earlier one. list, if not nil, sees exactly the records that are in the copy; it must not call the store.
 func (s *Store) Backup(w io.Writer, list func(*Tx) error) (Snapshot, error) {
+	s.copying.RLock()
+	defer s.copying.RUnlock()
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	if err := s.usable(); err != nil {
@@ -52,7 +56,10 @@ func (s *Store) Backup(w io.Writer, list func(*Tx) error) (Snapshot, error) {
 		err = list(tx)
 	}
 	if err == nil {
-		err = guard("file", func() error { out.Bytes, err = file.tx.WriteTo(w); return err })
+		err = guard("file", func() error {
+			out.Bytes, err = s.writeCopy(file, w)
+			return err
+		})
 	}
 	if err != nil {
 		return Snapshot{}, fmt.Errorf("back up key store: %w", err)
@@ -60,11 +67,35 @@ func (s *Store) Backup(w io.Writer, list func(*Tx) error) (Snapshot, error) {
 	return out, nil
 }
 
+// backupMark stands before the copy of a store in a backup's file. With it the file is no store: one that is copied into the place
+// of asset.db, past restore, would use its shares without asking whether they are the newest.
+const backupMark = "countersign/backup of asset.db: use mpc-node restore\n"
+
+// ErrBackup: the file is a backup. It becomes a store by "restore".
+var ErrBackup = errors.New("it is a backup, and no store: put it in place with mpc-node restore, which makes its shares ask the other parties whether they are the newest")
+
+// MarkBackup writes what a backup's file begins with; Backup's copy comes behind it. It returns the number of bytes.
+func MarkBackup(w io.Writer) (int, error) { return io.WriteString(w, backupMark) }
+
+// CopyBackup copies the store in a backup's file. The backups of earlier versions are without a mark.
+func CopyBackup(w io.Writer, backup io.Reader) error {
+	r := bufio.NewReader(backup)
+	if head, err := r.Peek(len(backupMark)); err == nil && IsBackup(head) {
+		if _, err := r.Discard(len(backupMark)); err != nil {
+			return err
+		}
+	}
+	_, err := io.Copy(w, r)
+	return err
+}
+
+// IsBackup tells whether what a file begins with is the mark of a backup.
+func IsBackup(head []byte) bool { return bytes.HasPrefix(head, []byte(backupMark)) }
+
 // WriteFile makes a new file of mode 0600 at path and lets write fill it. The file appears complete and on the disk or not at
 // all, and what is there already is never replaced: the error is then fs.ErrExist.
 func WriteFile(path string, write func(io.Writer) error) error {
-	dir := filepath.Dir(path)
-	file, err := os.CreateTemp(dir, "."+filepath.Base(path)+".*.new") // mode 0600
+	file, err := CreateTemp(path)
 	if err != nil {
 		return err
 	}
@@ -75,8 +106,8 @@ func WriteFile(path string, write func(io.Writer) error) error {
 	if err := errors.Join(file.Sync(), file.Close()); err != nil {
 		return err
 	}
-	if err := os.Link(file.Name(), path); err != nil {
+	if err := place(file.Name(), path); err != nil {
 		return err
 	}
-	return syncDir(dir)
+	return syncDir(filepath.Dir(path))
 }

@@ -20,6 +20,7 @@ var (
 
 	keyHeader = []byte("header")
 	keySeal   = []byte("seal")
+	keyAuto   = []byte("auto")
 	keyRoot   = []byte("root")
 )
 
@@ -83,6 +84,7 @@ type fileTx struct {
 
 func (f fileTx) get(key []byte) []byte       { return f.store.Get(key) }
 func (f fileTx) put(key, value []byte) error { return f.store.Put(key, value) }
+func (f fileTx) delete(key []byte) error     { return f.store.Delete(key) }
 func (f fileTx) record(name []byte) []byte   { return f.records.Get(name) }
 func (f fileTx) deleteRecord(n []byte) error { return f.records.Delete(n) }
 func (f fileTx) putRecord(n, v []byte) error { return f.records.Put(n, v) }
@@ -103,7 +105,7 @@ func (f fileTx) checkNames() error {
 		return err
 	}
 	return f.store.ForEach(func(key, _ []byte) error {
-		if !bytes.Equal(key, keyHeader) && !bytes.Equal(key, keySeal) && !bytes.Equal(key, keyRoot) {
+		if !bytes.Equal(key, keyHeader) && !bytes.Equal(key, keySeal) && !bytes.Equal(key, keyAuto) && !bytes.Equal(key, keyRoot) {
 			return corrupt("file", "it has an unknown part %.80q", key)
 		}
 		return nil
@@ -181,6 +183,10 @@ func (s *Store) writeFile(fn func(fileTx) error) error {
 func (s *Store) commitFile(f fileTx, before []byte) error {
 	err := guard("file", f.tx.Commit)
 	if err == nil {
+		if err := s.persist(); err != nil {
+			return s.fail(err)
+		}
+		s.unwritten.Store(nil)
 		return nil
 	}
 	if errors.Is(err, ErrCorrupt) {
@@ -194,12 +200,15 @@ func (s *Store) commitFile(f fileTx, before []byte) error {
 	if look != nil || !same {
 		return s.fail(err)
 	}
-	return fmt.Errorf("nothing was changed: %w", err)
+	err = fmt.Errorf("nothing was changed: %w", err)
+	s.unwritten.Store(&err)
+	return err
 }
 
 // fail refuses all further use of the store because of err, and returns what is said from now on.
 func (s *Store) fail(err error) error {
 	failure := fmt.Errorf("%w: %w", ErrFailed, err)
 	s.failed.CompareAndSwap(nil, &failure)
+	s.unwritten.Store(&failure)
 	return *s.failed.Load()
 }

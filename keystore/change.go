@@ -56,6 +56,7 @@ var errChangeOver = errors.New("this change of the password is over: begin it ag
 
 // Commit wraps the master key under the new password and makes that durable in one transaction: a crash leaves the old one
 // or the new one, and after an error the old one holds (with ErrFailed that is unknown until the store is opened again).
+// ErrUnscrubbed is the exception: the new one holds, and the old one may still be in the file.
 // ErrWeakPassword leaves the change open for another try; whatever else ends it. The store stays unsealed. Copies of the
 // file that were made before still open with the old password: Rekey is the answer to that.
 func (c *Change) Commit(ctx context.Context, next Credential) error {
@@ -80,7 +81,14 @@ func (c *Change) Commit(ctx context.Context, next Credential) error {
 	if err != nil {
 		return fmt.Errorf("change password: %w", err)
 	}
-	if err := c.s.replaceSeal(c.record, record); err != nil {
+	auto, err := c.s.auto() // wraps the same master key
+	if err == nil {
+		err = c.s.replaceSeal(c.record, record, auto)
+	}
+	if err == nil {
+		err = c.s.scrub()
+	}
+	if err != nil {
 		return fmt.Errorf("change password: %w", err)
 	}
 	return nil
@@ -93,19 +101,24 @@ func (c *Change) Cancel() {
 	c.master.Wipe()
 }
 
-// replaceSeal puts another seal record, and the root that names it, in place of the one expected. The caller holds the barrier.
-func (s *Store) replaceSeal(expected, record []byte) error {
+// replaceSeal puts another seal record, another auto-unseal record (nil: none) and the root that names them in place of what is
+// there, which must be the seal record expected. The caller holds the barrier.
+func (s *Store) replaceSeal(expected, record, auto []byte) error {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	s.writeMu.Lock()
 	defer s.writeMu.Unlock()
+	present, err := s.auto()
+	if err != nil {
+		return err
+	}
 	base := s.committed.Load()
-	if base.root.seal != sealHash(s.header, expected) {
+	if base.root.seal != sealHash(s.header, expected, present) {
 		return errChangeOver // another change was committed meanwhile
 	}
 	next := base.root
 	next.seq++
-	next.seal = sealHash(s.header, record)
+	next.seal = sealHash(s.header, record, auto)
 	envelope, err := s.keys.sealRoot(next)
 	if err != nil {
 		return err
@@ -119,7 +132,12 @@ func (s *Store) replaceSeal(expected, record []byte) error {
 	if err := tx.checkRoot(); err != nil {
 		return err
 	}
-	err = guard("seal record", func() error { return errors.Join(file.put(keySeal, record), file.put(keyRoot, envelope)) })
+	err = guard("seal record", func() error {
+		if auto == nil {
+			return errors.Join(file.put(keySeal, record), file.delete(keyAuto), file.put(keyRoot, envelope))
+		}
+		return errors.Join(file.put(keySeal, record), file.put(keyAuto, auto), file.put(keyRoot, envelope))
+	})
 	if err != nil {
 		return err
 	}

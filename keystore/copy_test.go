@@ -5,6 +5,7 @@ package keystore_test
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -169,6 +170,68 @@ func TestBackup(t *testing.T) {
 	must(t, s.Put("b", "after", []byte("the store is as usable as before")))
 	must(t, s.Close())
 	mustGet(t, mustUnseal(t, path), "b", "after", "the store is as usable as before")
+}
+
+// TestBackupsLive: a copy of any moment is a store that goes on: it opens after whatever number of commits. A copy with its
+// meta pages in each other's place, as bbolt and earlier versions make every second one, is put in order.
+func TestBackupsLive(t *testing.T) {
+	s := mustInit(t, newPath(t))
+	for i := range 4 {
+		must(t, s.Put("b", "k", []byte(fmt.Sprint(i))))
+		path := newPath(t)
+		must(t, keystore.WriteFile(path, func(w io.Writer) error { _, err := s.Backup(w, nil); return err }))
+		whole, size := mustRead(t, path), os.Getpagesize()
+		if tx := binary.NativeEndian.Uint64(whole[64:]); tx%2 != 0 {
+			t.Errorf("copy %d: page 0 has the meta of transaction %d", i, tx)
+		}
+		swapped := bytes.Clone(whole)
+		copy(swapped[16:80], whole[size+16:])
+		copy(swapped[size+16:size+80], whole[16:80])
+		for name, content := range map[string][]byte{"as it is": whole, "swapped": swapped} {
+			mustWrite(t, path, content)
+			for commits := range 4 {
+				copied, err := keystore.Open(config(path))
+				if err != nil {
+					t.Fatalf("copy %d %s, after %d commits: %v", i, name, commits, err)
+				}
+				must(t, copied.Unseal(context.Background(), pass(goodPassword)))
+				must(t, copied.Put("b", "more", nil))
+				must(t, copied.Close())
+			}
+			last := mustUnseal(t, path)
+			mustGet(t, last, "b", "k", fmt.Sprint(i))
+			must(t, last.Close())
+		}
+	}
+}
+
+// TestBackupIsNoStore: the file of a backup, copied into the place of the store, does not open.
+func TestBackupIsNoStore(t *testing.T) {
+	s := mustInit(t, newPath(t))
+	must(t, s.Put("b", "k", []byte("v")))
+	path := newPath(t)
+	must(t, keystore.WriteFile(path, func(w io.Writer) error {
+		n, err := keystore.MarkBackup(w)
+		if err != nil || n == 0 {
+			t.Errorf("the mark has %d bytes, %v", n, err)
+		}
+		_, err = s.Backup(w, nil)
+		return err
+	}))
+	marked := mustRead(t, path)
+	_, err := keystore.Open(config(path))
+	mustBe(t, err, keystore.ErrBackup)
+	if !bytes.Equal(mustRead(t, path), marked) {
+		t.Error("the backup was changed")
+	}
+	for name, content := range map[string][]byte{"marked": marked, "of an earlier version": marked[bytes.IndexByte(marked, '\n')+1:]} {
+		restored := newPath(t)
+		must(t, keystore.WriteFile(restored, func(w io.Writer) error { return keystore.CopyBackup(w, bytes.NewReader(content)) }))
+		copied := mustUnseal(t, restored)
+		if got, err := copied.Get("b", "k"); err != nil || string(got) != "v" {
+			t.Errorf("%s: %q, %v", name, got, err)
+		}
+	}
 }
 
 func TestBackupRefusals(t *testing.T) {

@@ -40,6 +40,10 @@ func TestMain(m *testing.M) {
 		fail(childRekey(os.Getenv(childPath)))
 	case "fill":
 		fail(childFill(os.Getenv(childPath)))
+	case "fill-change":
+		fail(childFillChange(os.Getenv(childPath)))
+	default:
+		fail(childOnce(os.Getenv(childMode), os.Getenv(childPath)))
 	}
 }
 
@@ -94,6 +98,44 @@ func childCreate(path string) error {
 		}
 		fmt.Println(i + 1)
 	}
+}
+
+// childOnce does one thing to a store and ends: an update, a change of the password, a new master key, a backup, a new store.
+func childOnce(what, path string) error {
+	ctx := context.Background()
+	s, err := keystore.Open(config(path))
+	if err != nil {
+		return err
+	}
+	if what == "once-init" {
+		return errors.Join(s.InitWith(ctx, keystore.Password(numbered(0))), s.Close())
+	}
+	if err := s.Unseal(ctx, numbered(0)); err != nil {
+		return err
+	}
+	switch what {
+	case "once-update":
+		err = s.Update(func(tx *keystore.Tx) error { return writeRound(tx, 1) })
+	case "once-change":
+		var change *keystore.Change
+		if change, err = s.BeginChange(ctx, keystore.Password(numbered(0))); err == nil {
+			err = change.Commit(ctx, keystore.Password(numbered(1)))
+		}
+	case "once-rekey":
+		_, err = s.Rekey(ctx, keystore.Password(numbered(1)))
+		return err
+	}
+	return errors.Join(err, s.Close())
+}
+
+// writeRound puts what belongs to a round, in records of many sizes.
+func writeRound(tx *keystore.Tx, round int) error {
+	for i := range 12 {
+		if err := tx.Put("left", strconv.Itoa(i), []byte(value(i*7+round))); err != nil {
+			return err
+		}
+	}
+	return tx.Put("state", "round", []byte(strconv.Itoa(round)))
 }
 
 // killAfter runs a child until it has acknowledged some rounds, kills it, and returns the last round acknowledged.
@@ -228,6 +270,105 @@ func childFill(path string) error {
 		return fmt.Errorf("with room again: %w", err)
 	}
 	return s.Close()
+}
+
+// childFillChange changes passwords and records while a file may grow to three pages more each time, from none: the disk is full
+// at another write of the commit. What fails has changed nothing. It says the number of the last password.
+func childFillChange(path string) error {
+	signal.Ignore(syscall.SIGXFSZ)
+	ctx := context.Background()
+	s, err := keystore.Open(config(path))
+	if err == nil {
+		err = s.Unseal(ctx, numbered(0))
+	}
+	if err != nil {
+		return err
+	}
+	limit := func(n uint64, do func() error) error {
+		if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: n, Max: ^uint64(0)}); err != nil {
+			return err
+		}
+		did := do()
+		return errors.Join(did, syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: ^uint64(0), Max: ^uint64(0)}))
+	}
+	present, round, failed, unscrubbed := 0, 0, 0, 0
+	for step := range uint64(40) {
+		pages := 3 * step
+		changed := limit(pages<<12, func() error {
+			change, err := s.BeginChange(ctx, keystore.Password(numbered(present)))
+			if err != nil {
+				return err
+			}
+			return change.Commit(ctx, keystore.Password(numbered(present+1)))
+		})
+		wrote := limit(pages<<12, func() error { return s.Update(func(tx *keystore.Tx) error { return writeRound(tx, round+1) }) })
+		if stays := s.Unwritten(); (stays == nil) != (wrote == nil) || !errors.Is(wrote, stays) && wrote != nil {
+			return fmt.Errorf("with room for %d pages the update said %w, and the store %w", pages, wrote, stays)
+		}
+		for _, err := range []error{changed, wrote} {
+			if err != nil && !errors.Is(err, keystore.ErrUnscrubbed) && (errors.Is(err, keystore.ErrFailed) || !strings.Contains(err.Error(), "nothing was changed")) {
+				return fmt.Errorf("with room for %d pages: %w", pages, err)
+			}
+		}
+		if changed == nil || errors.Is(changed, keystore.ErrUnscrubbed) {
+			present++
+		}
+		if stat, err := s.Stat(); err != nil || stat.Unscrubbed != errors.Is(changed, keystore.ErrUnscrubbed) {
+			return fmt.Errorf("with room for %d pages the change said %v, and the store %t: %w", pages, changed, stat.Unscrubbed, err)
+		}
+		if errors.Is(changed, keystore.ErrUnscrubbed) { // with room again, it is made up for
+			unscrubbed++
+			s.Seal()
+			if err := s.Unseal(ctx, numbered(present)); err != nil {
+				return err
+			}
+			if stat, err := s.Stat(); err != nil || stat.Unscrubbed {
+				return fmt.Errorf("with room again what was replaced stays: %w", err)
+			}
+		}
+		if wrote == nil {
+			round++
+		} else {
+			failed++
+		}
+		change, err := s.BeginChange(ctx, keystore.Password(numbered(present)))
+		if err != nil {
+			return fmt.Errorf("with room for %d pages the change said %v, and then: %w", pages, changed, err)
+		}
+		change.Cancel()
+		if got, err := s.Get("state", "round"); string(got) != fmt.Sprint(round) && round > 0 {
+			return fmt.Errorf("with room for %d pages the update said %v, and then it is round %s: %w", pages, wrote, got, err)
+		}
+		rekeyed := limit(min(pages<<12, 64<<10), func() error { _, err := s.Rekey(ctx, keystore.Password(numbered(99))); return err })
+		if _, err := os.Stat(path + ".rekey"); rekeyed == nil || err == nil {
+			return fmt.Errorf("a new master key with room for %d pages: %w, and what is left: %w", min(pages, 16), rekeyed, err)
+		}
+	}
+	if unscrubbed == 0 {
+		return errors.New("every change found room to overwrite what it replaced")
+	}
+	if failed < 5 || failed > 35 {
+		return fmt.Errorf("%d of 40 updates failed: the limits missed the writes", failed)
+	}
+	fmt.Println(present)
+	return s.Close()
+}
+
+func TestFullDiskWhileChanging(t *testing.T) {
+	path := newPath(t)
+	s := mustOpen(t, config(path))
+	must(t, s.Init(context.Background(), numbered(0)))
+	must(t, s.Update(func(tx *keystore.Tx) error { return writeRound(tx, 0) }))
+	must(t, s.Close())
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), childMode+"=fill-change", childPath+"="+path)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	present, err := strconv.Atoi(strings.TrimSpace(string(out)))
+	must(t, err)
+	must(t, mustOpen(t, config(path)).Unseal(context.Background(), numbered(present)))
 }
 
 func TestFullDisk(t *testing.T) {

@@ -116,3 +116,26 @@ func RewrapSeal(headerBytes, record []byte, old, new secret.Bytes) ([]byte, erro
 	}
 	return newSeal(r.argon2, h, Password(new), master)
 }
+
+// ReencodeAuto parses an auto-unseal record under the header and returns it encoded again. fix puts a fitting checksum first.
+func ReencodeAuto(headerBytes, record []byte, fix bool) (again, parsed []byte, err error) {
+	h, err := parseHeader(headerBytes)
+	if err != nil {
+		return nil, nil, err
+	}
+	if at := len(record) - masterSize; fix && at >= 0 {
+		sum := autoChecksum(h, record[:at])
+		record = append(bytes.Clone(record[:at]), sum[:]...)
+	}
+	r, err := parseAuto(record, h)
+	if err != nil {
+		return nil, nil, err
+	}
+	return r.encode(h), record, nil
+}
+
+// PathOf is where a store is.
+func PathOf(s *Store) string { return s.cfg.Path }
+
+// ImpatientScrub gives up at once where a backup is being written.
+func ImpatientScrub(s *Store) { s.scrubWait = 0 }

@@ -5,14 +5,14 @@ package keystore
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"syscall"
 	"time"
 )
-
-const lockPoll = 20 * time.Millisecond
 
 // createIfAbsent makes a new, uninitialised store at path if nothing is there. The file appears complete or not at
 // all: it is written under another name and then linked, which also never replaces what another process just made.
@@ -23,7 +23,7 @@ func createIfAbsent(path string, now time.Time) error {
 	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	file, err := os.CreateTemp(filepath.Dir(path), ".asset.db.*.new") // mode 0600
+	file, err := CreateTemp(path)
 	if err != nil {
 		return fmt.Errorf("create it (the node needs to write to its directory): %w", err)
 	}
@@ -31,10 +31,51 @@ func createIfAbsent(path string, now time.Time) error {
 	if err := initBolt(file, newHeader(now)); err != nil {
 		return fmt.Errorf("create it: %w", err)
 	}
-	if err := os.Link(file.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
+	err = place(file.Name(), path)
+	if errors.Is(err, fs.ErrNotExist) { // another process was faster, and has removed this one's as unfinished
+		_, err = os.Lstat(path)
+	}
+	if err != nil && !errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("create it (its file system must have hard links): %w", err)
 	}
 	return syncDir(filepath.Dir(path))
+}
+
+// CreateTemp makes a file, of mode 0600, that is to get the name path once it is complete.
+func CreateTemp(path string) (*os.File, error) {
+	return os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*.new")
+}
+
+// RemoveUnfinished removes what processes that were killed have left of files that were to become a store at path: complete or not,
+// nobody will give them its name. The caller holds the lock of the store.
+func RemoveUnfinished(path string) error {
+	left, err := os.ReadDir(filepath.Dir(path))
+	if err != nil {
+		return fmt.Errorf("its directory: %w", err)
+	}
+	unfinished := regexp.MustCompile(`^\.` + regexp.QuoteMeta(filepath.Base(path)) + `(` + regexp.QuoteMeta(rekeySuffix) + `)?\.\d+\.new$`)
+	for _, entry := range left {
+		if !unfinished.MatchString(entry.Name()) || !entry.Type().IsRegular() {
+			continue
+		}
+		if err := removeIfThere(filepath.Join(filepath.Dir(path), entry.Name())); err != nil {
+			return fmt.Errorf("remove what a process that was killed has left: %w", err)
+		}
+	}
+	return nil
+}
+
+// place gives a complete file its name, and never replaces what has it: fs.ErrExist. Where there are no hard links at all, as in
+// an enclave, nobody else is there to take the name in between either.
+func place(from, to string) error {
+	err := os.Link(from, to)
+	if !errors.Is(err, syscall.ENOSYS) {
+		return err
+	}
+	if _, err := os.Lstat(to); !errors.Is(err, fs.ErrNotExist) {
+		return errors.Join(err, fs.ErrExist)
+	}
+	return os.Rename(from, to)
 }
 
 func checkDir(dir string) error {
@@ -57,18 +98,20 @@ func syncDir(dir string) error {
 		return fmt.Errorf("sync its directory: %w", err)
 	}
 	defer d.Close()
-	if err := d.Sync(); err != nil {
+	if err := d.Sync(); err != nil && !errors.Is(err, syscall.EINVAL) { // EINVAL: this file system syncs no directories
 		return fmt.Errorf("sync its directory: %w", err)
 	}
 	return nil
 }
+
+var errSymlink = errors.New("it is a symbolic link: give the path of the file itself")
 
 // lockFile opens path and locks it against other processes, waiting up to timeout. It refuses whatever is not a
 // regular file that only its owner can read.
 func lockFile(path string, timeout time.Duration) (*os.File, error) {
 	file, err := os.OpenFile(path, os.O_RDWR|syscall.O_NOFOLLOW, 0)
 	if errors.Is(err, syscall.ELOOP) {
-		return nil, errors.New("it is a symbolic link: give the path of the file itself")
+		return nil, errSymlink
 	}
 	if err != nil {
 		return nil, fmt.Errorf("the node must be able to read and write it: %w", err)
@@ -84,6 +127,19 @@ func lockFile(path string, timeout time.Duration) (*os.File, error) {
 		return nil, errors.Join(err, file.Close())
 	}
 	return file, nil
+}
+
+// Lock makes a file at path, if there is none, that only its owner can read, and locks it against other processes until it is
+// closed; ErrLocked after timeout. It is for what is replaced at each write and so cannot be locked itself: never remove it.
+func Lock(path string, timeout time.Duration) (io.Closer, error) {
+	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("lock the key store: %w", err)
+	}
+	if err := file.Close(); err != nil {
+		return nil, fmt.Errorf("lock the key store: %w", err)
+	}
+	return lockFile(path, timeout)
 }
 
 func checkMode(file *os.File) error {

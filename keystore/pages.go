@@ -3,6 +3,7 @@ package keystore
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"io"
@@ -49,13 +50,62 @@ type pageCheck struct {
 	seen     []uint64 // bit set of pages reached
 }
 
-// checkFile checks the structure of the file, which must be locked.
-func checkFile(file *os.File) error {
+// checkFile checks the structure of the file, which must be locked. misplaced tells that its meta pages stand in each other's
+// place.
+func checkFile(file *os.File) (misplaced bool, err error) {
 	info, err := file.Stat()
 	if err != nil {
-		return err
+		return false, err
 	}
-	return checkPages(file, info.Size())
+	head := make([]byte, len(backupMark))
+	if n, err := file.ReadAt(head, 0); err != nil && !errors.Is(err, io.EOF) {
+		return false, err
+	} else if IsBackup(head[:n]) {
+		return false, ErrBackup
+	}
+	if err := checkPages(file, info.Size()); err != nil {
+		return false, err
+	}
+	first, err := readMeta(file, 0, 0)
+	if err != nil {
+		return false, err
+	}
+	second, err := readMeta(file, first.pageSize, 1)
+	return max(first.tx, second.tx)%2 == 0 != (first.tx > second.tx), err
+}
+
+// metaPlacer writes a copy of a file as bbolt makes it, with the meta pages where they belong. bbolt puts the newer one first,
+// but writes the meta of an odd transaction into page 1: the next commit would overwrite the newer of the two, and leave a
+// file whose meta pages do not follow each other.
+type metaPlacer struct {
+	w        io.Writer
+	pageSize int
+	head     []byte // the two pages, until they are complete
+}
+
+// Write implements io.Writer.
+func (m *metaPlacer) Write(b []byte) (int, error) {
+	if m.head == nil && m.pageSize == 0 {
+		return m.w.Write(b)
+	}
+	take := min(len(b), 2*m.pageSize-len(m.head))
+	m.head = append(m.head, b[:take]...)
+	if len(m.head) < 2*m.pageSize {
+		return take, nil
+	}
+	first, second := m.head[pageHeader:pageHeader+metaSize], m.head[m.pageSize+pageHeader:m.pageSize+pageHeader+metaSize]
+	if order.Uint64(first[48:])%2 == 1 {
+		newer := bytes.Clone(first)
+		copy(first, second)
+		copy(second, newer)
+	}
+	head := m.head
+	m.head, m.pageSize = nil, 0
+	if _, err := m.w.Write(head); err != nil {
+		return 0, err
+	}
+	n, err := m.w.Write(b[take:])
+	return take + n, err
 }
 
 func checkPages(file io.ReaderAt, size int64) error {
@@ -116,7 +166,7 @@ func readMeta(file io.ReaderAt, offset, id uint64) (meta, error) {
 		return meta{}, corrupt(place, "it is of bbolt's format %d, this node reads %d", order.Uint32(body[4:]), boltVersion)
 	case order.Uint64(body[56:]) != sum.Sum64():
 		return meta{}, corrupt(place, "its checksum is wrong")
-	case order.Uint64(b[:]) != id || order.Uint16(b[8:]) != flagMeta:
+	case order.Uint64(b[:]) != id || order.Uint16(b[8:]) != flagMeta || order.Uint16(b[10:]) != 0 || order.Uint32(b[12:]) != 0:
 		return meta{}, corrupt(place, "it is not marked as meta page")
 	}
 	m := meta{
@@ -148,6 +198,9 @@ func (c *pageCheck) page(id uint64, level int, keys span, depth int) error {
 	if err != nil {
 		return err
 	}
+	if need := p.size()/int(c.pageSize) + 1; len(b) > need*int(c.pageSize) {
+		return p.corrupt("it takes more pages than its elements need")
+	}
 	if err := p.checkOrder(keys); err != nil {
 		return err
 	}
@@ -178,8 +231,14 @@ func (c *pageCheck) leaf(p *page, level int) error {
 		if len(e.value) < bucketHeader {
 			return p.corrupt("a bucket that is cut short")
 		}
+		if order.Uint64(e.value[8:]) != 0 {
+			return p.corrupt("a bucket that counts what the node never counts")
+		}
 		root := order.Uint64(e.value)
 		if root != 0 {
+			if len(e.value) != bucketHeader {
+				return p.corrupt("a bucket that is too long")
+			}
 			if err := c.page(root, bucketRecord, span{}, 0); err != nil {
 				return err
 			}
@@ -194,12 +253,15 @@ func (c *pageCheck) leaf(p *page, level int) error {
 
 // inline checks a small bucket, whose only page stands in the value that describes it.
 func (c *pageCheck) inline(parent *page, b []byte) error {
-	if len(b) < pageHeader || order.Uint64(b) != 0 || order.Uint16(b[8:]) != flagLeaf {
+	if len(b) < pageHeader || order.Uint64(b) != 0 || order.Uint16(b[8:]) != flagLeaf || order.Uint32(b[12:]) != 0 {
 		return parent.corrupt("an inline bucket that is not a leaf")
 	}
 	p, err := parsePage(0, b)
 	if err != nil {
 		return parent.corrupt("an inline bucket with an element outside of it")
+	}
+	if p.size() != len(b) {
+		return parent.corrupt("an inline bucket with bytes that belong to no element")
 	}
 	if err := p.checkOrder(span{}); err != nil {
 		return err
@@ -287,6 +349,15 @@ func parsePage(id uint64, b []byte) (*page, error) {
 		p.elements[i] = item
 	}
 	return p, nil
+}
+
+// size is how many bytes a page's elements take, its header included.
+func (p *page) size() int {
+	size := pageHeader
+	for _, e := range p.elements {
+		size += pageElement + len(e.key) + len(e.value)
+	}
+	return size
 }
 
 // checkOrder makes sure that looking up a key finds what a walk finds.

@@ -37,12 +37,16 @@ func (s *Store) Rekey(ctx context.Context, next Credential) (Stat, error) {
 	}
 	c := s.cfg
 	c.Path += rekeySuffix
+	c.Persist, c.Release = nil, nil // until the copy is proven; the lock stays with this store
 	if err := os.Remove(c.Path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return Stat{}, fmt.Errorf("rekey: remove what an earlier one left: %w", err)
 	}
 	stat, err := s.rekeyInto(ctx, c, next)
 	if err != nil {
 		return Stat{}, errors.Join(fmt.Errorf("rekey (the store is as it was): %w", err), removeIfThere(c.Path))
+	}
+	if err := s.persistFrom(c.Path); err != nil {
+		return Stat{}, errors.Join(fmt.Errorf("rekey: %w", err), removeIfThere(c.Path))
 	}
 	if err := os.Rename(c.Path, s.cfg.Path); err != nil {
 		return Stat{}, errors.Join(fmt.Errorf("rekey (the store is as it was): %w", err), removeIfThere(c.Path))

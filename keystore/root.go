@@ -105,7 +105,7 @@ func authenticate(ctx context.Context, f fileTx, k *keys, seal [sha256.Size]byte
 		return nil, err
 	}
 	if want.seal != seal {
-		return nil, corrupt("seal record", "it is not the current one: an older password record was put back")
+		return nil, corrupt("seal record", "it is not the current one: an older password record was put back, or that of auto-unseal put back or removed")
 	}
 	got := root{seq: want.seq, seal: want.seal}
 	counts := map[string]int{}

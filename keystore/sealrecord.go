@@ -241,7 +241,10 @@ func sealChecksum(h header, body []byte) [sha256.Size]byte {
 	return sha256.Sum256(wire.SigningBytes("keystore-seal-checksum", h.encode(), body))
 }
 
-// sealHash ties the root record to the header and the current seal record.
-func sealHash(h header, record []byte) [sha256.Size]byte {
+// sealHash ties the root record to the header, the current seal record and the auto-unseal record, if there is one.
+func sealHash(h header, record, auto []byte) [sha256.Size]byte {
+	if auto != nil {
+		return sha256.Sum256(wire.SigningBytes("keystore-seal-auto-hash", h.encode(), record, auto))
+	}
 	return sha256.Sum256(wire.SigningBytes("keystore-seal-hash", h.encode(), record))
 }

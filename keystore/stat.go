@@ -17,8 +17,11 @@ type Stat struct {
 	KDF      string         // "argon2id", or "hkdf" of segments; empty if uninitialised
 	Argon2   Argon2         // cost of the current password; zero if uninitialised or sealed with segments
 	Password string         // names the current password: 16 hex digits, others after each change; empty if uninitialised
+	Auto     string         // names the key outside of the store that opens it, too (auto-unseal); empty: none does
 	Sequence uint64         // commits since Init; rises by one with each. 0 unless unsealed
 	Records  map[string]int // records in each bucket that has any; nil unless unsealed
+	// Unscrubbed: what a change of the password replaced may still be in the file, see ErrUnscrubbed.
+	Unscrubbed bool
 }
 
 // Stat returns a description of the store. Until the first Unseal its ID, time and cost are what the file claims.
@@ -36,6 +39,8 @@ func (s *Store) Stat() (Stat, error) {
 		ID:      hex.EncodeToString(s.header.id[:]),
 		Created: time.Unix(int64(s.header.created), 0).UTC(),
 		Format:  1,
+
+		Unscrubbed: s.unscrubbed.Load(),
 	}
 	err := s.viewFile(func(f fileTx) error {
 		stat.Bytes = f.size()
@@ -51,6 +56,11 @@ func (s *Store) Stat() (Stat, error) {
 		if record.set != nil {
 			stat.KDF = "hkdf"
 		}
+		if raw := f.get(keyAuto); raw != nil {
+			auto, err := parseAuto(raw, s.header)
+			stat.Auto = auto.name
+			return err
+		}
 		return nil
 	})
 	if err != nil {
@@ -64,6 +74,6 @@ func (s *Store) Stat() (Stat, error) {
 
 // passwordName tells one password of a store from another, without saying anything of either.
 func passwordName(h header, seal []byte) string {
-	sum := sealHash(h, seal)
+	sum := sealHash(h, seal, nil)
 	return hex.EncodeToString(sum[:8])
 }

@@ -3,6 +3,8 @@ package keystore
 import (
 	"errors"
 	"fmt"
+	"io"
+	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -36,6 +38,9 @@ func (s State) String() string {
 	return fmt.Sprintf("State(%d)", int(s))
 }
 
+// lockPoll is how often it is looked whether a lock is free.
+const lockPoll = 20 * time.Millisecond
+
 // DefaultLockTimeout is how long Open waits for another process to let go of the file.
 const DefaultLockTimeout = 3 * time.Second
 
@@ -45,6 +50,16 @@ type Config struct {
 	LockTimeout time.Duration    // 0: DefaultLockTimeout
 	Argon2      Argon2           // cost of the next password set; zero: DefaultArgon2. An existing store keeps its own
 	Now         func() time.Time // clock for the creation time and the back-off; nil: time.Now
+
+	// Persist, if not nil, makes the sealed bytes of the store durable elsewhere: Path then is a working copy that may be lost.
+	// It gets a consistent copy of the whole file after it was opened, after each commit and after Rekey, one at a time, and
+	// replaces what it had before in one step. Nothing counts as written before it has returned; if it fails, so does the
+	// store (ErrFailed).
+	Persist func(contents func(io.Writer) error) error
+
+	// Release, if not nil, is called once, by Close, after the last use of the file: whoever keeps a lock or a working copy
+	// for the store gives it up then.
+	Release func() error
 }
 
 func (c *Config) validate() error {
@@ -72,6 +87,7 @@ func (c *Config) validate() error {
 type Store struct {
 	cfg     Config
 	db      *bbolt.DB
+	file    *os.File // the same file; db closes it
 	header  header
 	barrier chan struct{} // holds one token; who has it may change the state (Init, Unseal, Seal, Close)
 	backoff backoff       // guarded by barrier
@@ -81,9 +97,14 @@ type Store struct {
 	keys  *keys // nil unless Unsealed
 	done  bool  // closed
 
+	copying   sync.RWMutex             // held for reading by Backup, as long as it writes; taken before mu
 	writeMu   sync.Mutex               // one Update at a time; taken after mu
 	committed atomic.Pointer[snapshot] // what the file holds; set while unsealed
 	failed    atomic.Pointer[error]    // set once a write had an unknown outcome
+
+	scrubWait  time.Duration         // for a backup that is being written
+	unscrubbed atomic.Bool           // the last scrub failed
+	unwritten  atomic.Pointer[error] // why the last write was not made; nil: it was
 }
 
 // snapshot describes the last commit. It is immutable.
@@ -100,7 +121,7 @@ func Open(c Config) (*Store, error) {
 	if err := c.validate(); err != nil {
 		return nil, fmt.Errorf("open key store: %w", err)
 	}
-	s := &Store{cfg: c, barrier: make(chan struct{}, 1)}
+	s := &Store{cfg: c, barrier: make(chan struct{}, 1), scrubWait: scrubWait}
 	s.barrier <- struct{}{}
 	if err := s.open(); err != nil {
 		return nil, fmt.Errorf("open key store %s: %w", c.Path, err)
@@ -116,13 +137,27 @@ func (s *Store) open() error {
 	if err != nil {
 		return err
 	}
-	if err := checkFile(file); err != nil {
+	if err := RemoveUnfinished(s.cfg.Path); err != nil {
+		return errors.Join(err, file.Close())
+	}
+	misplaced, err := checkFile(file)
+	if err != nil {
 		return errors.Join(err, file.Close())
 	}
 	if s.db, err = openBolt(file); err != nil {
 		return err
 	}
-	if err := s.readState(); err != nil {
+	s.file = file
+	err = s.readState()
+	for range 2 { // a backup of an earlier version: two commits write each meta page into its place
+		if err == nil && misplaced {
+			err = guard("file", func() error { return s.db.Update(func(*bbolt.Tx) error { return nil }) })
+		}
+	}
+	if err == nil {
+		err = s.persist()
+	}
+	if err != nil {
 		return errors.Join(err, s.db.Close())
 	}
 	return nil
@@ -140,7 +175,7 @@ func (s *Store) readState() error {
 		}
 		raw := f.get(keySeal)
 		if raw == nil {
-			if f.get(keyRoot) != nil || !f.noRecords() {
+			if f.get(keyRoot) != nil || f.get(keyAuto) != nil || !f.noRecords() {
 				return corrupt("seal record", "it is missing, but the store has content")
 			}
 			s.state = Uninitialised
@@ -148,6 +183,11 @@ func (s *Store) readState() error {
 		}
 		if _, err := parseSeal(raw, s.header); err != nil {
 			return err
+		}
+		if auto := f.get(keyAuto); auto != nil {
+			if _, err := parseAuto(auto, s.header); err != nil {
+				return err
+			}
 		}
 		s.state = Sealed
 		return nil
@@ -162,6 +202,14 @@ func (s *Store) State() State {
 	return s.state
 }
 
+// Unwritten says why the last write was not made, as on a full disk; nil: it was made, or there was none. It never blocks.
+func (s *Store) Unwritten() error {
+	if err := s.unwritten.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
 // Close seals the store and releases the file. It waits for running transactions. Later calls return ErrClosed.
 func (s *Store) Close() error {
 	<-s.barrier
@@ -173,6 +221,21 @@ func (s *Store) Close() error {
 	}
 	s.forget()
 	s.done = true
+	return errors.Join(s.closeFile(), s.release())
+}
+
+func (s *Store) release() error {
+	if s.cfg.Release == nil {
+		return nil
+	}
+	if err := s.cfg.Release(); err != nil {
+		return fmt.Errorf("close key store: %w", err)
+	}
+	return nil
+}
+
+// closeFile lets go of the file. The caller holds mu.
+func (s *Store) closeFile() error {
 	if failure := s.failed.Load(); failure != nil {
 		// bbolt may have died with its locks held; waiting for them would hang. The file is released with the process.
 		return fmt.Errorf("close key store: %w", *failure)

@@ -51,7 +51,7 @@ func (s *Store) writeInit(master secret.Bytes, record []byte) error {
 	if err != nil {
 		return err
 	}
-	first := root{seq: 1, seal: sealHash(s.header, record)}
+	first := root{seq: 1, seal: sealHash(s.header, record, nil)}
 	envelope, err := k.sealRoot(first)
 	if err != nil {
 		k.wipe()
@@ -115,13 +115,14 @@ func (s *Store) load(ctx context.Context, master secret.Bytes, record []byte) er
 	}
 	var snap *snapshot
 	err = s.viewFile(func(f fileTx) error {
-		snap, err = authenticate(ctx, f, k, sealHash(s.header, record))
+		snap, err = authenticate(ctx, f, k, sealHash(s.header, record, f.get(keyAuto)))
 		return err
 	})
 	if err != nil {
 		k.wipe()
 		return err
 	}
+	_ = s.scrub() // Stat tells if that failed: a full disk is no reason not to open
 	s.install(k, snap)
 	return nil
 }
