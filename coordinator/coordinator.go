@@ -10,6 +10,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	linkv1 "github.com/countersign-mpc/countersign/api/link/v1"
 	"github.com/countersign-mpc/countersign/wire"
 )
 
@@ -179,6 +180,7 @@ type step struct {
 	c       *Coordinator
 	now     time.Time
 	tell    []telling
+	pass    []passing
 	mailed  map[wire.NodeID]bool
 	changed map[string]bool // sino ids
 	after   []func()        // logs and metrics
@@ -189,11 +191,22 @@ type telling struct {
 	subject Subject
 }
 
+// passing is a frame for a node, if it is connected.
+type passing struct {
+	node  wire.NodeID
+	frame *linkv1.Frame
+}
+
 // leave does what follows from a durable change. The caller holds c.mu; nothing in here waits.
 func (s *step) leave() {
 	for _, t := range s.tell {
 		if p := s.c.peers[t.node]; p != nil {
 			p.link.Tell(t.subject)
+		}
+	}
+	for _, f := range s.pass {
+		if p := s.c.peers[f.node]; p != nil {
+			p.link.Pass(f.frame)
 		}
 	}
 	for node := range s.mailed {

@@ -84,6 +84,10 @@ func (p *Peer) frame(s *step, f *linkv1.Frame) error {
 		return p.report(s, body.Report)
 	case *linkv1.Frame_Confirmation:
 		return p.confirmation(s, body.Confirmation)
+	case *linkv1.Frame_EpochQuestion:
+		return p.epochQuestion(s, body.EpochQuestion)
+	case *linkv1.Frame_EpochStatement:
+		return p.epochStatement(s, body.EpochStatement)
 	default:
 		return refuse(CodeViolation, "a frame of type %T is not for a node to send once the link is open", body)
 	}

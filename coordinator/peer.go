@@ -17,6 +17,8 @@ type Link interface {
 	Tell(Subject)
 	// Mail says that Peer.Letters may have more.
 	Mail()
+	// Pass has a frame written that wants no acknowledgement and is kept nowhere: with too many of them it is dropped.
+	Pass(*linkv1.Frame)
 	// Replaced says that a newer connection of the node took over: this one must end.
 	Replaced()
 }

@@ -330,3 +330,16 @@ func TestExpiry(t *testing.T) {
 		})
 	}
 }
+
+// A party refuses at the second that it was told. The coordinator's clock then shows a fraction more, and the request is over
+// for it too: it has expired, and no party is blamed.
+func TestExpiresAtTheSecondThatIsTold(t *testing.T) {
+	w := coordtest.NewWorld(t, 2, coordinator.Limits{})
+	w.Clock.Step(900 * time.Millisecond)
+	st := w.Submit(w.KeygenOrder(2, ""))
+	w.Clock.Step(time.Unix(st.Request.Expires.Unix(), 0).Sub(w.Clock.Now()))
+	w.Lives[0].Must(coordtest.Answer(st.Sessions[0].ID, refused, "the request expired"))
+	got := w.Status(st.Request.SinoID).Request
+	expect(t, "request", got.State, coordinator.StateExpired)
+	expect(t, "cause", got.Failure.Cause, coordinator.CauseExpired)
+}

@@ -131,7 +131,7 @@ func (s *step) open(req *Request, key *Key, o Order, terms manifest.Terms) error
 	if err != nil {
 		return err
 	}
-	req.Expires = s.now.Add(life)
+	req.Expires = s.now.Add(life).Truncate(time.Second) // as nodes are told it, so that neither side ends a request before the other
 	if key != nil {
 		if key.State != KeyActive {
 			return refuse(CodeKeyNotActive, "key %s is %s: it signs once all its parties have confirmed their shares", key.ID, key.State).field("key_id", string(key.State))

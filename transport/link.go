@@ -28,10 +28,12 @@ const (
 	subprotocol      = "countersign.link.v1"
 	maxFrame         = 2 << 20
 	maxUnacked       = 4096
+	maxUnackedBytes  = 128 << 20
 	handshakeTimeout = 10 * time.Second
 	pingEvery        = 15 * time.Second
 	defaultMinDelay  = 250 * time.Millisecond
 	defaultMaxDelay  = 30 * time.Second
+	goodAfter        = 30 * time.Second // a link that held for so long was good: the next reconnect is quick again
 )
 
 // ErrBacklog is returned by Send while too many frames wait for the coordinator.
@@ -48,6 +50,9 @@ type LinkConfig struct {
 	TLS      *tls.Config   // nil: the system's roots
 	MinDelay time.Duration // before the first reconnect; 0: 250 ms
 	MaxDelay time.Duration // between reconnects at most; 0: 30 s
+	// Now and Pause are the time between connections; nil: the system's. Tests step them.
+	Now   func() time.Time
+	Pause func(context.Context, time.Duration)
 }
 
 // LinkHandler is the party behind a link. Its methods are called one at a time, in the order of what arrives, and must not
@@ -70,6 +75,8 @@ type Link struct {
 
 	mu      sync.Mutex // guards the fields below
 	unacked []*linkv1.Frame
+	bytes   int           // of unacked
+	empty   chan struct{} // closed and replaced when unacked is empty or the connection ends
 	sent    int           // how many of unacked went out on this connection
 	nextSeq uint64        // of this connection
 	wake    chan struct{} // signals that unacked has grown
@@ -100,7 +107,22 @@ func NewLink(cfg LinkConfig) (*Link, error) {
 	if cfg.MaxDelay <= 0 {
 		cfg.MaxDelay = defaultMaxDelay
 	}
-	return &Link{cfg: cfg, host: u.Host, wake: make(chan struct{}, 1), nextSeq: 1}, nil
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Pause == nil {
+		cfg.Pause = pause
+	}
+	return &Link{cfg: cfg, host: u.Host, wake: make(chan struct{}, 1), empty: make(chan struct{}), nextSeq: 1}, nil
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
 }
 
 // State tells how the link is now.
@@ -117,10 +139,11 @@ func (l *Link) State() LinkState {
 func (l *Link) Send(f *linkv1.Frame) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(l.unacked) >= maxUnacked {
+	size := proto.Size(f)
+	if len(l.unacked) >= maxUnacked || l.bytes+size > maxUnackedBytes {
 		return ErrBacklog
 	}
-	l.unacked = append(l.unacked, f)
+	l.unacked, l.bytes = append(l.unacked, f), l.bytes+size
 	select {
 	case l.wake <- struct{}{}:
 	default:
@@ -128,45 +151,62 @@ func (l *Link) Send(f *linkv1.Frame) error {
 	return nil
 }
 
-// Run connects and serves until ctx ends.
+// Flush waits until the coordinator has taken over every frame that was sent, or there is no connection to it, or ctx ends.
+func (l *Link) Flush(ctx context.Context) {
+	for {
+		l.mu.Lock()
+		done, changed := len(l.unacked) == 0 || !l.state.Connected, l.empty
+		l.mu.Unlock()
+		if done {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-changed:
+		}
+	}
+}
+
+// Run connects and serves until ctx ends. It waits between connections: half of a delay for certain, as much again by chance
+// at most, so that the nodes of a coordinator that was away do not all come at once. The delay doubles up to its maximum and
+// begins anew after a link that held.
 func (l *Link) Run(ctx context.Context) {
 	delay := l.cfg.MinDelay
 	for ctx.Err() == nil {
-		started := time.Now()
-		err := l.connect(ctx)
+		up, err := l.connect(ctx)
 		if ctx.Err() != nil {
 			break
 		}
-		if time.Since(started) > l.cfg.MaxDelay {
+		if !up.IsZero() && l.cfg.Now().Sub(up) >= goodAfter {
 			delay = l.cfg.MinDelay
 		}
 		wait := delay/2 + mathrand.N(delay/2+1)
 		l.cfg.Log.Warn("link to the coordinator is down", "address", l.cfg.URL, "error", err, "again_in", wait.Round(time.Millisecond))
-		select {
-		case <-ctx.Done():
-		case <-time.After(wait):
-		}
+		l.cfg.Pause(ctx, wait)
 		delay = min(delay*2, l.cfg.MaxDelay)
 	}
 	l.down(ctx.Err())
 }
 
-// connect makes one connection and serves it until it ends.
-func (l *Link) connect(ctx context.Context) (err error) {
+// connect makes one connection and serves it until it ends. It tells since when the link was up; the zero time: it never
+// was.
+func (l *Link) connect(ctx context.Context) (up time.Time, err error) {
 	defer func() { l.down(err) }()
 	conn, err := l.dial(ctx)
 	if err != nil {
-		return err
+		return up, err
 	}
 	defer conn.CloseNow()
 	name, err := l.handshake(ctx, conn)
 	if err != nil {
-		return err
+		return up, err
 	}
+	up = l.cfg.Now()
 	l.up(name)
 	l.cfg.Log.Info("linked to the coordinator", "address", l.cfg.URL, "name", name)
 	l.cfg.Handler.Connected()
-	return l.serve(ctx, conn)
+	return up, l.serve(ctx, conn)
 }
 
 func (l *Link) dial(ctx context.Context) (*websocket.Conn, error) {
@@ -327,6 +367,12 @@ func (l *Link) acknowledged(seq uint64) ([]*linkv1.Frame, error) {
 	clear(l.unacked[:n])
 	l.unacked = l.unacked[n:]
 	l.sent -= n
+	for _, f := range taken {
+		l.bytes -= proto.Size(f)
+	}
+	if len(l.unacked) == 0 {
+		l.changed()
+	}
 	return taken, nil
 }
 
@@ -344,51 +390,14 @@ func (l *Link) down(err error) {
 		l.state.Since = time.Now()
 	}
 	l.state.Connected = false
+	l.changed()
 	if err != nil {
 		l.state.LastError = err.Error()
 	}
 }
 
-func keepAlive(ctx context.Context, conn *websocket.Conn) error {
-	ticker := time.NewTicker(pingEvery)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-ticker.C:
-		}
-		ping, cancel := context.WithTimeout(ctx, pingEvery)
-		err := conn.Ping(ping)
-		cancel()
-		if err != nil {
-			return fmt.Errorf("the coordinator does not answer: %w", err)
-		}
-	}
-}
-
-func readFrame(ctx context.Context, conn *websocket.Conn) (*linkv1.Frame, error) {
-	kind, data, err := conn.Read(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if kind != websocket.MessageBinary {
-		return nil, errors.New("a text message where frames are binary")
-	}
-	f := new(linkv1.Frame)
-	if err := proto.Unmarshal(data, f); err != nil {
-		return nil, fmt.Errorf("malformed frame: %w", err)
-	}
-	return f, nil
-}
-
-func writeFrame(ctx context.Context, conn *websocket.Conn, f *linkv1.Frame) error {
-	data, err := proto.Marshal(f)
-	if err != nil {
-		return fmt.Errorf("encode frame: %w", err)
-	}
-	if len(data) > maxFrame {
-		return fmt.Errorf("frame has %d bytes, at most %d are sent", len(data), maxFrame)
-	}
-	return conn.Write(ctx, websocket.MessageBinary, data)
+// changed wakes Flush. The caller holds mu.
+func (l *Link) changed() {
+	close(l.empty)
+	l.empty = make(chan struct{})
 }

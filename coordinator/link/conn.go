@@ -17,6 +17,7 @@ import (
 const (
 	maxBatch  = 16 // frames of a node that are dealt with in one transaction
 	maxWindow = 48 // frames to a node that are not acknowledged
+	maxPassed = 64 // frames to a node that are passed on and not kept
 
 	goodbyeTime = 2 * time.Second // for a node to hang up after a refusal
 )
@@ -31,6 +32,7 @@ type conn struct {
 
 	mu       sync.Mutex // guards the fields below
 	subjects []coordinator.Subject
+	passed   []*linkv1.Frame
 	mail     bool       // the mailbox may have more
 	position uint64     // of the last letter that was written
 	ack      uint64     // to write, 0: none
@@ -72,6 +74,15 @@ func (c *conn) Tell(sub coordinator.Subject) {
 
 // Mail implements coordinator.Link.
 func (c *conn) Mail() { c.change(func() { c.mail = true }) }
+
+// Pass implements coordinator.Link.
+func (c *conn) Pass(f *linkv1.Frame) {
+	c.change(func() {
+		if len(c.passed) < maxPassed {
+			c.passed = append(c.passed, f)
+		}
+	})
+}
 
 // Replaced implements coordinator.Link.
 func (c *conn) Replaced() {
@@ -276,6 +287,7 @@ type work struct {
 	ack     uint64
 	end     *refusal
 	subject *coordinator.Subject
+	pass    *linkv1.Frame
 	mail    bool
 	after   uint64
 	limit   int
@@ -292,6 +304,8 @@ func (c *conn) next() (w work, ok bool) {
 		w.end = c.end
 	case len(c.subjects) > 0 && len(c.unacked) < maxWindow:
 		w.subject, c.subjects = &c.subjects[0], c.subjects[1:]
+	case len(c.passed) > 0:
+		w.pass, c.passed = c.passed[0], c.passed[1:]
 	case c.mail && len(c.unacked) < maxWindow:
 		w.mail, w.after, w.limit, c.mail = true, c.position, maxWindow-len(c.unacked), false
 	default:
@@ -317,6 +331,8 @@ func (c *conn) writeOne(ctx context.Context) (more bool, err error) {
 		return false, w.end
 	case w.subject != nil:
 		out, err = c.peer.Frames(ctx, *w.subject)
+	case w.pass != nil:
+		out = []coordinator.Delivery{{Frame: w.pass}}
 	default:
 		out, err = c.letters(ctx, w)
 	}
