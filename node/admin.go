@@ -46,11 +46,18 @@ func (n *Node) Admin(cfg AdminConfig) http.Handler {
 		n.CancelEntry()
 		answer(w, "cancel-bkey success", nil)
 	})
+	r.Post("/sys/auto-unseal/enable", func(w http.ResponseWriter, r *http.Request) {
+		answer(w, "auto-unseal enabled", n.EnableAuto(context.WithoutCancel(r.Context())))
+	})
+	r.Post("/sys/auto-unseal/disable", func(w http.ResponseWriter, r *http.Request) {
+		answer(w, "auto-unseal disabled", n.DisableAuto(context.WithoutCancel(r.Context())))
+	})
 	r.Get("/sys/seal-status", n.sealStatus)
 	r.Get("/sys/info", func(w http.ResponseWriter, _ *http.Request) {
 		info, err := n.Info()
 		answer(w, info, err)
 	})
+	r.Get("/sys/sessions", func(w http.ResponseWriter, _ *http.Request) { answer(w, n.Sessions(), nil) })
 	r.Get("/sys/keys", func(w http.ResponseWriter, r *http.Request) {
 		query := r.URL.Query()
 		keys, err := n.Keys(query.Get("path"), derive.Network(query.Get("network")))
@@ -71,9 +78,11 @@ func (n *Node) Admin(cfg AdminConfig) http.Handler {
 		answer(w, "stop success", nil)
 		cfg.Stop()
 	})
-	r.NotFound(func(w http.ResponseWriter, r *http.Request) {
-		answer(w, nil, fmt.Errorf("%s %s is not a call of the node's admin interface", r.Method, excerpt(r.URL.Path)))
-	})
+	unknown := func(w http.ResponseWriter, r *http.Request) {
+		answer(w, nil, fmt.Errorf("%s %s is not a call of the node's admin interface", excerpt(r.Method), excerpt(r.URL.Path)))
+	}
+	r.NotFound(unknown)
+	r.MethodNotAllowed(unknown)
 	return r
 }
 
@@ -85,8 +94,16 @@ func (n *Node) sealStatus(w http.ResponseWriter, _ *http.Request) {
 		State     string `json:"state"`
 		// Segments that were entered, while more are needed: the guide's nodes do not tell that.
 		Progress *Progress `json:"progress,omitempty"`
+		// What takes a while at this moment; the state is that of before.
+		Doing *Doing `json:"doing,omitempty"`
+		// The key that opens the store beside the password, and what that means.
+		AutoUnseal string `json:"auto_unseal,omitempty"`
+		Warning    string `json:"warning,omitempty"`
 	}
-	out := status{State: n.State(), Progress: n.Progress()}
+	out := status{State: n.State(), Progress: n.Progress(), Doing: n.Doing(), AutoUnseal: n.autoUnseal()}
+	if out.AutoUnseal != "" {
+		out.Warning = AutoUnsealWarning
+	}
 	if id, err := n.Identity(); err == nil {
 		out.NodeID, out.PublicKey = string(id.NodeID), id.PublicKey
 	}
@@ -96,13 +113,14 @@ func (n *Node) sealStatus(w http.ResponseWriter, _ *http.Request) {
 // password serves a call that takes {"shard_bkey":"..."}, whatever its Content-Type: a password, or one segment.
 func (n *Node) password(call Entry) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		password, err := readPassword(r.Body)
+		password, next, err := readPassword(r.Body)
 		if err != nil {
 			answer(w, nil, err)
 			return
 		}
 		defer password.Wipe()
-		data, err := n.Enter(context.WithoutCancel(r.Context()), call, password) // a caller that gives up must not stop it half way
+		defer next.Wipe()
+		data, err := n.EnterWith(context.WithoutCancel(r.Context()), call, password, next) // a caller that gives up must not stop it half way
 		if errors.Is(err, keystore.ErrWrongPassword) || errors.Is(err, keystore.ErrBackoff) {
 			n.cfg.Log.Warn("password refused", "call", call, "error", err)
 		}
@@ -111,32 +129,51 @@ func (n *Node) password(call Entry) http.HandlerFunc {
 }
 
 // errNotPassword tells what a caller that pastes a password into JSON, as node.sh does, gets wrong.
-var errNotPassword = errors.New(`the body is not {"shard_bkey":"..."} in UTF-8: where the caller does not escape JSON, a password must not contain " or \ `)
+var errNotPassword = errors.New(`the body is not {"shard_bkey":"..."} in UTF-8: where the caller does not escape JSON, a password must not contain " or \ or control characters such as a tab`)
 
-// readPassword reads the body of the password calls. An error never repeats any of it. The password is never made a Go
-// string, which could not be wiped.
-func readPassword(r io.Reader) (secret.Bytes, error) {
+// readPassword reads the body of the password calls; next is the new password that re-bkey-init may bring, else empty. An error never
+// repeats any of it. A password is never made a Go string, which could not be wiped.
+func readPassword(r io.Reader) (password, next secret.Bytes, err error) {
 	data, err := io.ReadAll(io.LimitReader(r, maxAdminBody+1))
 	defer secret.Wipe(data)
 	if err != nil {
-		return secret.Bytes{}, errors.New("the request's body could not be read")
+		return password, next, errors.New("the request's body could not be read")
 	}
 	if len(data) > maxAdminBody {
-		return secret.Bytes{}, fmt.Errorf("the request's body has more than %d bytes", maxAdminBody)
+		return password, next, fmt.Errorf("the request's body has more than %d bytes", maxAdminBody)
 	}
 	var body struct {
 		Password jsontext.Value `json:"shard_bkey"`
+		Next     jsontext.Value `json:"new_bkey"`
 	}
-	defer func() { secret.Wipe(body.Password) }()
-	if err := json.Unmarshal(data, &body, json.RejectUnknownMembers(true)); err != nil || body.Password.Kind() != '"' {
+	defer func() {
+		secret.Wipe(body.Password)
+		secret.Wipe(body.Next)
+	}()
+	if err := json.Unmarshal(data, &body, json.RejectUnknownMembers(true)); err != nil {
+		return password, next, errNotPassword
+	}
+	if password, err = unquote(body.Password); err != nil {
+		return password, next, err
+	}
+	if body.Next != nil {
+		if next, err = unquote(body.Next); err != nil {
+			password.Wipe()
+		}
+	}
+	return password, next, err
+}
+
+func unquote(text jsontext.Value) (secret.Bytes, error) {
+	if text.Kind() != '"' {
 		return secret.Bytes{}, errNotPassword
 	}
-	password, err := jsontext.AppendUnquote(make([]byte, 0, len(body.Password)), body.Password)
+	plain, err := jsontext.AppendUnquote(make([]byte, 0, len(text)), text)
 	if err != nil {
-		secret.Wipe(password)
+		secret.Wipe(plain)
 		return secret.Bytes{}, errNotPassword
 	}
-	return secret.New(password), nil
+	return secret.New(plain), nil
 }
 
 func answer(w http.ResponseWriter, data any, err error) {
@@ -191,14 +228,23 @@ func (n *Node) Health() http.Handler {
 
 // NotReady says why the node cannot take part in sessions now; empty if it can.
 func (n *Node) NotReady() string {
-	if s := n.cfg.Store.State(); s != keystore.Unsealed {
-		return "the node is " + s.String()
+	if n.draining.Load() {
+		return "the node is stopping"
+	}
+	if s := n.State(); s != keystore.Unsealed.String() {
+		return "the node is " + s
+	}
+	if err := n.cfg.Store.Unwritten(); err != nil {
+		return unwritable(err)
 	}
 	if !n.Linked() {
 		return "the node is not connected to the coordinator"
 	}
 	return ""
 }
+
+// unwritable says that the node takes part in nothing as long as its disk is full, or fails.
+func unwritable(err error) string { return fmt.Sprintf("the store could not be written: %v", err) }
 
 // Linked tells whether the node is connected to the coordinator.
 func (n *Node) Linked() bool {

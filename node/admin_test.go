@@ -195,7 +195,7 @@ func TestOnlyThisMachineMayCall(t *testing.T) {
 	if o.stopped != 0 || o.node.State() != "uninitialised" {
 		t.Fatal("a refused call did something")
 	}
-	for _, call := range [][2]string{{"GET", "/"}, {"POST", "/sys/unknown"}, {"GET", "/metrics"}, {"DELETE", "/sys/info/x"}} {
+	for _, call := range [][2]string{{"GET", "/"}, {"POST", "/sys/unknown"}, {"GET", "/metrics"}, {"DELETE", "/sys/info/x"}, {"GET", "/sys/init"}, {"POST", "/sys/info"}} {
 		o.mustRefuse(call[0], call[1], "", "is not a call of the node's admin interface")
 	}
 }

@@ -24,7 +24,6 @@ import (
 
 const (
 	backupFormat   = "countersign/backup/v1"
-	backupStamp    = "20060102T150405.000Z"
 	maxBackupFacts = 4 << 20 // bytes of a manifest
 )
 
@@ -57,23 +56,46 @@ type BackupKey struct {
 }
 
 // Backup writes a consistent copy of the running, unsealed node's store into the configured folder, and its manifest beside
-// it: FILE.db and FILE.db.json. It returns the path of the former. A file without a manifest is of a backup that was cut off.
-func (n *Node) Backup() (string, BackupManifest, error) {
+// it: FILE.db and FILE.db.json. It returns the path of the former. Of the complete backups that were asked for the oldest beyond
+// Config.BackupKeep are removed. A file without a manifest is of a backup that was cut off, and goes with a later backup.
+func (n *Node) Backup() (string, BackupManifest, error) { return n.backup(false) }
+
+// backup is Backup, asked for or by the clock. The error of what is old and cannot be removed is logged.
+func (n *Node) backup(scheduled bool) (string, BackupManifest, error) {
 	if n.cfg.BackupDir == "" {
 		return "", BackupManifest{}, errors.New("no folder for backups: set backup.directory")
 	}
+	n.backupMu.Lock()
+	defer n.backupMu.Unlock()
 	if err := os.MkdirAll(n.cfg.BackupDir, 0o700); err != nil {
 		return "", BackupManifest{}, fmt.Errorf("backup.directory: %w", err)
 	}
+	path, m, err := n.writeBackup(scheduled)
+	if err != nil {
+		return "", BackupManifest{}, err
+	}
+	n.cfg.Log.Info("backup written", "file", path, "keys", len(m.Keys), "sequence", m.Sequence)
+	if err := errors.Join(pruneBackups(path, scheduled, n.cfg.BackupKeep), tidyBackups(n.cfg.BackupDir, n.cfg.Clock())); err != nil {
+		n.cfg.Log.Warn("old backups could not be removed", "error", err)
+	}
+	return path, m, nil
+}
+
+func (n *Node) writeBackup(scheduled bool) (string, BackupManifest, error) {
 	m := BackupManifest{Format: backupFormat, Created: n.cfg.Clock().UTC().Truncate(time.Millisecond)}
-	path := filepath.Join(n.cfg.BackupDir, "asset-"+m.Created.Format(backupStamp)+".db")
+	path := filepath.Join(n.cfg.BackupDir, backupName(m.Created, scheduled))
 	hash := sha256.New()
 	err := keystore.WriteFile(path, func(w io.Writer) error {
-		snap, err := n.cfg.Store.Backup(io.MultiWriter(w, hash), func(tx *keystore.Tx) (err error) {
+		out := io.MultiWriter(w, hash)
+		mark, err := keystore.MarkBackup(out)
+		if err != nil {
+			return err
+		}
+		snap, err := n.cfg.Store.Backup(out, func(tx *keystore.Tx) (err error) {
 			m.NodeID, m.Keys, err = contents(tx, func(*signing.Share) error { return nil })
 			return err
 		})
-		m.StoreID, m.Sequence, m.Password, m.Records, m.Bytes = snap.ID, snap.Sequence, snap.Password, snap.Records, snap.Bytes
+		m.StoreID, m.Sequence, m.Password, m.Records, m.Bytes = snap.ID, snap.Sequence, snap.Password, snap.Records, int64(mark)+snap.Bytes
 		if snap.Segments != nil {
 			m.Segments = segmentsText(snap.Segments)
 		}
@@ -88,10 +110,9 @@ func (n *Node) Backup() (string, BackupManifest, error) {
 		return "", BackupManifest{}, fmt.Errorf("encode manifest: %w", err)
 	}
 	err = keystore.WriteFile(path+".json", func(w io.Writer) error { _, err := w.Write(append(data, '\n')); return err })
-	if err != nil {
-		return "", BackupManifest{}, fmt.Errorf("write manifest of backup %s: %w", path, err)
+	if err != nil { // without its manifest it is of no use
+		return "", BackupManifest{}, errors.Join(fmt.Errorf("write manifest of backup %s: %w", path, err), os.Remove(path))
 	}
-	n.cfg.Log.Info("backup written", "file", path, "keys", len(m.Keys), "sequence", m.Sequence)
 	return path, m, nil
 }
 

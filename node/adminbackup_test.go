@@ -6,8 +6,11 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"io"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -19,9 +22,24 @@ import (
 
 func good(*signing.Share) error { return nil }
 
+// mustCopyBackup gives the path of the store in a backup.
+func mustCopyBackup(t testing.TB, backup string) string {
+	t.Helper()
+	file, err := os.Open(backup)
+	must(t, err)
+	defer file.Close()
+	path := filepath.Join(t.TempDir(), "asset.db")
+	must(t, keystore.WriteFile(path, func(w io.Writer) error { return keystore.CopyBackup(w, file) }))
+	return path
+}
+
 // mustUnsealCopy opens a backup.
 func mustUnsealCopy(t testing.TB, path string) *keystore.Store {
 	t.Helper()
+	if _, err := keystore.Open(keystore.Config{Path: path}); !errors.Is(err, keystore.ErrBackup) {
+		t.Fatalf("a backup opens as a store: %v", err)
+	}
+	path = mustCopyBackup(t, path)
 	store, err := keystore.Open(keystore.Config{Path: path, Argon2: cheap})
 	must(t, err)
 	t.Cleanup(func() { _ = store.Close() })
@@ -29,13 +47,32 @@ func mustUnsealCopy(t testing.TB, path string) *keystore.Store {
 	return store
 }
 
+// lastBackup is what the metric says of the newest backup.
+func lastBackup(t *testing.T, n *node.Node) string {
+	t.Helper()
+	w := httptest.NewRecorder()
+	n.Health().ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+	_, rest, found := strings.Cut(w.Body.String(), "\ncountersign_node_last_backup_timestamp_seconds ")
+	if !found {
+		t.Fatal("there is no metric of the last backup")
+	}
+	value, _, _ := strings.Cut(rest, "\n")
+	return value
+}
+
 func TestBackupOfANodeWithAKey(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "backups")
 	r := newSigners(t)
 	node.SetBackupDir(r.a.node, dir)
+	if got := lastBackup(t, r.a.node); got != "0" {
+		t.Errorf("before the first backup the metric says %s", got)
+	}
 	path, m, err := r.a.node.Backup()
 	must(t, err)
+	if got, err := strconv.ParseFloat(lastBackup(t, r.a.node), 64); err != nil || int64(got*1000+0.5) != m.Created.UnixMilli() {
+		t.Errorf("the metric says %f, the backup is of %v, %v", got, m.Created, err)
+	}
 	data, err := os.ReadFile(path)
 	must(t, err)
 	sum := sha256.Sum256(data)

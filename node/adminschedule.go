@@ -2,52 +2,36 @@ package node
 
 import (
 	"context"
-	"fmt"
-	"os"
-	"path/filepath"
-	"slices"
 	"time"
 )
 
-// BackupOn writes a backup at each tick and then removes the oldest beyond keep; 0 keeps all. It returns when ctx ends. A
-// backup that fails, as on a sealed node, is logged, and removes nothing.
-func (n *Node) BackupOn(ctx context.Context, ticks <-chan time.Time, keep int) {
+// LookForBackup is how often it is looked whether a backup is due.
+const LookForBackup = time.Minute
+
+// BackupOn looks at each tick whether the newest scheduled backup is as old as every, and then writes one. So what was due while
+// the node was stopped or sealed is made up for. It returns when ctx ends. A backup that fails, as on a sealed node, is logged, once
+// an hour at most, and removes nothing.
+func (n *Node) BackupOn(ctx context.Context, ticks <-chan time.Time, every time.Duration) {
+	var made, warned time.Time
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticks:
 		}
-		if _, _, err := n.Backup(); err != nil {
-			n.cfg.Log.Warn("no scheduled backup was made", "error", err)
+		now := n.cfg.Clock()
+		last := n.lastScheduled()
+		if last.Before(made) || last.After(now) { // they were moved away, or the clock was wrong
+			last = made
+		}
+		if now.Sub(last) < every {
 			continue
 		}
-		if err := pruneBackups(n.cfg.BackupDir, keep); err != nil {
-			n.cfg.Log.Warn("old backups could not be removed", "error", err)
+		if _, m, err := n.backup(true); err == nil {
+			made, warned = m.Created, time.Time{}
+		} else if now.Sub(warned) >= time.Hour {
+			warned = now
+			n.cfg.Log.Warn("a scheduled backup is due and was not made: it is tried again", "error", err)
 		}
 	}
-}
-
-// pruneBackups removes the oldest backups of a folder, whose names sort by time, beyond keep. Only complete ones, with a
-// manifest, count and are removed: whatever else lies there is nobody's business here.
-func pruneBackups(dir string, keep int) error {
-	if keep <= 0 {
-		return nil
-	}
-	manifests, err := filepath.Glob(filepath.Join(dir, "asset-*.db.json"))
-	if err != nil {
-		return err
-	}
-	slices.Sort(manifests)
-	for len(manifests) > keep {
-		manifest := manifests[0]
-		manifests = manifests[1:]
-		if err := os.Remove(manifest); err != nil {
-			return fmt.Errorf("remove old backup: %w", err)
-		}
-		if err := os.Remove(manifest[:len(manifest)-len(".json")]); err != nil {
-			return fmt.Errorf("remove old backup: %w", err)
-		}
-	}
-	return nil
 }

@@ -38,6 +38,7 @@ type entering struct {
 	call     Entry
 	segments *segment.Collection
 	change   *keystore.Change // the present password was right: a new one is awaited
+	promise  *promise         // which one; nil: any
 	until    time.Time        // when all this is forgotten
 	timer    *time.Timer
 }
@@ -46,8 +47,15 @@ type entering struct {
 // The result is an Identity for init, else a line of text, which says how many segments are still missing. A refused segment
 // is named by its number and changes nothing. The caller wipes text.
 func (n *Node) Enter(ctx context.Context, call Entry, text secret.Bytes) (any, error) {
+	return n.EnterWith(ctx, call, text, secret.Bytes{})
+}
+
+// EnterWith is Enter where reset also brings the new password, if next is not empty: the change then takes no other. Between reset
+// and the change nobody else can put a password of their own in its place. The caller wipes next.
+func (n *Node) EnterWith(ctx context.Context, call Entry, text, next secret.Bytes) (any, error) {
 	n.entryMu.Lock()
 	defer n.entryMu.Unlock()
+	defer n.noteEntry()
 	n.expireEntry()
 	if err := n.mayEnter(call); err != nil {
 		return nil, err
@@ -56,8 +64,28 @@ func (n *Node) Enter(ctx context.Context, call Entry, text secret.Bytes) (any, e
 	if err != nil {
 		return nil, err
 	}
+	if next.Len() > 0 {
+		if call != EntryReset || set != nil {
+			return nil, errors.New("a new password comes with re-bkey-init of one password, and with nothing else")
+		}
+		if err := keystore.CheckPassword(next); err != nil {
+			return nil, err
+		}
+	}
 	if set == nil {
-		return n.perform(ctx, call, keystore.Password(text))
+		if call == EntryChange {
+			if err := n.entry.promise.kept(text); err != nil {
+				return nil, err
+			}
+		}
+		data, err := n.perform(ctx, call, keystore.Password(text))
+		if err == nil && next.Len() > 0 {
+			n.entry.promise = newPromise(next)
+		}
+		return data, err
+	}
+	if call == EntryChange && n.entry.promise != nil {
+		return nil, errOtherPassword
 	}
 	e := &n.entry
 	if e.segments != nil && e.call != call {
@@ -77,6 +105,7 @@ func (n *Node) Enter(ctx context.Context, call Entry, text secret.Bytes) (any, e
 	if !e.segments.Complete() {
 		return fmt.Sprintf("%s: %d of %d segments entered", call, len(e.segments.Numbers()), set.T), nil
 	}
+	n.noteEntry()
 	defer n.dropSegments()
 	credential, err := keystore.Segments(e.segments)
 	if err != nil {
@@ -127,6 +156,7 @@ func (n *Node) setFor(call Entry) (*segment.Manifest, error) {
 
 // perform does what was entered for. The caller holds entryMu.
 func (n *Node) perform(ctx context.Context, call Entry, credential keystore.Credential) (any, error) {
+	defer n.do(string(call))()
 	switch call {
 	case EntryInit:
 		return n.initWith(ctx, credential)
@@ -147,10 +177,12 @@ func (n *Node) perform(ctx context.Context, call Entry, credential keystore.Cred
 			return nil, err
 		}
 		n.dropChange()
+		if err == nil || errors.Is(err, keystore.ErrUnscrubbed) {
+			n.cfg.Log.Info("password changed")
+		}
 		if err != nil {
 			return nil, err
 		}
-		n.cfg.Log.Info("password changed")
 		return "re-bkey success", nil
 	}
 	return nil, fmt.Errorf("nothing is entered for %q", call)
@@ -161,17 +193,7 @@ func (n *Node) CancelEntry() {
 	n.entryMu.Lock()
 	defer n.entryMu.Unlock()
 	n.dropEntry()
-}
-
-// Progress says which segments have been entered; nil if none are waited for.
-func (n *Node) Progress() *Progress {
-	n.entryMu.Lock()
-	defer n.entryMu.Unlock()
-	n.expireEntry()
-	if n.entry.segments == nil {
-		return nil
-	}
-	return &Progress{Call: n.entry.call, Entered: n.entry.segments.Numbers(), Needed: n.entry.segments.Manifest().T}
+	n.noteEntry()
 }
 
 // keepEntry gives what is missing another while.
@@ -185,6 +207,7 @@ func (n *Node) keepEntry() {
 		n.entryMu.Lock()
 		defer n.entryMu.Unlock()
 		n.expireEntry()
+		n.noteEntry()
 	})
 }
 
@@ -217,7 +240,7 @@ func (n *Node) dropSegments() {
 func (n *Node) dropChange() {
 	if n.entry.change != nil {
 		n.entry.change.Cancel()
-		n.entry.change = nil
+		n.entry.change, n.entry.promise = nil, nil
 	}
 	if n.entry.segments == nil {
 		n.entry.until = time.Time{}

@@ -38,8 +38,8 @@ func newHand(t testing.TB, threshold, n int) *hand {
 func (h *hand) body(number int) string { return bkey(h.texts[number-1]) }
 
 // newSegmentOffice is an office whose node takes the segments of whatever hand is current for init and changes.
-func newSegmentOffice(t testing.TB, current *atomic.Pointer[hand], time *clock, log *bytes.Buffer) *office {
-	return newOffice(t, func(c *node.Config) {
+func newSegmentOffice(t testing.TB, current *atomic.Pointer[hand], time *clock, log *bytes.Buffer, change ...func(*node.Config)) *office {
+	return newOffice(t, append(change, func(c *node.Config) {
 		c.Segments = func() (*segment.Manifest, error) {
 			if h := current.Load(); h != nil {
 				return h.manifest, nil
@@ -50,7 +50,7 @@ func newSegmentOffice(t testing.TB, current *atomic.Pointer[hand], time *clock, 
 		if log != nil {
 			c.Log = slog.New(slog.NewTextHandler(log, nil))
 		}
-	})
+	})...)
 }
 
 const sealedStatus = `{"data":{"state":"sealed"},"status":"ok"}`
@@ -169,6 +169,38 @@ func TestChangeOfPassword(t *testing.T) {
 		o.mustRefuse("POST", "/sys/re-bkey-init", bkey(password), "wrong password")
 	}
 	o.mustRefuse("POST", "/sys/re-bkey-init", bkey(nextPassword), "too many wrong passwords")
+}
+
+// TestTheNewPasswordThatResetWasGiven: between reset and the change nobody puts another password in its place.
+func TestTheNewPasswordThatResetWasGiven(t *testing.T) {
+	t.Parallel()
+	var current atomic.Pointer[hand]
+	clock := new(clock)
+	o := newSegmentOffice(t, &current, clock, nil)
+	both := func(present, next string) string {
+		return strings.TrimSuffix(bkey(present), "}") + `,"new_bkey":"` + next + `"}`
+	}
+	const reset, other = `{"data":"re-bkey-init success","status":"ok"}`, "Stranger-Horse-9-Battery"
+	o.call("POST", "/sys/init", bkey(password))
+	o.mustRefuse("POST", "/sys/in-bkey", both(password, nextPassword), "a new password comes with re-bkey-init of one password, and with nothing else")
+	o.mustAnswer("POST", "/sys/in-bkey", bkey(password), `{"data":"in-bkey success","status":"ok"}`)
+	o.mustRefuse("POST", "/sys/re-bkey-init", both(password, "weak"), "at least 12 characters")
+	o.mustRefuse("POST", "/sys/re-bkey-init", both(nextPassword, nextPassword), "wrong password")
+	o.mustRefuse("POST", "/sys/re-bkey-init", strings.TrimSuffix(bkey(password), "}")+`,"new_bkey":7}`, "the body is not")
+	o.mustAnswer("POST", "/sys/re-bkey-init", both(password, nextPassword), reset)
+	o.mustRefuse("POST", "/sys/re-bkey", bkey(other), "this is not the new password that was given with reset")
+	current.Store(newHand(t, 2, 3))
+	o.mustRefuse("POST", "/sys/re-bkey", current.Load().body(1), "this is not the new password that was given with reset")
+	current.Store(nil)
+	o.mustAnswer("POST", "/sys/re-bkey", bkey(nextPassword), `{"data":"re-bkey success","status":"ok"}`)
+
+	// another reset begins anew, with or without one
+	o.mustAnswer("POST", "/sys/re-bkey-init", both(nextPassword, other), reset)
+	o.mustAnswer("POST", "/sys/re-bkey-init", bkey(nextPassword), reset)
+	o.mustAnswer("POST", "/sys/re-bkey", bkey(password), `{"data":"re-bkey success","status":"ok"}`)
+	o.mustAnswer("POST", "/sys/re-bkey-init", both(password, other), reset)
+	clock.step(node.EntryTimeout)
+	o.mustRefuse("POST", "/sys/re-bkey", bkey(other), "more than ten minutes ago")
 }
 
 func TestManifestThatCannotBeRead(t *testing.T) {

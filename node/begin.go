@@ -30,6 +30,10 @@ func (p *party) begin(b *linkv1.Begin) {
 // beginSeat begins the session in which a request has its seat. While an earlier session of the request still runs it is
 // stopped first: there are never two at once. The caller holds mu.
 func (p *party) beginSeat(b *linkv1.Begin) {
+	if p.idle != nil {
+		p.log.Info("session not begun: the node is stopping", "session_id", excerpt(b.SessionId))
+		return // it has not joined: the coordinator tells the next instance again
+	}
 	r := p.seated(b.SessionId)
 	if r == nil {
 		p.log.Warn("begin of a session in which this node has no seat", "session_id", excerpt(b.SessionId))
@@ -42,7 +46,9 @@ func (p *party) beginSeat(b *linkv1.Begin) {
 	}
 	if err := p.join(r, b); err != nil {
 		p.log.Warn("session not joined", "session_id", b.SessionId, "sino_id", r.record.SinoID, "error", err)
-		p.fail(b.SessionId, &signing.Abort{Reason: err.Error()})
+		abort := &signing.Abort{Reason: err.Error()}
+		p.recent.add(r.offered().ended(p.clock(), abort))
+		p.fail(b.SessionId, abort)
 		r.seat = nil
 		p.letGo(r)
 	}
@@ -60,8 +66,8 @@ func (p *party) join(r *request, b *linkv1.Begin) error {
 		p.tell(r) // not approved (any more): the coordinator asked to begin too early
 		return nil
 	}
-	if len(p.sessions) >= maxRunning {
-		return fmt.Errorf("this node runs %d sessions already", len(p.sessions))
+	if len(p.sessions) >= p.limits.Sessions {
+		return fmt.Errorf("this node runs %d sessions already (limits.sessions): try again later", len(p.sessions))
 	}
 	if err := p.recheck(r.again(), r.record.SignType); err != nil {
 		return err
@@ -95,8 +101,9 @@ func (p *party) join(r *request, b *linkv1.Begin) error {
 	if err != nil {
 		return err
 	}
-	s.record = r.record
 	token := r.seat.token
+	p.joined++
+	s.record, s.number, s.joined = r.record, p.joined, now
 	r.seat, r.running, p.sessions[s.id] = nil, s, s
 	p.send(&linkv1.Frame{Body: &linkv1.Frame_Join{Join: &linkv1.Join{SessionId: s.id, JoinToken: token}}})
 	p.send(&linkv1.Frame{Body: &linkv1.Frame_Contribution{Contribution: contributionFrame(s.own)}})
@@ -189,8 +196,8 @@ func (p *party) manifest(rec *requestRecord, seat *seat, statements []*linkv1.St
 		return m, err
 	}
 	defer share.Wipe()
-	if key.State != KeyActive {
-		return m, fmt.Errorf("the share of key %s is not active here", rec.KeyID)
+	if err := key.unusable(); err != nil {
+		return m, err
 	}
 	m.Epoch, m.T, m.Cryptography = key.Epoch, share.Threshold(), share.Algorithm().String()
 	m.Recipient = key.recipient(rec.SignType).Recipient

@@ -23,8 +23,9 @@ func (p *party) confirmOwn(key *keyRecord) (*linkv1.Confirmation, error) {
 func (p *party) confirmAll() error {
 	var frames []*linkv1.Confirmation
 	err := each(p.records, bucketKey, func(key *keyRecord) error {
-		if key.allActive() && key.Told {
-			return nil
+		defer key.wipe()
+		if key.State == KeyUnconfirmed || key.State == KeyStale || (key.allActive() && key.Told) {
+			return nil // of a restored share nothing is said before the others have spoken
 		}
 		own, err := p.confirmOwn(key)
 		frames = append(frames, own)
@@ -42,6 +43,10 @@ func (p *party) confirmAll() error {
 // Acknowledged notes that the coordinator has taken over this node's word that a share is active: it keeps it for the other
 // parties, and it need not be said again.
 func (p *party) Acknowledged(f *linkv1.Frame) {
+	if q := f.GetEpochQuestion(); q != nil {
+		p.epochAsked(q)
+		return
+	}
 	c := f.GetConfirmation()
 	if c == nil || !c.Active {
 		return
@@ -130,6 +135,9 @@ func (p *party) confirm(c manifest.Confirmation) error {
 		}
 		if err := c.Verify(from.NodeID); err != nil {
 			return false, err
+		}
+		if key.State == KeyUnconfirmed || key.State == KeyStale {
+			return false, nil // it is asked for what counts today
 		}
 		if c.Epoch != key.Epoch || c.StatementHash != key.Statement {
 			return false, errStatementsDiffer

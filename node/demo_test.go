@@ -19,6 +19,7 @@ import (
 
 	linkv1 "github.com/countersign-mpc/countersign/api/link/v1"
 	"github.com/countersign-mpc/countersign/node"
+	"github.com/countersign-mpc/countersign/node/asking"
 	"github.com/countersign-mpc/countersign/wire"
 )
 
@@ -34,7 +35,9 @@ type demo struct {
 	paths   []string
 	details []map[string]any
 	reports chan map[string]any
-	waits   int // checks to which it says WAIT before it approves
+	waits   int  // checks to which it says WAIT before it approves
+	rejects bool // all others
+	away    bool // it answers nothing that counts
 }
 
 func (d *demo) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -64,10 +67,17 @@ func (d *demo) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err := json.Unmarshal(body, &request); err != nil {
 		d.t.Error(err)
 	}
+	if d.away {
+		w.WriteHeader(http.StatusBadGateway)
+		return
+	}
 	switch r.URL.Path {
 	case "/check":
 		d.details = append(d.details, request.Detail)
 		action, wait := "APPROVE", ""
+		if d.rejects {
+			action = "REJECT"
+		}
 		if d.waits > 0 {
 			d.waits--
 			action, wait = "WAIT", `,"wait_time":"1"`
@@ -92,21 +102,125 @@ func (d *demo) answer(w io.Writer, data string) {
 	fmt.Fprintf(w, "{\"code\":200,\"status\":\"0\",\"error\":\"\",\"data\":%s,\"signature\":\"%X\",\"time\":1700000000}\n", data, der)
 }
 
+// demos gives a node so many servers in the demo's manner, which it asks by a mode. In mode first they share their key.
+func (m *member) demos(mode asking.Mode, n int) []*demo {
+	t := m.h.t
+	t.Helper()
+	id, err := m.id.PublicKey()
+	must(t, err)
+	files := &node.FileSettings{CallbackRequired: true, CallbackMode: mode, RetryTimes: 1, Sleep: time.Millisecond}
+	var all []*demo
+	for i := range n {
+		d := &demo{t: t, key: newP256(t), node: id, reports: make(chan map[string]any, 8)}
+		if mode == asking.ModeFirst && i > 0 {
+			d.key = all[0].key
+		}
+		server := httptest.NewServer(d)
+		t.Cleanup(server.Close)
+		path := filepath.Join(t.TempDir(), "callback.pem")
+		writePEM(t, path, d.key)
+		all = append(all, d)
+		files.CallbackServers = append(files.CallbackServers, node.CallbackServer{Address: server.URL + "/check", PublicKeyPath: path, UnsignedAck: true})
+	}
+	guard, err := files.Guard()
+	must(t, err)
+	m.settings.change(func(s *settings) { s.guard = guard })
+	return all
+}
+
+// change changes how a server behaves.
+func (d *demo) change(f func(*demo)) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	f(d)
+}
+
+// asked is which paths were called.
+func (d *demo) asked() []string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Clone(d.paths)
+}
+
+func TestTheDemosServersTogether(t *testing.T) {
+	t.Parallel()
+	r := newSigners(t)
+	message := func() ask {
+		a := r.signing()
+		a.terms.SignType, a.terms.Message = wire.SignTypeMessage, "hello"
+		return a
+	}
+	t.Run("all: each must approve, and each is told", func(t *testing.T) {
+		both := r.a.demos(asking.ModeAll, 2)
+		r.mustSign(message())
+		for _, d := range both {
+			if told := receive(t, d.reports); told["message"] != "hello" {
+				t.Fatalf("told %v", told)
+			}
+		}
+		r.a.awaitNone("report")
+	})
+	t.Run("all: one rejects", func(t *testing.T) {
+		both := r.a.demos(asking.ModeAll, 2)
+		both[1].change(func(d *demo) { d.rejects = true })
+		s := r.offer(message())
+		r.awaitAnswer(s, r.a.id, linkv1.Answer_REJECTED)
+		r.mustBeSilent(s, r.a.id)
+	})
+	t.Run("all: one is away", func(t *testing.T) {
+		both := r.a.demos(asking.ModeAll, 2)
+		both[1].change(func(d *demo) { d.away = true })
+		s := r.offer(message())
+		if a := r.awaitAnswer(s, r.a.id, linkv1.Answer_REFUSED); !contains(a.Reason, "gave no answer that counts in 2 tries") {
+			t.Fatalf("refused with %q", a.Reason)
+		}
+		r.mustBeSilent(s, r.a.id)
+	})
+	t.Run("first: the other is not asked", func(t *testing.T) {
+		both := r.a.demos(asking.ModeFirst, 2)
+		both[1].change(func(d *demo) { d.rejects = true })
+		r.mustSign(message())
+		receive(t, both[0].reports)
+		r.a.awaitNone("report")
+		if paths := both[1].asked(); len(paths) != 0 {
+			t.Fatalf("the second was asked %v", paths)
+		}
+	})
+	t.Run("first: one is away", func(t *testing.T) {
+		both := r.a.demos(asking.ModeFirst, 2)
+		both[0].change(func(d *demo) { d.away = true })
+		both[1].change(func(d *demo) { d.waits = 1 })
+		r.mustSign(message())
+		receive(t, both[1].reports)
+		r.a.awaitNone("report")
+	})
+	t.Run("first: a reject is final", func(t *testing.T) {
+		both := r.a.demos(asking.ModeFirst, 2)
+		both[0].change(func(d *demo) { d.rejects = true })
+		s := r.offer(message())
+		r.awaitAnswer(s, r.a.id, linkv1.Answer_REJECTED)
+		r.mustBeSilent(s, r.a.id)
+		if paths := both[1].asked(); len(paths) != 0 {
+			t.Fatalf("the second was asked %v", paths)
+		}
+	})
+	t.Run("a question outlives the node", func(t *testing.T) {
+		one := r.a.demos(asking.ModeAll, 1)[0]
+		one.change(func(d *demo) { d.waits = 1 })
+		s := r.offer(message())
+		r.awaitAnyAnswer(s, r.a.id, linkv1.Answer_WAITING)
+		r.a.crash()
+		r.mustBeSigned(t, s)
+		receive(t, one.reports)
+		r.a.awaitNone("report")
+	})
+}
+
 func TestTheDemosServer(t *testing.T) {
 	t.Parallel()
 	r := newSigners(t)
-	id, err := r.a.id.PublicKey()
-	must(t, err)
-	d := &demo{t: t, key: newP256(t), node: id, reports: make(chan map[string]any, 8), waits: 1}
-	server := httptest.NewServer(d)
-	t.Cleanup(server.Close)
-	path := filepath.Join(t.TempDir(), "callback.pem")
-	writePEM(t, path, d.key)
-	files := &node.FileSettings{CallbackRequired: true, RetryTimes: 1, Sleep: time.Millisecond,
-		CallbackServers: []node.CallbackServer{{Address: server.URL + "/check", PublicKeyPath: path, UnsignedAck: true}}}
-	guard, err := files.Guard()
-	must(t, err)
-	r.a.settings.change(func(s *settings) { s.guard = guard })
+	d := r.a.demos(asking.ModeAll, 1)[0]
+	d.change(func(d *demo) { d.waits = 1 })
 
 	a := r.signing()
 	a.terms.SignType, a.terms.Message, a.terms.TxInfo = wire.SignTypeMessage, "hello", []byte(`{"chainSymbol":"ETH","note":"<&>"}`)

@@ -14,7 +14,11 @@ import (
 func (n *Node) Frame(f *linkv1.Frame) { n.party.Frame(f) }
 
 // ReadPassword reads the body of a password call.
-func ReadPassword(body string) (secret.Bytes, error) { return readPassword(strings.NewReader(body)) }
+func ReadPassword(body string) (secret.Bytes, error) {
+	password, next, err := readPassword(strings.NewReader(body))
+	next.Wipe()
+	return password, err
+}
 
 // MaxExcerpt and Excerpt cut text from outside.
 const MaxExcerpt = maxExcerpt
@@ -66,3 +70,27 @@ func ParseRecipient(text string) (*ecdsa.PublicKey, error) { return parseRecipie
 
 // SetBackupDir gives a node a folder for backups.
 func SetBackupDir(n *Node, dir string) { n.cfg.BackupDir = dir }
+
+// Turns are the turns of sessions, by themselves.
+type Turns struct{ *turns }
+
+// NewTurns lets so many compute at a time.
+func NewTurns(parallel int) Turns { return Turns{newTurns(parallel)} }
+
+// Ask gets in line. given is closed at the turn; leave takes the wish back.
+func (t Turns) Ask(number uint64) (given <-chan struct{}, leave func()) {
+	mine := t.ask(number)
+	return mine.given, func() { t.leave(mine) }
+}
+
+// Done ends a turn.
+func (t Turns) Done() { t.done() }
+
+// Queue is how many wait.
+func (t Turns) Queue() int { return t.queue() }
+
+// WithBytes gives limits another bound of what is delivered to all sessions that run.
+func WithBytes(l Limits, bytes int) Limits {
+	l.bytes = bytes
+	return l
+}

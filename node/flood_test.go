@@ -1,10 +1,12 @@
 package node_test
 
 import (
+	"fmt"
 	"sync/atomic"
 	"testing"
 
 	linkv1 "github.com/countersign-mpc/countersign/api/link/v1"
+	"github.com/countersign-mpc/countersign/node"
 	"github.com/countersign-mpc/countersign/signing"
 	"github.com/countersign-mpc/countersign/wire"
 )
@@ -83,6 +85,54 @@ func TestMoreMessagesThanASessionHas(t *testing.T) {
 			r.mustSign(r.signing())
 		})
 	}
+}
+
+// What is too much for all sessions together costs those that took most, not the honest one whose message comes next.
+func TestMoreMessagesThanAllSessionsHave(t *testing.T) {
+	t.Parallel()
+	r := newSigners(t)
+	r.a.limited(node.WithBytes(node.Limits{}, 16<<20))
+	junk := make(map[string]bool) // sessions in which this party never hears party 3
+	r.do(func() {
+		r.route = func(to wire.NodeID, f *linkv1.Frame) []*linkv1.Frame {
+			if junk[f.GetContribution().GetSessionId()] && to == r.a.id && f.GetContribution().GetIndex() == 3 {
+				return nil
+			}
+			return []*linkv1.Frame{f}
+		}
+	})
+	var flooded []*session
+	for i := range 3 {
+		a := r.signing()
+		a.session = fmt.Sprintf("junk-%d", i)
+		r.do(func() { junk[a.session] = true })
+		s := r.offer(a)
+		r.await("contribution", func() bool { return s.contributions[r.a.id] != nil })
+		flooded = append(flooded, s)
+	}
+	fill := func(s *session, frames int) {
+		for range frames {
+			r.send(r.a.id, &linkv1.Frame{Body: &linkv1.Frame_Envelope{Envelope: &linkv1.Envelope{SessionId: s.id, Sealed: make([]byte, 1<<20)}}})
+		}
+	}
+	fill(flooded[0], 6)
+	fill(flooded[1], 5)
+	fill(flooded[2], 5) // all there is
+	r.settle(r.a.id)
+	r.mustSign(r.signing())
+	r.mustHaveFailed(t, flooded[0], "have taken 16 MB of messages, and this one most", r.a)
+	fill(flooded[1], 2)
+	fill(flooded[2], 3) // there is room again, of the first one's 6
+	r.settle(r.a.id)
+	for _, s := range flooded[1:] {
+		r.do(func() {
+			if s.reports[r.a.id] != nil {
+				t.Error("a session failed although there is room")
+			}
+		})
+	}
+	fill(flooded[2], 2)
+	r.mustHaveFailed(t, flooded[2], "and this one most", r.a)
 }
 
 func TestMessagesBeforeTheContributionsAreBounded(t *testing.T) {

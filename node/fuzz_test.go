@@ -28,7 +28,7 @@ func (r *trio) acceptRequester(key *ecdsa.PrivateKey) {
 }
 
 // lone is an unsealed node whose coordinator never says anything, with the frames that would make it work.
-func lone(t testing.TB) (*node.Node, []*linkv1.Frame) {
+func lone(t testing.TB, limits ...node.Limits) (*node.Node, []*linkv1.Frame) {
 	t.Helper()
 	silent, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)
@@ -36,7 +36,11 @@ func lone(t testing.TB) (*node.Node, []*linkv1.Frame) {
 	store, err := keystore.Open(keystore.Config{Path: filepath.Join(t.TempDir(), "asset.db"), Argon2: cheap})
 	must(t, err)
 	s := &settings{parties: make(map[wire.NodeID]bool), unguarded: true}
-	n, err := node.New(node.Config{Store: store, Settings: s, Protocols: &toys{}, LinkURL: "ws://" + silent.Addr().String() + "/proxy", Log: slog.New(slog.DiscardHandler)})
+	cfg := node.Config{Store: store, Settings: s, Protocols: &toys{}, LinkURL: "ws://" + silent.Addr().String() + "/proxy", Log: slog.New(slog.DiscardHandler)}
+	if len(limits) > 0 {
+		cfg.Limits = limits[0]
+	}
+	n, err := node.New(cfg)
 	must(t, err)
 	t.Cleanup(func() { _ = n.Close() })
 	id, err := n.Init(context.Background(), pass(password))
@@ -60,6 +64,9 @@ func lone(t testing.TB) (*node.Node, []*linkv1.Frame) {
 		{Body: &linkv1.Frame_Envelope{Envelope: &linkv1.Envelope{SessionId: "session-1", From: 2, To: 1, Round: 2, Sealed: make([]byte, 64)}}},
 		{Body: &linkv1.Frame_Confirmation{Confirmation: &linkv1.Confirmation{KeyId: "key-1", Epoch: 1, Index: 2, StatementHash: make([]byte, 32), Signature: make([]byte, 70)}}},
 		{Body: &linkv1.Frame_End{End: &linkv1.End{SessionId: "session-1", State: "failed"}}},
+		{Body: &linkv1.Frame_EpochQuestion{EpochQuestion: &linkv1.EpochQuestion{KeyId: "key-1", Index: 2, Challenge: make([]byte, 32), Signature: make([]byte, 70)}}},
+		{Body: &linkv1.Frame_EpochStatement{EpochStatement: &linkv1.EpochStatement{KeyId: "key-1", Index: 2, To: 1, Challenge: make([]byte, 32), Epoch: 1,
+			StatementHash: make([]byte, 32), State: "active", Proof: &linkv1.EpochStatement_Proof{Active: true, Signature: make([]byte, 70)}, Signature: make([]byte, 70)}}},
 	}
 }
 

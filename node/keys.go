@@ -26,6 +26,7 @@ type KeyInfo struct {
 	Parties   []string  `json:"parties"`
 	Created   time.Time `json:"created"`
 	LastUsed  time.Time `json:"last_used,omitzero"`
+	Note      string    `json:"note,omitempty"` // of a restored share that does not sign: why, and what to do
 }
 
 // Addresses are those of one public key. EVM and Solana have one each; for Bitcoin they depend on the network and are there
@@ -41,22 +42,22 @@ type Addresses struct {
 // Keys lists the shares that are held, with the addresses at a path and, for Bitcoin, on a network. An empty path is the
 // root, and without a network there are no addresses of Bitcoin. The node must be unsealed.
 func (n *Node) Keys(path string, network derive.Network) ([]KeyInfo, error) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.party == nil {
-		return nil, fmt.Errorf("the node is %s: its keys can be listed once it is unsealed", n.cfg.Store.State())
+	p := n.working.Load()
+	if p == nil {
+		return nil, fmt.Errorf("the node is %s: its keys can be listed once it is unsealed", n.State())
 	}
 	at, err := derive.ParsePath(path)
 	if err != nil {
 		return nil, err
 	}
-	return n.party.keys(at, network)
+	return p.keys(at, network)
 }
 
 // keys lists the shares that are held.
 func (p *party) keys(at derive.Path, network derive.Network) ([]KeyInfo, error) {
 	out := []KeyInfo{}
 	guard, err := p.settings.Guard()
+	said := p.epochs.said()            // before the transaction: who changes a record holds the lock of this one
 	asks := guard != nil || err != nil // a key file that cannot be read refuses requests
 	err = each(p.records, bucketKey, func(key *keyRecord) error {
 		share, err := p.share(key)
@@ -66,7 +67,7 @@ func (p *party) keys(at derive.Path, network derive.Network) ([]KeyInfo, error) 
 		defer share.Wipe()
 		info := KeyInfo{Guarded: asks, KeyID: key.KeyID, Algorithm: share.Algorithm().String(), T: share.Threshold(), N: len(key.Parties),
 			Index: key.Index, Epoch: key.Epoch, State: key.State, PublicKey: hex.EncodeToString(share.PublicKey()),
-			Created: key.Created, LastUsed: key.LastUsed}
+			Created: key.Created, LastUsed: key.LastUsed, Note: key.note(said[key.KeyID])}
 		for _, party := range key.Parties {
 			info.Parties = append(info.Parties, string(party.NodeID))
 			if party.Recipient != "" && party.Recipient == key.Recipient {

@@ -35,6 +35,7 @@ type member struct {
 	node     *node.Node
 	id       wire.NodeID
 	tend     time.Duration // how often the node looks for what has expired; 0: the default
+	limits   node.Limits
 }
 
 // member makes a node that is initialised, unsealed and linked. It asks nobody.
@@ -62,7 +63,7 @@ func (m *member) open() {
 		config = m.all
 	}
 	n, err := node.New(node.Config{Store: m.store, Settings: config, Protocols: m.toys, LinkURL: m.h.url, Software: "test",
-		Log: slog.New(slog.NewTextHandler(m.log, &slog.HandlerOptions{Level: slog.LevelDebug})), Clock: m.h.clock.Now, MinBackoff: time.Millisecond, TendEvery: m.tend})
+		Log: slog.New(slog.NewTextHandler(m.log, &slog.HandlerOptions{Level: slog.LevelDebug})), Clock: m.h.clock.Now, MinBackoff: time.Millisecond, TendEvery: m.tend, Limits: m.limits})
 	must(t, err)
 	m.node = n
 	t.Cleanup(func() {

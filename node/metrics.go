@@ -57,7 +57,7 @@ func (m *Metrics) Registry() *prometheus.Registry { return m.registry }
 func (m *Metrics) watch(n *Node) {
 	m.registry.MustRegister(
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "countersign_node_unsealed",
-			Help: "1 while the node is unsealed."}, func() float64 { return truth(n.cfg.Store.State() == keystore.Unsealed) }),
+			Help: "1 while the node is unsealed."}, func() float64 { return truth(n.State() == keystore.Unsealed.String()) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "countersign_node_link_up",
 			Help: "1 while the node is connected to the coordinator."}, func() float64 { return truth(n.Linked()) }),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "countersign_node_store_bytes",
@@ -68,9 +68,49 @@ func (m *Metrics) watch(n *Node) {
 			}
 			return float64(stat.Bytes)
 		}),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "countersign_node_store_writable",
+			Help: "0 once a write to the store was not made, as on a full disk, until one is made."}, func() float64 { return truth(n.cfg.Store.Unwritten() == nil) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "countersign_node_last_backup_timestamp_seconds",
+			Help: "When the newest complete backup in backup.directory was made; 0 if there is none."}, n.lastBackupSeconds),
+		n.workGauge("queue_length", "Sessions that wait for their turn to compute.", func(p *party) int { return p.turns.queue() }),
+		n.workGauge("running_sessions", "Sessions that run, those that wait for their turn included.", func(p *party) int {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			return len(p.sessions)
+		}),
+		n.workGauge("open_requests", "Requests for which something goes on: asked about, with a place in an offered session, or in one.", func(p *party) int {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			return len(p.requests)
+		}),
+		n.workGauge("unconfirmed_shares", "Shares from a backup that sign once the other parties say that they are the newest.", func(p *party) int {
+			unconfirmed, _ := p.epochs.count()
+			return unconfirmed
+		}),
+		n.workGauge("stale_shares", "Shares from a backup that is too old: they never sign.", func(p *party) int {
+			_, stale := p.epochs.count()
+			return stale
+		}),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "countersign_node_link_backlog_frames",
+			Help: "Frames that the coordinator has not acknowledged yet."}, func() float64 {
+			if link := n.current.Load(); link != nil {
+				return float64(link.State().Backlog)
+			}
+			return 0
+		}),
 		n.recordsGauge(bucketReport, "Signature reports that no callback server has acknowledged yet."),
 		n.recordsGauge(bucketOutcome, "Outcomes of approved requests that no callback server has acknowledged yet."),
 	)
+}
+
+// workGauge is read from the party; 0 while the node is sealed.
+func (n *Node) workGauge(name, help string, read func(*party) int) prometheus.GaugeFunc {
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "countersign_node_" + name, Help: help}, func() float64 {
+		if p := n.working.Load(); p != nil {
+			return float64(read(p))
+		}
+		return 0
+	})
 }
 
 // recordsGauge counts the records of a bucket; 0 while the node is sealed.

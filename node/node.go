@@ -34,13 +34,17 @@ type Config struct {
 	Metrics   *Metrics
 	Log       *slog.Logger
 	Clock     func() time.Time // nil: time.Now
+	Limits    Limits
 	// Segments returns the set of segments with which init and a change of the password seal the store; nil, or a nil set:
 	// one password does.
 	Segments    func() (*segment.Manifest, error)
-	BackupDir   string        // folder of backups; empty: none are made
-	Protections []string      // of the memory of this process, for operators: what holds and what does not
-	MinBackoff  time.Duration // of the link; 0: its default
-	TendEvery   time.Duration // how often it is looked for requests that have expired; 0: a minute
+	AutoKey     func() (AutoKey, error) // opens the key of auto-unseal; nil: none is configured
+	AutoWait    time.Duration           // for that key; 0: DefaultAutoWait
+	BackupDir   string                  // folder of backups; empty: none are made
+	BackupKeep  int                     // how many of each kind, scheduled and asked for, are kept there; 0: all
+	Protections []string                // of the memory of this process, for operators: what holds and what does not
+	MinBackoff  time.Duration           // of the link; 0: its default
+	TendEvery   time.Duration           // how often it is looked for what is over, beside when an approved request expires; 0: a minute
 }
 
 // Node is the daemon behind the admin interface. It is safe for concurrent use.
@@ -50,14 +54,22 @@ type Node struct {
 	entryMu sync.Mutex // guards entry; taken before mu
 	entry   entering
 
-	mu     sync.Mutex // guards the fields below; held through Init, Unseal and Seal
+	mu     sync.Mutex // guards the fields below; held through Init, Unseal and Seal, so nothing that only tells of the node takes it
 	party  *party     // while unsealed
 	link   *transport.Link
 	cancel context.CancelFunc
 	done   chan struct{} // closed when the link of the unsealed node has ended
 	closed bool
 
-	current atomic.Pointer[transport.Link] // the link, readable while mu is held for long
+	current  atomic.Pointer[transport.Link] // the link, readable while mu is held for long
+	working  atomic.Pointer[party]          // likewise the party
+	entered  atomic.Pointer[entered]        // likewise what has been entered, while entryMu is held for long
+	doing    atomic.Pointer[Doing]          // what takes a while
+	draining atomic.Bool                    // set by Drain, for good
+	outside  outsideUse                     // of the key of auto-unseal
+	recent   *recentSessions
+
+	backupMu sync.Mutex // one backup at a time
 }
 
 // New checks the configuration. The node does nothing until it is unsealed.
@@ -71,10 +83,16 @@ func New(cfg Config) (*Node, error) {
 	if cfg.TendEvery <= 0 {
 		cfg.TendEvery = time.Minute
 	}
+	if cfg.AutoWait <= 0 {
+		cfg.AutoWait = DefaultAutoWait
+	}
 	if cfg.Metrics == nil {
 		cfg.Metrics = NewMetrics()
 	}
-	n := &Node{cfg: cfg}
+	if err := cfg.Limits.complete(); err != nil {
+		return nil, err
+	}
+	n := &Node{cfg: cfg, recent: &recentSessions{}}
 	cfg.Metrics.watch(n)
 	return n, nil
 }
@@ -94,6 +112,9 @@ func (n *Node) initWith(ctx context.Context, under keystore.Credential) (Identit
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.closed {
+		return Identity{}, errClosing
+	}
+	if n.draining.Load() {
 		return Identity{}, errClosing
 	}
 	if err := n.cfg.Store.InitWith(ctx, under); err != nil {
@@ -116,12 +137,20 @@ func (n *Node) Unseal(ctx context.Context, password secret.Bytes) error {
 }
 
 func (n *Node) unsealWith(ctx context.Context, under keystore.Credential) error {
+	return n.unsealBy(func() error { return n.cfg.Store.UnsealWith(ctx, under) })
+}
+
+// unsealBy opens the store by unseal and starts the party.
+func (n *Node) unsealBy(unseal func() error) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.closed {
 		return errClosing
 	}
-	if err := n.cfg.Store.UnsealWith(ctx, under); err != nil {
+	if n.draining.Load() {
+		return errClosing
+	}
+	if err := unseal(); err != nil {
 		return err
 	}
 	if err := n.open(); err != nil {
@@ -151,7 +180,7 @@ func (n *Node) open() error {
 		id: wire.NodeIDOf(&identity.PublicKey), identity: identity, records: records{n.cfg.Store}, settings: n.cfg.Settings,
 		protocols: n.cfg.Protocols, clock: n.cfg.Clock, log: n.cfg.Log, metrics: n.cfg.Metrics, ctx: ctx,
 		requests: make(map[string]*request), sessions: make(map[string]*session), due: make(map[string]time.Time),
-		tendEvery: n.cfg.TendEvery, couriers: newCouriers(),
+		tendEvery: n.cfg.TendEvery, limits: n.cfg.Limits, turns: newTurns(n.cfg.Limits.Parallel), recent: n.recent, couriers: newCouriers(), sooner: make(chan struct{}, 1),
 	}
 	link, err := transport.NewLink(transport.LinkConfig{
 		URL: n.cfg.LinkURL, Identity: identity, Instance: hex.EncodeToString(instance), Software: n.cfg.Software, Handler: p,
@@ -172,6 +201,7 @@ func (n *Node) open() error {
 	}
 	n.party, n.link, n.cancel, n.done = p, link, cancel, make(chan struct{})
 	n.current.Store(link)
+	n.working.Store(p)
 	go func(done chan struct{}) {
 		defer close(done)
 		link.Run(ctx)
@@ -182,9 +212,11 @@ func (n *Node) open() error {
 // Seal ends every session and every connection, and forgets the master key. What was asked and is unanswered goes on after
 // the next Unseal.
 func (n *Node) Seal() {
+	n.outside.end()
 	n.CancelEntry()
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	defer n.do("seal")()
 	n.seal()
 }
 
@@ -195,6 +227,7 @@ func (n *Node) seal() {
 		n.party.stop()
 		n.party, n.link = nil, nil
 		n.current.Store(nil)
+		n.working.Store(nil)
 		n.cfg.Log.Info("node sealed")
 	}
 	n.cfg.Store.Seal()
@@ -202,6 +235,7 @@ func (n *Node) seal() {
 
 // Close seals the node and closes its store.
 func (n *Node) Close() error {
+	n.outside.end()
 	n.CancelEntry()
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -210,22 +244,19 @@ func (n *Node) Close() error {
 	return n.cfg.Store.Close()
 }
 
-// State is the seal state as the guide names it.
-func (n *Node) State() string { return n.cfg.Store.State().String() }
-
 // Identity returns the node's identity; it fails while the node is not unsealed.
 func (n *Node) Identity() (Identity, error) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.party == nil {
-		return Identity{}, fmt.Errorf("the node is %s: its identity can be read once it is unsealed", n.cfg.Store.State())
+	p := n.working.Load()
+	if p == nil {
+		return Identity{}, fmt.Errorf("the node is %s: its identity can be read once it is unsealed", n.State())
 	}
-	return identityOf(n.party.identity)
+	return identityOf(p.identity)
 }
 
 // Info is what an operator sees of a running node. It holds no secret.
 type Info struct {
 	State       string     `json:"state"`
+	Doing       *Doing     `json:"doing,omitempty"` // what takes a while; the state is that of before
 	NodeID      string     `json:"node_id,omitempty"`
 	Link        *LinkInfo  `json:"link,omitempty"`
 	Keys        []KeyInfo  `json:"keys,omitempty"`
@@ -252,30 +283,49 @@ type StoreState struct {
 	// Password names the current password, to tell which one opens a backup; another after each change.
 	Password string `json:"password,omitempty"`
 	Segments string `json:"segments,omitempty"` // "2 of 3, set 0123456789abcdef" where it is one of segments
+	// AutoUnseal names the key that opens the store beside the password.
+	AutoUnseal string `json:"auto_unseal,omitempty"`
 }
 
-// Info returns the node's state for operators.
+// Info returns the node's state for operators. It waits for no unseal and no seal that goes on: Doing tells of it.
 func (n *Node) Info() (Info, error) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	info := Info{State: n.State(), Warnings: n.cfg.Settings.Warnings(), Protections: n.cfg.Protections}
+	p := n.working.Load()
+	info := Info{State: n.State(), Doing: n.Doing(), Warnings: append([]string{}, n.cfg.Settings.Warnings()...), Protections: n.cfg.Protections}
 	stat, err := n.cfg.Store.Stat()
 	if err != nil {
 		return info, err
 	}
-	info.Store = StoreState{ID: stat.ID, Size: stat.Bytes, Commits: stat.Sequence, Password: stat.Password}
+	info.Store = StoreState{ID: stat.ID, Size: stat.Bytes, Commits: stat.Sequence, Password: stat.Password, AutoUnseal: stat.Auto}
+	if err := n.cfg.Store.Unwritten(); err != nil {
+		info.Warnings = append(info.Warnings, unwritable(err))
+	}
+	if stat.Unscrubbed {
+		info.Warnings = append(info.Warnings, keystore.ErrUnscrubbed.Error())
+	}
+	if stat.Auto != "" {
+		info.Warnings = append(info.Warnings, AutoUnsealWarning)
+	}
 	if set, err := n.cfg.Store.SegmentSet(); err == nil && set != nil {
 		info.Store.Segments = segmentsText(set)
 	}
-	if n.party == nil {
+	if p == nil {
 		return info, nil
 	}
-	info.NodeID = string(n.party.id)
-	state := n.link.State()
-	info.Link = &LinkInfo{Address: n.cfg.LinkURL, Connected: state.Connected, Name: state.Name, LastError: state.LastError}
-	n.party.mu.Lock()
-	info.Requests, info.Sessions = len(n.party.requests), len(n.party.sessions)
-	n.party.mu.Unlock()
-	info.Keys, err = n.party.keys(nil, "")
-	return info, err
+	keys, err := p.keys(nil, "")
+	if errors.Is(err, keystore.ErrSealed) { // it was sealed meanwhile
+		info.State = keystore.Sealed.String()
+		return info, nil
+	}
+	if err != nil {
+		return info, err
+	}
+	info.NodeID, info.Keys = string(p.id), keys
+	if link := n.current.Load(); link != nil {
+		state := link.State()
+		info.Link = &LinkInfo{Address: n.cfg.LinkURL, Connected: state.Connected, Name: state.Name, LastError: state.LastError}
+	}
+	p.mu.Lock()
+	info.Requests, info.Sessions = len(p.requests), len(p.sessions)
+	p.mu.Unlock()
+	return info, nil
 }

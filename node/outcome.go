@@ -66,29 +66,27 @@ func (r *requestRecord) unused() string {
 	return wire.OutcomeNotSigned
 }
 
-// AfterRestore makes an unsealed store that was restored from a backup safe to use: the node may have gone on after the
-// backup, and may have released its share for what the backup has as merely approved. Of those questions it never says
-// not-signed. It is called once, before the node is unsealed over the store.
-func AfterRestore(store *keystore.Store) error {
+// markRequests marks the requests of a restored store about which a final word is due: it is never not-signed.
+func markRequests(tx *keystore.Tx) error {
 	var open []*requestRecord
-	err := each(records{store}, bucketRequest, func(rec *requestRecord) error {
-		if rec.Ask.owes() {
+	err := tx.ForEach(bucketRequest, "", func(id string, data []byte) error {
+		rec := new(requestRecord)
+		err := decode(bucketRequest, id, data, rec)
+		if err == nil && rec.Ask.owes() {
 			open = append(open, rec)
 		}
-		return nil
+		return err
 	})
 	if err != nil {
 		return fmt.Errorf("read restored requests: %w", err)
 	}
-	return store.Update(func(tx *keystore.Tx) error {
-		for _, rec := range open {
-			rec.Ask.Restored = true
-			if err := put(tx, bucketRequest, rec.SinoID, rec); err != nil {
-				return fmt.Errorf("mark restored request %s: %w", rec.SinoID, err)
-			}
+	for _, rec := range open {
+		rec.Ask.Restored = true
+		if err := put(tx, bucketRequest, rec.SinoID, rec); err != nil {
+			return fmt.Errorf("mark restored request %s: %w", rec.SinoID, err)
 		}
-		return nil
-	})
+	}
+	return nil
 }
 
 // outcome makes the report of a final word; nil where no server wants it.
@@ -165,11 +163,28 @@ func (p *party) said(rec *requestRecord, words []*reportRecord) {
 
 // watch notes when a request's end must be looked for, because nothing else will. The caller holds mu.
 func (p *party) watch(rec *requestRecord) {
-	if rec.State == StateApproved && rec.Ask.owes() {
-		p.due[rec.SinoID] = rec.Expires
-	} else {
+	if rec.State != StateApproved || !rec.Ask.owes() {
 		delete(p.due, rec.SinoID)
+		return
 	}
+	p.due[rec.SinoID] = rec.Expires
+	select {
+	case p.sooner <- struct{}{}:
+	default:
+	}
+}
+
+// nextLook is how long nothing needs to be looked for: until the next approved request expires, and no longer than tendEvery.
+func (p *party) nextLook() time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now, next := p.clock(), p.tendEvery
+	for _, expires := range p.due {
+		if left := expires.Sub(now); left > 0 { // else it is not over for another reason, which tendEvery is for
+			next = min(next, left)
+		}
+	}
+	return next
 }
 
 // lost says the final word about a request whose share went out in a session that came to no result here. The caller holds
@@ -185,20 +200,25 @@ func (p *party) lost(r *request) {
 
 // tend looks after what is due, until the node is sealed or stopped.
 func (p *party) tend() {
-	ticker := time.NewTicker(p.tendEvery)
-	defer ticker.Stop()
+	timer := time.NewTimer(p.nextLook())
+	defer timer.Stop()
 	for {
 		select {
 		case <-p.ctx.Done():
 			return
-		case <-ticker.C:
+		case <-p.sooner:
+			timer.Reset(p.nextLook())
+			continue
+		case <-timer.C:
 		}
 		p.mu.Lock()
 		p.conclude()
 		p.mu.Unlock()
+		p.askEpochs()
 		if err := p.deliverStored(); err != nil {
 			p.log.Error("stored reports could not be read", "error", err)
 		}
+		timer.Reset(p.nextLook())
 	}
 }
 

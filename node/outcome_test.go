@@ -354,7 +354,8 @@ func TestARestoredApprovalIsNotSaidToBeUnused(t *testing.T) {
 	t.Parallel()
 	r := newTold(t)
 	r.approved(r.signing())
-	must(t, node.AfterRestore(r.a.store))
+	must(t, node.AfterRestore(r.a.store, r.clock.Now()))
+	must(t, node.AcceptEpochs(r.a.store)) // this is about requests
 	r.a.crash()
 	fresh := r.approved(r.signing())
 	r.clock.step(2 * time.Hour)
@@ -370,5 +371,21 @@ func TestNobodyIsToldWhoDoesNotWantTo(t *testing.T) {
 	r.mustSign(r.signing())
 	if stat, err := r.a.store.Stat(); err != nil || stat.Records["outcome"] != 0 {
 		t.Fatalf("the store holds %v outcomes (%v)", stat.Records["outcome"], err)
+	}
+}
+
+// TestTheEndOfARequestIsNotWaitedFor: what an approval has reserved is free when the request expires, not at the next look a
+// minute later.
+func TestTheEndOfARequestIsNotWaitedFor(t *testing.T) {
+	t.Parallel()
+	r := &told{trio: newSigners(t)}
+	r.server = r.a.double()
+	a := r.signing()
+	a.expires = r.clock.Now().Add(8 * time.Second)
+	r.approved(a)
+	began := time.Now()
+	r.server.mustHear(0, wire.OutcomeNotSigned)
+	if took := time.Since(began); took > 30*time.Second {
+		t.Fatalf("it took %s", took)
 	}
 }

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"crypto/ecdsa"
 	"fmt"
@@ -14,9 +15,6 @@ import (
 	"github.com/countersign-mpc/countersign/signing"
 	"github.com/countersign-mpc/countersign/wire"
 )
-
-// maxOpenRequests bounds the requests that are asked for or in a session at one time.
-const maxOpenRequests = 256
 
 // sender is the link as a party sees it.
 type sender interface {
@@ -36,6 +34,10 @@ type party struct {
 	log       *slog.Logger
 	metrics   *Metrics
 	tendEvery time.Duration
+	limits    Limits
+	turns     *turns
+	recent    *recentSessions
+	sooner    chan struct{}   // tells tend that something expires
 	ctx       context.Context // ends when the node is sealed or stopped
 	wg        sync.WaitGroup  // of everything that runs under ctx
 
@@ -44,8 +46,12 @@ type party struct {
 	requests map[string]*request  // by sino_id: those for which something goes on
 	sessions map[string]*session  // by session id: those that run
 	due      map[string]time.Time // by sino_id: when an approved request expires about which no final word is said yet
+	joined   uint64               // sessions so far
+	bytes    int                  // delivered to the sessions that run
+	idle     chan struct{}        // not nil: nothing new is begun; closed once no session runs
 
 	couriers *couriers
+	epochs   epochs
 }
 
 // request is a request for which something goes on: it is asked for, it has a seat in an offered session, or a session of
@@ -62,6 +68,7 @@ type request struct {
 // seat is this node's place in an offered session.
 type seat struct {
 	session string
+	since   time.Time
 	token   string
 	parties []manifest.Party
 	self    byte
@@ -95,6 +102,9 @@ func (p *party) start() error {
 	if err := p.deliverStored(); err != nil {
 		return err
 	}
+	if err := p.openRounds(); err != nil {
+		return fmt.Errorf("read keys: %w", err)
+	}
 	p.wg.Go(p.tend)
 	return nil
 }
@@ -108,10 +118,12 @@ func (p *party) Connected() {
 	if err := p.confirmAll(); err != nil {
 		p.log.Error("confirmations could not be sent", "error", err)
 	}
+	p.askEpochs()
 }
 
 // Frame takes one frame of the coordinator. Nothing in it is trusted: what is malformed or unknown is logged and dropped.
 func (p *party) Frame(f *linkv1.Frame) {
+	p.trace("frame from the coordinator", f)
 	switch body := f.Body.(type) {
 	case *linkv1.Frame_Offer:
 		p.offer(body.Offer)
@@ -127,12 +139,21 @@ func (p *party) Frame(f *linkv1.Frame) {
 		if err := p.confirmed(body.Confirmation); err != nil {
 			p.log.Warn("confirmation refused", "key_id", excerpt(body.Confirmation.KeyId), "party", body.Confirmation.Index, "error", err)
 		}
+	case *linkv1.Frame_EpochQuestion:
+		if err := p.epochQuestion(body.EpochQuestion); err != nil {
+			p.log.Warn("question about a share refused", "key_id", excerpt(body.EpochQuestion.KeyId), "party", body.EpochQuestion.Index, "error", err)
+		}
+	case *linkv1.Frame_EpochStatement:
+		if err := p.epochStatement(body.EpochStatement); err != nil {
+			p.log.Warn("statement about a restored share refused", "key_id", excerpt(body.EpochStatement.KeyId), "party", body.EpochStatement.Index, "error", err)
+		}
 	default:
 		p.log.Warn("the coordinator sent a frame that a node does not take", "frame", fmt.Sprintf("%T", body))
 	}
 }
 
 func (p *party) send(f *linkv1.Frame) {
+	p.trace("frame for the coordinator", f)
 	if err := p.link.Send(f); err != nil {
 		p.log.Error("a frame for the coordinator is lost", "frame", fmt.Sprintf("%T", f.Body), "error", err)
 	}
@@ -164,15 +185,22 @@ func (p *party) end(e *linkv1.End) {
 	s.stop(&signing.Abort{Reason: "the coordinator ended the session: " + excerpt(e.Reason)})
 }
 
-// deliver hands a frame of so many bytes to the session that it belongs to.
+// deliver hands a frame of so many bytes to the session that it belongs to. Nothing of it is authenticated yet: it may be
+// junk of the coordinator's, so that what is too much costs the session that has taken most.
 func (p *party) deliver(session string, frame any, size int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s := p.sessions[session]
-	if s == nil {
+	if s == nil || s.full {
 		return // over, or never begun here
 	}
-	s.frames, s.bytes = s.frames+1, s.bytes+size
+	s.frames, s.bytes, p.bytes = s.frames+1, s.bytes+size, p.bytes+size
+	for p.bytes > p.limits.bytes {
+		p.overflow(p.largest(), fmt.Sprintf("the sessions that run at this node have taken %d MB of messages, and this one most", p.limits.bytes>>20))
+	}
+	if s.full {
+		return
+	}
 	if s.frames <= maxSessionFrames && s.bytes <= maxSessionBytes {
 		select {
 		case s.inbox <- frame:
@@ -180,7 +208,33 @@ func (p *party) deliver(session string, frame any, size int) {
 		default:
 		}
 	}
-	s.stop(&signing.Abort{Reason: "more messages came than a session has"})
+	p.overflow(s, "more messages came than a session has")
+}
+
+// largest is the session that has taken most bytes. The caller holds mu.
+func (p *party) largest() *session {
+	var most *session
+	for _, s := range p.sessions {
+		if most == nil || s.bytes > most.bytes {
+			most = s
+		}
+	}
+	return most
+}
+
+// overflow ends a session that has taken too much: it takes no more, and what waits for it is let go at once, as it may be
+// long until its turn to notice. The caller holds mu.
+func (p *party) overflow(s *session, reason string) {
+	s.stop(&signing.Abort{Reason: reason})
+	p.bytes -= s.bytes
+	s.full, s.bytes = true, 0
+	for {
+		select {
+		case <-s.inbox:
+		default:
+			return
+		}
+	}
 }
 
 // share takes the share out of a key's record; the caller wipes it.
@@ -204,6 +258,18 @@ func (p *party) held(keyID string) (*keyRecord, *signing.Share, error) {
 	}
 	share, err := p.share(key)
 	return key, share, err
+}
+
+// LevelTrace is the level of a node's log at which each frame of the link is told: what it is and of which session.
+const LevelTrace = slog.LevelDebug - 4
+
+func (p *party) trace(text string, f *linkv1.Frame) {
+	if !p.log.Enabled(p.ctx, LevelTrace) {
+		return
+	}
+	session := cmp.Or(f.GetOffer().GetSessionId(), f.GetAnswer().GetSessionId(), f.GetBegin().GetSessionId(), f.GetJoin().GetSessionId(),
+		f.GetContribution().GetSessionId(), f.GetEnvelope().GetSessionId(), f.GetReport().GetSessionId(), f.GetEnd().GetSessionId())
+	p.log.Log(p.ctx, LevelTrace, text, "frame", strings.TrimPrefix(fmt.Sprintf("%T", f.GetBody()), "*linkv1.Frame_"), "session_id", excerpt(session))
 }
 
 const (

@@ -120,10 +120,13 @@ type KeyState string
 const (
 	KeyPending KeyState = "pending" // stored here; not all parties have confirmed theirs
 	KeyActive  KeyState = "active"  // all parties have confirmed: it signs, and its address may be shown
+	// KeyUnconfirmed: the share came from a backup, and does not sign until the other parties have said that it is the newest.
+	KeyUnconfirmed KeyState = "unconfirmed"
+	KeyStale       KeyState = "stale" // it came from a backup, and the parties have made another since: it never signs
 )
 
 func article(s KeyState) string {
-	if s == KeyActive {
+	if s == KeyActive || s == KeyUnconfirmed {
 		return "an " + string(s)
 	}
 	return "a " + string(s)
@@ -140,15 +143,16 @@ type keyRecord struct {
 	Statement [32]byte               `json:"statement_hash"`
 	Parties   []manifest.Party       `json:"parties"`
 	Recipient string                 `json:"recipient,omitempty"`
-	Confirmed map[byte]*confirmation `json:"confirmed"`      // by party, own included
-	Told      bool                   `json:"told,omitempty"` // the coordinator has taken over this node's word that its share is active
+	Confirmed map[byte]*confirmation `json:"confirmed"`          // by party, own included
+	Told      bool                   `json:"told,omitempty"`     // the coordinator has taken over this node's word that its share is active
+	Restored  *restored              `json:"restored,omitempty"` // unconfirmed and stale shares only
 	Created   time.Time              `json:"created"`
 	LastUsed  time.Time              `json:"last_used,omitzero"`
 }
 
 // confirmation is what one party has said of its share of this key and epoch.
 type confirmation struct {
-	Signature []byte `json:"signature"`
+	Signature []byte `json:"signature"` // empty where the party has said so in an EpochStatement
 	Active    bool   `json:"active"`
 }
 

@@ -24,6 +24,10 @@ func (p *party) offer(frame *linkv1.Offer) {
 	if p.sessions[o.session] != nil {
 		return // delivered again
 	}
+	if p.idle != nil {
+		p.log.Info("offer not answered: the node is stopping", "session_id", o.session, "sino_id", o.sinoID)
+		return // the coordinator offers it to the next instance
+	}
 	if other := p.seated(o.session); other != nil && other.record.SinoID != o.sinoID {
 		p.log.Warn("offer of a session that was offered for another request", "session_id", o.session, "sino_id", o.sinoID)
 		return
@@ -35,7 +39,7 @@ func (p *party) offer(frame *linkv1.Offer) {
 		p.answer(o.session, linkv1.Answer_REFUSED, err.Error(), nil)
 		return
 	}
-	r.seat, r.next = &seat{session: o.session, token: o.token, parties: o.parties}, nil
+	r.seat, r.next = &seat{session: o.session, since: p.clock(), token: o.token, parties: o.parties}, nil
 	for _, q := range o.parties {
 		if q.NodeID == p.id {
 			r.seat.self = q.Index
@@ -134,8 +138,8 @@ func (p *party) admit() error {
 			return err
 		}
 	}
-	if len(p.requests) >= maxOpenRequests {
-		return fmt.Errorf("this node works on %d requests already: try again later", len(p.requests))
+	if len(p.requests) >= p.limits.Requests {
+		return fmt.Errorf("this node works on %d requests already (limits.requests): try again later", len(p.requests))
 	}
 	return nil
 }

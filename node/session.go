@@ -13,18 +13,12 @@ import (
 	"github.com/countersign-mpc/countersign/transport"
 )
 
-// Bounds of what one session takes. A CMP run has fewer than 20 frames, of 90 kB at most, from each of 8 others.
-const (
-	inboxSize        = 512 // frames that wait
-	maxSessionFrames = 4096
-	maxSessionBytes  = 32 << 20
-	maxRunning       = 32 // sessions at a time
-)
-
 // session is one run of one protocol at this node. Its goroutine owns everything but inbox, stopped, and what party.mu
 // guards.
 type session struct {
 	id            string
+	number        uint64 // in the order in which sessions are joined
+	joined        time.Time
 	request       *request
 	record        *requestRecord // of the request, when the session was joined
 	manifest      manifest.Manifest
@@ -39,11 +33,13 @@ type session struct {
 	message       []byte         // signing: what is signed
 	recipient     manifest.Party // signing: who alone learns the signature; the zero Party: all do
 	signature     []byte         // signing: SHA-256 of the signature, once it is there
-	bound         time.Time      // when the last contribution had come
+	bound         time.Time      // when the last contribution had come, by the system's clock
 	inbox         chan any       // *linkv1.Contribution and *linkv1.Envelope
 	stopped       chan *signing.Abort
 
+	began         time.Time                     // as bound, by the node's clock; guarded by party.mu
 	frames, bytes int                           // delivered so far; guarded by party.mu
+	full          bool                          // too much came, and it takes no more; guarded by party.mu
 	words         map[byte]*linkv1.Confirmation // keygen: what other parties confirm that have finished before this one; guarded by party.mu
 }
 
@@ -71,8 +67,7 @@ func (p *party) runSession(s *session, deadline time.Time) {
 	p.metrics.session(s.manifest.Type, err == nil, time.Since(started))
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	delete(p.sessions, s.id)
-	s.request.running = nil
+	p.leave(s)
 	p.ended(s, err)
 	if err != nil {
 		p.lost(s.request)
@@ -83,6 +78,7 @@ func (p *party) runSession(s *session, deadline time.Time) {
 		p.beginSeat(next)
 	}
 	p.letGo(s.request)
+	p.quiet()
 }
 
 // ended reports a session that came to no result here.
@@ -90,9 +86,11 @@ func (p *party) ended(s *session, err error) {
 	switch {
 	case err == nil:
 		p.log.Info("session completed", "session_id", s.id, "sino_id", s.record.SinoID, "type", s.manifest.Type)
+		p.recent.add(s.info(p.clock(), s.result(), nil))
 		return
 	case p.ctx.Err() != nil:
-		p.log.Warn("session lost: the node is being sealed or stopped", "session_id", s.id)
+		p.log.Warn("session lost: the node is being sealed or stopped", "session_id", s.id, "sino_id", s.record.SinoID)
+		p.recent.add(s.info(p.clock(), sessionFailed, &signing.Abort{Reason: "the node was sealed or stopped"}))
 		return // the coordinator learns it from the next instance
 	}
 	var abort *signing.Abort
@@ -100,6 +98,7 @@ func (p *party) ended(s *session, err error) {
 		abort = &signing.Abort{Reason: "this node could not go on", Err: err}
 	}
 	p.log.Warn("session aborted", "session_id", s.id, "sino_id", s.record.SinoID, "culprit", byte(abort.Culprit), "round", abort.Round, "error", abort)
+	p.recent.add(s.info(p.clock(), sessionFailed, abort))
 	p.fail(s.id, abort)
 }
 
@@ -113,7 +112,7 @@ func (p *party) drive(ctx context.Context, s *session) error {
 		if err != nil {
 			return err
 		}
-		if err := p.take(s, frame); err != nil {
+		if err := p.take(ctx, s, frame); err != nil {
 			return err
 		}
 	}
@@ -121,39 +120,36 @@ func (p *party) drive(ctx context.Context, s *session) error {
 
 // next waits for a frame. A session that is over takes none of those that still wait: they might release the share.
 func (s *session) next(ctx context.Context) (any, error) {
+	if err := s.over(ctx); err != nil {
+		return nil, err
+	}
 	select {
 	case <-ctx.Done():
+		return nil, timeIsOver(ctx)
 	case why := <-s.stopped:
 		return nil, why
-	default:
-		select {
-		case <-ctx.Done():
-		case why := <-s.stopped:
-			return nil, why
-		case frame := <-s.inbox:
-			return frame, nil
-		}
+	case frame := <-s.inbox:
+		return frame, nil
 	}
-	return nil, &signing.Abort{Reason: "the session's time is over before all parties' messages came", Err: context.Cause(ctx)}
 }
 
-func (p *party) take(s *session, frame any) error {
+func (p *party) take(ctx context.Context, s *session, frame any) error {
 	switch f := frame.(type) {
 	case *linkv1.Contribution:
-		return p.contribution(s, f)
+		return p.contribution(ctx, s, f)
 	case *linkv1.Envelope:
 		if s.channel == nil {
 			s.early = append(s.early, f)
 			return nil
 		}
-		return p.envelope(s, f)
+		return p.inTurn(ctx, s, func() error { return p.envelope(s, f) })
 	default:
 		return fmt.Errorf("a %T is no frame of a session", frame)
 	}
 }
 
 // contribution collects the parties' parts of the binding; with the last one the protocol starts.
-func (p *party) contribution(s *session, f *linkv1.Contribution) error {
+func (p *party) contribution(ctx context.Context, s *session, f *linkv1.Contribution) error {
 	c, err := readContribution(f)
 	if err != nil {
 		return &signing.Abort{Reason: err.Error()}
@@ -175,9 +171,20 @@ func (p *party) contribution(s *session, f *linkv1.Contribution) error {
 	if len(s.contributions) < len(s.manifest.Parties) {
 		return nil
 	}
-	return p.startProtocol(s)
+	if err := p.inTurn(ctx, s, func() error { return p.startProtocol(s) }); err != nil {
+		return err
+	}
+	early := s.early
+	s.early = nil
+	for _, e := range early {
+		if err := p.inTurn(ctx, s, func() error { return p.envelope(s, e) }); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
+// startProtocol binds the session to what all parties have contributed, and says the protocol's first messages.
 func (p *party) startProtocol(s *session) error {
 	all := make([]manifest.Contribution, 0, len(s.contributions))
 	for _, c := range s.contributions {
@@ -189,22 +196,19 @@ func (p *party) startProtocol(s *session) error {
 	if err != nil {
 		return &signing.Abort{Reason: "the session could not be bound", Err: err}
 	}
-	s.channel, s.ephemeral, s.bound = channel, nil, time.Now()
+	p.bound(s, channel)
 	p.log.Info("session starts", "session_id", s.id, "sino_id", s.record.SinoID, "type", s.manifest.Type, "parties", len(s.manifest.Parties))
 	if s.protocol, err = p.protocol(s); err != nil {
 		return err
 	}
-	if err := p.flush(s); err != nil {
-		return err
-	}
-	early := s.early
-	s.early = nil
-	for _, e := range early {
-		if err := p.envelope(s, e); err != nil {
-			return err
-		}
-	}
-	return nil
+	return p.flush(s)
+}
+
+// bound notes that a session has its channel.
+func (p *party) bound(s *session, channel *transport.Channel) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s.channel, s.ephemeral, s.bound, s.began = channel, nil, time.Now(), p.clock()
 }
 
 // protocol starts the protocol that the manifest names.
@@ -264,7 +268,9 @@ func (p *party) flush(s *session) error {
 			return err
 		}
 		for _, e := range envelopes {
-			if err := p.link.Send(&linkv1.Frame{Body: &linkv1.Frame_Envelope{Envelope: e}}); err != nil {
+			frame := &linkv1.Frame{Body: &linkv1.Frame_Envelope{Envelope: e}}
+			p.trace("frame for the coordinator", frame)
+			if err := p.link.Send(frame); err != nil {
 				return fmt.Errorf("send message of round %d: %w", m.Round, err)
 			}
 		}

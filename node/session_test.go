@@ -3,7 +3,6 @@ package node_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"testing"
 	"time"
 
@@ -202,42 +201,6 @@ func TestAShareIsNotUsedForARequestThatHasExpired(t *testing.T) {
 	r.settle(r.a.id)
 	if n := r.count(r.a.id, func(f *linkv1.Frame) bool { return lastRound(s, f) }); n != 0 {
 		t.Fatal("the share was used")
-	}
-}
-
-func TestANodeRunsSoManySessionsAtATime(t *testing.T) {
-	t.Parallel()
-	n, frames := lone(t)
-	offer, begin := frames[0].GetOffer(), frames[1].GetBegin()
-	number := func(i int) { // a session that waits for the other party's contribution
-		id := fmt.Sprintf("session-%d", i)
-		o, b := proto.CloneOf(offer), proto.CloneOf(begin)
-		o.SessionId, b.SessionId, o.SinoId, o.KeyId = id, id, fmt.Sprintf("sino-%d", i), fmt.Sprintf("key-%d", i)
-		n.Frame(&linkv1.Frame{Body: &linkv1.Frame_Offer{Offer: o}})
-		n.Frame(&linkv1.Frame{Body: &linkv1.Frame_Begin{Begin: b}})
-	}
-	for i := range 40 {
-		number(i)
-	}
-	info, err := n.Info()
-	must(t, err)
-	if info.Sessions != 32 || info.Requests != 32 {
-		t.Fatalf("%d sessions of %d requests run", info.Sessions, info.Requests)
-	}
-}
-
-func TestANodeWorksOnSoManyRequests(t *testing.T) {
-	t.Parallel()
-	n, frames := lone(t)
-	for i := range 300 {
-		o := proto.CloneOf(frames[0].GetOffer())
-		o.SessionId, o.SinoId, o.KeyId = fmt.Sprintf("session-%d", i), fmt.Sprintf("sino-%d", i), fmt.Sprintf("key-%d", i)
-		n.Frame(&linkv1.Frame{Body: &linkv1.Frame_Offer{Offer: o}})
-	}
-	info, err := n.Info()
-	must(t, err)
-	if info.Requests != 256 {
-		t.Fatalf("the node works on %d requests", info.Requests)
 	}
 }
 

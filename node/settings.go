@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -82,16 +83,20 @@ func (s *FileSettings) Guard() (Guard, error) {
 		return nil, nil
 	}
 	cfg := asking.Config{Mode: s.CallbackMode, RetryTimes: s.RetryTimes, Sleep: s.Sleep, Timeout: s.Timeout, Log: s.Log}
+	var problems []error
 	for _, server := range s.CallbackServers {
 		key, err := loadKey(server.PublicKeyPath)
 		if err != nil {
-			return nil, fmt.Errorf("the public key of callback server %s (callback.server.public-key-path) cannot be read: %w", server.Address, err)
+			problems = append(problems, fmt.Errorf("the public key of callback server %s (callback.server.public-key-path) cannot be read: %w", server.Address, err))
 		}
 		config, err := asking.LoadTLS(server.TLS)
 		if err != nil {
-			return nil, fmt.Errorf("callback server %s: %w", server.Address, err)
+			problems = append(problems, fmt.Errorf("callback server %s: %w", server.Address, err))
 		}
 		cfg.Servers = append(cfg.Servers, asking.Server{Address: server.Address, Key: key, TLS: config, Outcome: server.Outcome, UnsignedAck: server.UnsignedAck})
+	}
+	if len(problems) > 0 {
+		return nil, errors.Join(problems...)
 	}
 	asker, err := asking.New(cfg)
 	if err != nil {
@@ -105,18 +110,24 @@ func (s *FileSettings) Parties() (map[wire.NodeID]bool, error) {
 	ids := s.PartyIDs
 	if s.PartyIDsPath != "" {
 		lines, err := readLines(s.PartyIDsPath)
+		if err == nil {
+			err = trusted(s.PartyIDsPath)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("parties.party-ids-path: %w", err)
 		}
 		ids = append(lines, ids...)
 	}
-	allowed := make(map[wire.NodeID]bool, len(ids))
+	allowed, problems := make(map[wire.NodeID]bool, len(ids)), []error(nil)
 	for _, text := range ids {
 		id, err := wire.ParseNodeID(text)
 		if err != nil {
-			return nil, fmt.Errorf("parties.party-ids: %w", err)
+			problems = append(problems, fmt.Errorf("parties.party-ids: %w", err))
 		}
 		allowed[id] = true
+	}
+	if len(problems) > 0 {
+		return nil, errors.Join(problems...)
 	}
 	return allowed, nil
 }
@@ -124,16 +135,25 @@ func (s *FileSettings) Parties() (map[wire.NodeID]bool, error) {
 // Requesters implements Settings.
 func (s *FileSettings) Requesters() (map[string]manifest.RequesterKey, bool, error) {
 	keys := make(map[string]manifest.RequesterKey, len(s.RequesterKeyPaths))
+	var problems []error
 	for _, path := range s.RequesterKeyPaths {
 		data, err := os.ReadFile(path)
+		if err == nil {
+			err = trusted(path)
+		}
 		if err != nil {
-			return nil, true, fmt.Errorf("authorization.public-key-paths: %w", err)
+			problems = append(problems, fmt.Errorf("authorization.public-key-paths: %w", err))
+			continue
 		}
 		key, err := manifest.ParseRequesterKey(data)
 		if err != nil {
-			return nil, true, fmt.Errorf("authorization.public-key-paths: %s: %w", path, err)
+			problems = append(problems, fmt.Errorf("authorization.public-key-paths: %s: %w", path, err))
+			continue
 		}
 		keys[key.ID()] = key
+	}
+	if len(problems) > 0 {
+		return nil, true, errors.Join(problems...)
 	}
 	return keys, s.RequesterRequired, nil
 }
@@ -214,7 +234,11 @@ func (s *FileSettings) Warnings() []string {
 		out = append(out, "callback.allow-unguarded-quorum is true: keys may be made that sign without any callback server")
 	}
 	check := func(err error) {
-		if err != nil {
+		if several, ok := err.(interface{ Unwrap() []error }); ok {
+			for _, one := range several.Unwrap() {
+				out = append(out, "requests are refused: "+one.Error())
+			}
+		} else if err != nil {
 			out = append(out, "requests are refused: "+err.Error())
 		}
 	}
@@ -239,5 +263,28 @@ func loadKey(path string) (*ecdsa.PublicKey, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%s does not exist: put the PEM public key there", path)
 	}
+	if err == nil {
+		err = trusted(path)
+	}
 	return key, err
+}
+
+// trusted refuses a file that everybody can write, or replace in its folder: it says whom the node trusts, and is read anew for each
+// request, so that a look at the start is not enough.
+func trusted(path string) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	if info.Mode()&0o002 != 0 {
+		return fmt.Errorf("everybody can write %s, mode %v: chmod go-w %s", path, info.Mode(), path)
+	}
+	dir := filepath.Dir(path)
+	if info, err = os.Stat(dir); err != nil {
+		return err
+	}
+	if info.Mode()&0o002 != 0 && info.Mode()&fs.ModeSticky == 0 {
+		return fmt.Errorf("everybody can replace %s, as its folder has mode %v: chmod o-w %s", path, info.Mode(), dir)
+	}
+	return nil
 }

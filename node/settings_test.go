@@ -214,3 +214,49 @@ func TestEVMChains(t *testing.T) {
 		}
 	}
 }
+
+// TestFilesThatEverybodyCanWriteAreRefused: at each request, not at the start alone; and every one of them is told.
+func TestFilesThatEverybodyCanWriteAreRefused(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "node")
+	must(t, os.Mkdir(dir, 0o700))
+	parties, callback, requester := filepath.Join(dir, "parties.txt"), filepath.Join(dir, "callback.pem"), filepath.Join(dir, "requester.pem")
+	must(t, os.WriteFile(parties, []byte(string(newID(t))+"\n"), 0o600))
+	writePEM(t, callback, newP256(t))
+	writePEM(t, requester, newP256(t))
+	s := &node.FileSettings{PartyIDsPath: parties, RequesterKeyPaths: []string{requester}, RequesterRequired: true, EncryptPublicKeyPath: callback,
+		CallbackServers: []node.CallbackServer{{Address: "http://127.0.0.1:1", PublicKeyPath: callback}}}
+	mustRefuse := func(refused int, says string) {
+		t.Helper()
+		_, guard := s.Guard()
+		_, party := s.Parties()
+		_, _, request := s.Requesters()
+		_, recipient := s.Recipient()
+		got := 0
+		for _, err := range []error{guard, party, request, recipient} {
+			if err != nil {
+				got++
+				if !contains(err.Error(), says) {
+					t.Errorf("it says %v", err)
+				}
+			}
+		}
+		if warnings := s.Warnings(); got != refused || len(warnings) != refused {
+			t.Errorf("%d of the settings are refused, want %d; warnings %q", got, refused, warnings)
+		}
+	}
+	mustRefuse(0, "")
+	must(t, os.Chmod(parties, 0o666))
+	mustRefuse(1, "everybody can write "+parties)
+	must(t, os.Chmod(callback, 0o602))
+	must(t, os.Chmod(requester, 0o646))
+	mustRefuse(4, "everybody can write ")
+	for _, path := range []string{parties, callback, requester} {
+		must(t, os.Chmod(path, 0o644))
+	}
+	mustRefuse(0, "")
+	must(t, os.Chmod(dir, 0o777))
+	mustRefuse(4, "everybody can replace ")
+	must(t, os.Chmod(dir, 0o777|os.ModeSticky))
+	mustRefuse(0, "")
+}

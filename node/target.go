@@ -115,8 +115,8 @@ func (p *party) checkSigners(o offer) error {
 		return err
 	}
 	defer share.Wipe()
-	if key.State != KeyActive {
-		return fmt.Errorf("the share of key %s is %s: it signs once all parties have confirmed theirs", o.keyID, key.State)
+	if err := key.unusable(); err != nil {
+		return err
 	}
 	last, self := byte(0), false
 	for _, party := range o.parties {

@@ -4,10 +4,12 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"strings"
@@ -83,10 +85,20 @@ func (o *options) simple(use, short, method, path string) *cobra.Command {
 }
 
 func (o *options) sendPassword(ctx context.Context, path string, password secret.Bytes) error {
+	return o.sendPasswords(ctx, path, password, secret.Bytes{})
+}
+
+// sendPasswords sends a password and, with reset, the new one; an empty one is left out.
+func (o *options) sendPasswords(ctx context.Context, path string, password, next secret.Bytes) error {
 	defer password.Wipe()
-	body := append(make([]byte, 0, 6*password.Len()+32), `{"shard_bkey":`...) // six bytes are the longest that a byte is escaped to
+	defer next.Wipe()
+	body := append(make([]byte, 0, 6*(password.Len()+next.Len())+64), `{"shard_bkey":`...) // six bytes are the longest that a byte is escaped to
 	defer func() { secret.Wipe(body) }()
 	body, err := jsontext.AppendQuote(body, password.Expose())
+	if err == nil && next.Len() > 0 {
+		body = append(body, `,"new_bkey":`...)
+		body, err = jsontext.AppendQuote(body, next.Expose())
+	}
 	if err != nil {
 		return errors.New("the password is not valid UTF-8 text")
 	}
@@ -101,23 +113,27 @@ func (o *options) sendPassword(ctx context.Context, path string, password secret
 
 // call does one call of the admin interface and returns the body of a good answer.
 func (o *options) call(ctx context.Context, method, path string, body []byte) ([]byte, error) {
-	address, err := o.adminAddress()
+	address, secure, err := o.adminAddress()
 	if err != nil {
 		return nil, err
 	}
+	scheme := "http://"
+	if secure != nil {
+		scheme = "https://"
+	}
 	ctx, cancel := context.WithTimeout(ctx, adminTimeout)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, method, "http://"+address+path, bytes.NewReader(body))
+	request, err := http.NewRequestWithContext(ctx, method, scheme+address+path, bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}
 	client := &http.Client{ // no proxy, no redirect: the password is for the node alone
-		Transport:     &http.Transport{DisableKeepAlives: true},
+		Transport:     &http.Transport{DisableKeepAlives: true, TLSClientConfig: secure},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	response, err := client.Do(request)
 	if err != nil {
-		return nil, &codedError{exitAway, fmt.Errorf("no node answers at %s: is it started? (%v)", address, err)}
+		return nil, unreached(address, err)
 	}
 	defer response.Body.Close()
 	answer, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
@@ -136,21 +152,45 @@ func (o *options) call(ctx context.Context, method, path string, body []byte) ([
 	return answer, nil
 }
 
-// adminAddress is --address, or what the running node wrote to its address file, or the configured address.
-func (o *options) adminAddress() (string, error) {
+// unreached says why a call did not arrive.
+func unreached(address string, err error) error {
+	var certificate *tls.CertificateVerificationError
+	var remote *net.OpError
+	switch {
+	case errors.Is(err, http.ErrSchemeMismatch):
+		return fmt.Errorf("what answers at %s has no TLS, and this command asks for TLS, as it does for every address beyond loopback: nothing was sent; give the node [admin-tls], or reach it through an SSH tunnel", address)
+	case errors.As(err, &certificate):
+		return fmt.Errorf("what answers at %s shows no certificate that counts: give its CA with --ca, or as admin-tls.ca-path (%w)", address, err)
+	case errors.As(err, &remote) && remote.Op == "remote error": // an alert of TLS, of which the library exports nothing else
+		return &codedError{exitRefused, fmt.Errorf("the node at %s refuses the client certificate, or that there is none: give one with --cert and --key, or in [admin-tls] (%w)", address, err)}
+	}
+	return &codedError{exitAway, fmt.Errorf("no node answers at %s: is it started? (%v)", address, err)}
+}
+
+// adminAddress is --address, or what the running node wrote to its address file, or the configured address, and the TLS with
+// which the node is called there; nil: none.
+func (o *options) adminAddress() (string, *tls.Config, error) {
+	c, err := loadConfig(o.config, true) // where the node may listen is its own concern
 	if o.address != "" {
-		return o.address, nil
+		known := &c
+		if err != nil {
+			known = nil
+		}
+		config, err := o.clientTLS(known, o.address)
+		return o.address, config, err
 	}
-	c, err := loadConfig(o.config)
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
+	address := c.Storage.UnsealServerAddress
 	if c.AddressFile != "" {
 		if real, err := listeners.Announced(c.AddressFile); err == nil && real["admin"] != "" {
-			return real["admin"], nil
+			address = real["admin"]
 		}
 	}
-	return c.Storage.UnsealServerAddress, nil
+	address = reachable(address)
+	config, err := o.clientTLS(&c, address)
+	return address, config, err
 }
 
 func (o *options) print(body []byte) error {
@@ -189,23 +229,64 @@ func (o *options) isTerminal() bool {
 func (o *options) readPassword(prompt string) (secret.Bytes, error) {
 	if f, ok := o.in.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 		fmt.Fprint(o.err, prompt)
-		b, err := term.ReadPassword(int(f.Fd()))
+		b, err := o.readHidden(int(f.Fd()))
 		fmt.Fprintln(o.err)
 		if err != nil {
 			return secret.Bytes{}, fmt.Errorf("read password: %w", err)
+		}
+		if len(b) == 0 {
+			return secret.Bytes{}, errors.New("nothing was entered, and nothing sent")
 		}
 		return secret.New(b), nil
 	}
 	if o.lines == nil {
 		o.lines = bufio.NewReader(io.LimitReader(o.in, maxInput))
 	}
-	line, err := o.lines.ReadBytes('\n')
+	line, err := o.awaitLine(func() ([]byte, error) { return o.lines.ReadBytes('\n') })
 	if err != nil && !errors.Is(err, io.EOF) {
 		return secret.Bytes{}, fmt.Errorf("read password: %w", err)
 	}
 	line = bytes.TrimRight(line, "\r\n")
 	if len(line) == 0 {
-		return secret.Bytes{}, errors.New("no password came on standard input")
+		return secret.Bytes{}, errNoPassword
 	}
 	return secret.New(line), nil
+}
+
+var errNoPassword = errors.New("no password came on standard input")
+
+// errInterrupted: a signal came before the password was there.
+var errInterrupted = errors.New("interrupted: nothing was sent to the node")
+
+// awaitLine reads until a signal comes, which no read from a pipe or terminal notices by itself. The read that is left then ends
+// with the process.
+func (o *options) awaitLine(read func() ([]byte, error)) ([]byte, error) {
+	type line struct {
+		text []byte
+		err  error
+	}
+	lines := make(chan line, 1)
+	go func() {
+		text, err := read()
+		lines <- line{text, err}
+	}()
+	select {
+	case l := <-lines:
+		return l.text, l.err
+	case <-o.ended:
+		return nil, errInterrupted
+	}
+}
+
+// readHidden reads a line from a terminal without echo. A signal ends it, and the terminal echoes again.
+func (o *options) readHidden(fd int) ([]byte, error) {
+	before, err := term.GetState(fd)
+	if err != nil {
+		return nil, err
+	}
+	text, err := o.awaitLine(func() ([]byte, error) { return term.ReadPassword(fd) })
+	if errors.Is(err, errInterrupted) {
+		_ = term.Restore(fd, before)
+	}
+	return text, err
 }

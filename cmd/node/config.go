@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/countersign-mpc/countersign/internal/conffile"
@@ -32,8 +31,11 @@ type config struct {
 		N                   int      `toml:"n"`
 		SegmentsPath        string   `toml:"segments-path"`
 		Path                string   `toml:"db-file-path"`
+		WorkDir             string   `toml:"work-dir"`
 		UnsealServerAddress string   `toml:"unseal-server-address"`
 		UnsealServerNames   []string `toml:"unseal-server-names"`
+		// AutoUnseal is a key in a PKCS #11 token.
+		AutoUnseal autoUnsealConfig `toml:"auto-unseal"`
 	} `toml:"storage"`
 	Service struct {
 		Protocol string `toml:"protocol"`
@@ -82,7 +84,16 @@ type config struct {
 		EveryHours int    `toml:"every-hours"`
 		Keep       int    `toml:"keep"`
 	} `toml:"backup"`
+	AdminTLS adminTLS `toml:"admin-tls"`
+	Limits   struct {
+		Requests     int `toml:"requests"`
+		Sessions     int `toml:"sessions"`
+		Parallel     int `toml:"parallel"`
+		GraceSeconds int `toml:"grace-seconds"`
+	} `toml:"limits"`
 	AddressFile string `toml:"address-file"`
+
+	read bool // the file could be read, and is TOML
 }
 
 type logConfig struct {
@@ -98,31 +109,38 @@ func defaults() config {
 	c.App.Name, c.App.PartyID, c.App.AccountType = "mpc-node", "a", "2"
 	c.App.EVMChains = []string{"ETH"}
 	c.Log.Stdout = logConfig{Enable: true, Level: 4}
-	c.Storage.Engine, c.Storage.T, c.Storage.N, c.Storage.Path = "bolt", 1, 1, "asset.db"
+	c.Storage.Engine, c.Storage.T, c.Storage.N, c.Storage.Path = engineBolt, 1, 1, "asset.db"
+	c.Storage.WorkDir, c.Storage.AutoUnseal.TimeoutSeconds = "/run/mpc-node", int(node.DefaultAutoWait/time.Second)
 	c.Storage.SegmentsPath, c.Backup.Directory = "segments.json", "backups"
 	c.Storage.UnsealServerAddress = "127.0.0.1:10080"
 	c.Service.Protocol, c.Service.Address, c.Service.Path = "ws", "127.0.0.1:8080", "/proxy"
 	c.Callback.Mode, c.Callback.RetryTimes, c.Callback.SleepSeconds, c.Callback.TimeoutSeconds = string(asking.ModeAll), 60, 60, 30
 	c.Monitoring.Address = "127.0.0.1:9102"
+	c.Limits.Requests, c.Limits.Sessions, c.Limits.GraceSeconds = node.DefaultRequests, node.DefaultSessions, 30
 	return c
 }
 
+// loadConfig reads and checks the configuration of the flags.
+func (o *options) loadConfig() (config, error) { return loadConfig(o.config, o.behindDocker) }
+
 // loadConfig reads and checks a configuration; all problems are told at once.
-func loadConfig(path string) (config, error) {
+func loadConfig(path string, behindDocker bool) (config, error) {
 	c := defaults()
-	if err := conffile.Load(path, &c, c.validate); err != nil {
-		return c, err
-	}
+	err := conffile.Load(path, &c, func() error {
+		c.read = true
+		return c.validate(behindDocker)
+	})
 	for _, p := range c.paths() {
 		*p = conffile.Relative(path, *p)
 	}
-	return c, nil
+	return c, err
 }
 
 // paths are the settings that name files.
 func (c *config) paths() []*string {
-	out := []*string{&c.Storage.Path, &c.Storage.SegmentsPath, &c.Backup.Directory, &c.Encrypt.PublicKeyPath, &c.Parties.PartyIDsPath, &c.Service.CAPath,
-		&c.Service.ClientCert, &c.Service.ClientKey, &c.Log.File.Path, &c.AddressFile}
+	out := []*string{&c.Storage.Path, &c.Storage.SegmentsPath, &c.Storage.AutoUnseal.PINPath, &c.Backup.Directory, &c.Encrypt.PublicKeyPath, &c.Parties.PartyIDsPath, &c.Service.CAPath,
+		&c.Service.ClientCert, &c.Service.ClientKey, &c.Log.File.Path, &c.AddressFile, &c.AdminTLS.Cert, &c.AdminTLS.Key, &c.AdminTLS.ClientCA,
+		&c.AdminTLS.CA, &c.AdminTLS.ClientCert, &c.AdminTLS.ClientKey}
 	for i := range c.Callback.Server {
 		s := &c.Callback.Server[i]
 		out = append(out, &s.PublicKeyPath, &s.CAPath, &s.ClientCert, &s.ClientKey)
@@ -133,11 +151,17 @@ func (c *config) paths() []*string {
 	return out
 }
 
-func (c *config) validate() error {
+func (c *config) validate(behindDocker bool) error {
 	var problems []error
 	problem := func(format string, args ...any) { problems = append(problems, fmt.Errorf("  "+format, args...)) }
-	if c.Storage.Engine != "bolt" {
-		problem("storage.engine is %q: this version has \"bolt\" (a sealed file) only", c.Storage.Engine)
+	if c.Storage.Engine != engineBolt && c.Storage.Engine != engineSGX {
+		problem("storage.engine is %q: \"bolt\" (a sealed file) or \"sgx\" (a sealed text file, in an enclave) is needed", c.Storage.Engine)
+	}
+	if c.Storage.Path == "" {
+		problem("storage.db-file-path is missing: the store has to be somewhere")
+	}
+	if c.Storage.Engine == engineSGX && !filepath.IsAbs(c.Storage.WorkDir) {
+		problem("storage.work-dir is %q: engine \"sgx\" needs the absolute path of a folder in the enclave's memory", c.Storage.WorkDir)
 	}
 	if c.Storage.T != 1 {
 		if err := segment.CheckNumbers(c.Storage.T, c.Storage.N); err != nil {
@@ -147,20 +171,20 @@ func (c *config) validate() error {
 			problem("storage.segments-path is missing: `mpc-node password generate` makes that file")
 		}
 	}
-	for _, a := range []struct{ key, value string }{{"storage.unseal-server-address", c.Storage.UnsealServerAddress}, {"monitoring.address", c.Monitoring.Address}} {
-		if err := conffile.Loopback(a.value); err != nil {
-			problem("%s: %v", a.key, err)
-		}
+	if err := c.Storage.AutoUnseal.validate(); err != nil {
+		problems = append(problems, err)
 	}
-	if c.Service.Protocol != "ws" && c.Service.Protocol != "wss" {
-		problem("mpc-service.protocol is %q: \"ws\" or \"wss\" is needed", c.Service.Protocol)
+	c.sides(problem, behindDocker)
+	if c.Limits.Requests < 1 || c.Limits.Requests > maxLimit || c.Limits.Sessions < 1 || c.Limits.Sessions > maxLimit {
+		problem("limits.requests and limits.sessions must be 1 to %d", maxLimit)
 	}
-	if c.Service.Address == "" || strings.Contains(c.Service.Address, "/") {
-		problem("mpc-service.address is %q: host:port is needed, the path goes into mpc-service.path", c.Service.Address)
+	if c.Limits.Parallel < 0 || c.Limits.Parallel > maxLimit {
+		problem("limits.parallel is %d: 1 to %d is needed, or 0 for as many as there are CPUs", c.Limits.Parallel, maxLimit)
 	}
-	if !strings.HasPrefix(c.Service.Path, "/") {
-		problem("mpc-service.path is %q: it starts with \"/\"", c.Service.Path)
+	if c.Limits.GraceSeconds < 0 || c.Limits.GraceSeconds > maxGrace {
+		problem("limits.grace-seconds is %d: 0 to %d is needed, as systemd, Docker and node.sh kill a node 60 s after they stop it", c.Limits.GraceSeconds, maxGrace)
 	}
+	c.addresses(problem)
 	for _, l := range []struct {
 		key string
 		log logConfig
@@ -187,20 +211,7 @@ func (c *config) validate() error {
 	if c.Callback.TimeoutSeconds < 1 || c.Callback.TimeoutSeconds > 600 {
 		problem("callback.timeout-seconds is %d: 1 to 600 is needed", c.Callback.TimeoutSeconds)
 	}
-	for i, s := range c.Callback.Server {
-		if s.Address == "" || s.PublicKeyPath == "" {
-			problem("callback.server number %d needs address and public-key-path", i+1)
-		}
-		if s.RawdataAck != "" && s.RawdataAck != ackSigned && s.RawdataAck != ackUnsigned {
-			problem("callback.server number %d has rawdata-ack %q: %q or %q is needed", i+1, s.RawdataAck, ackSigned, ackUnsigned)
-		}
-		if tls := s.CAPath + s.ClientCert + s.ClientKey; tls != "" && !strings.HasPrefix(strings.ToLower(s.Address), "https://") {
-			problem("callback.server number %d has TLS files (ca-path, client-cert-path, client-key-path), and its address does not begin with https://", i+1)
-		}
-		if (s.ClientCert == "") != (s.ClientKey == "") {
-			problem("callback.server number %d needs client-cert-path and client-key-path together", i+1)
-		}
-	}
+	c.callbackServers(problem)
 	if c.Service.Protocol != "wss" && (len(c.Authorization.Coordinators) > 0 || c.Service.CAPath+c.Service.ClientCert+c.Service.ClientKey != "") {
 		problem("authorization.coordinators and the TLS files of mpc-service (ca-path, client-cert-path, client-key-path) need mpc-service.protocol \"wss\"")
 	}
@@ -218,6 +229,13 @@ func (c *config) validate() error {
 	}
 	return errors.Join(problems...)
 }
+
+// maxGrace bounds limits.grace-seconds: the last sessions' reports and the end of the node (closeTime) take up to 13 s more, and
+// what deploy has kills after 60.
+const maxGrace = 45
+
+// maxLimit bounds limits.requests, limits.sessions and limits.parallel.
+const maxLimit = 10000
 
 // The values of rawdata-ack: whether a server's acknowledgements of signature reports are signed.
 const (

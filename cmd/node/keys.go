@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 )
@@ -21,6 +23,9 @@ the root key, or with --path those of its child. An EVM address belongs to each 
 Ed25519; with --network the addresses of Bitcoin are shown too, p2tr without a script tree. No secret is ever shown.`,
 		Example: "  mpc-node keys\n  mpc-node keys --json\n  mpc-node keys --path m/84/0/0/0/0 --network mainnet",
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if network != "" && !slices.Contains(networks, network) {
+				return fmt.Errorf("--network %q: one of %s is needed", network, strings.Join(networks, ", "))
+			}
 			query := url.Values{"path": {path}, "network": {network}}
 			body, err := o.call(cmd.Context(), http.MethodGet, "/sys/keys?"+query.Encode(), nil)
 			if err != nil {
@@ -34,6 +39,9 @@ Ed25519; with --network the addresses of Bitcoin are shown too, p2tr without a s
 	cmd.Flags().StringVar(&network, "network", "", "network of the Bitcoin addresses: mainnet, testnet, signet or regtest (default: none are shown)")
 	return cmd
 }
+
+// networks are those of Bitcoin's addresses.
+var networks = []string{"mainnet", "testnet", "signet", "regtest"}
 
 // keyLine is what is printed of a key.
 type keyLine struct {
@@ -52,6 +60,10 @@ type keyLine struct {
 	Bitcoin    map[string]string `json:"bitcoin_addresses,omitempty"`
 	Guarded    bool              `json:"guarded"`
 	Recipient  int               `json:"results_for_party,omitempty"`
+	Parties    []string          `json:"parties"`
+	Created    time.Time         `json:"created"`
+	LastUsed   time.Time         `json:"last_used,omitzero"`
+	Note       string            `json:"note,omitempty"`
 }
 
 func printKeys(w io.Writer, body []byte, asJSON bool) error {
@@ -93,4 +105,14 @@ func (k keyLine) print(w io.Writer) {
 	if k.Recipient != 0 {
 		line("results for", fmt.Sprintf("party %d alone (sign_type 2 and 3)", k.Recipient))
 	}
+	for i, id := range k.Parties {
+		line(fmt.Sprintf("party %d", i+1), id)
+	}
+	line("created", k.Created.UTC().Format(time.RFC3339))
+	if k.LastUsed.IsZero() {
+		line("last used", "never")
+	} else {
+		line("last used", k.LastUsed.UTC().Format(time.RFC3339))
+	}
+	line("note", k.Note)
 }

@@ -5,10 +5,12 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -37,7 +39,13 @@ func TestScripts(t *testing.T) {
 		Dir: "testdata",
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("ROOT", root)
+			for _, name := range []string{"sh", "dirname"} { // for scripts that change PATH
+				if path, err := exec.LookPath(name); err == nil {
+					env.Setenv(strings.ToUpper(name), path)
+				}
+			}
 			env.Defer(func() { nodes.kill(env.WorkDir) })
+			env.Defer(func() { killBackground(env.WorkDir) })
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
@@ -139,7 +147,7 @@ func (n *nodes) start(ts *testscript.TestScript, neg bool, args []string) {
 	select {
 	case line := <-first:
 		ts.Logf("%s", line)
-		if !strings.HasPrefix(line, "mpc-node instance name: mpc-node, unseal server address: 127.0.0.1:") {
+		if !strings.HasPrefix(line, "mpc-node instance name: mpc-node, unseal server address: ") {
 			text, _ := os.ReadFile(filepath.Join(dir, "log"))
 			ts.Fatalf("the node says %q\n%s", line, text)
 		}
@@ -190,21 +198,34 @@ func (n *nodes) kill(work string) {
 	}
 }
 
+// killBackground ends what deploy/node.sh has left running in the folders of a script.
+func killBackground(work string) {
+	files, _ := filepath.Glob(filepath.Join(work, "*", "*", "node.pid"))
+	for _, file := range files {
+		text, _ := os.ReadFile(file)
+		if pid, err := strconv.Atoi(strings.TrimSpace(string(text))); err == nil && pid > 1 {
+			if p, err := os.FindProcess(pid); err == nil {
+				_ = p.Kill()
+			}
+		}
+	}
+}
+
 // TestHelp makes sure that every command says what it is for and how it is used.
 func TestHelp(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
-	if code := run(t.Context(), []string{"--help"}, streams{strings.NewReader(""), &out, &out}); code != 0 {
+	if code := run(t.Context(), []string{"--help"}, streams{in: strings.NewReader(""), out: &out, err: &out}); code != 0 {
 		t.Fatalf("exit code %d: %s", code, out.String())
 	}
-	commands := []string{"init", "info", "keys", "seal", "start", "status", "stop", "unseal", "reset", "cmreset", "rekey", "backup", "restore", "version"}
-	for _, name := range append(commands, "config check", "password generate", "backup verify") {
+	commands := []string{"init", "check", "info", "keys", "sessions", "seal", "start", "status", "stop", "unseal", "reset", "cmreset", "rekey", "backup", "restore", "version"}
+	for _, name := range append(commands, "config check", "password generate", "backup verify", "backup list", "auto-unseal enable", "auto-unseal disable", "auto-unseal make-key") {
 		if first, _, _ := strings.Cut(name, " "); !strings.Contains(out.String(), "\n  "+first) {
 			t.Errorf("the list of commands has no %s:\n%s", first, out.String())
 		}
 		var help bytes.Buffer
 		args := append(strings.Fields(name), "--help")
-		if code := run(t.Context(), args, streams{strings.NewReader(""), &help, &help}); code != 0 {
+		if code := run(t.Context(), args, streams{in: strings.NewReader(""), out: &help, err: &help}); code != 0 {
 			t.Errorf("%s: exit code %d", name, code)
 		}
 		if text := help.String(); !strings.Contains(text, "Examples:\n  mpc-node "+name) || !strings.Contains(text, "--config") {
@@ -217,7 +238,7 @@ func TestUnknownCommandsAndArguments(t *testing.T) {
 	t.Parallel()
 	for _, args := range [][]string{{"sart"}, {"start", "now"}, {"info", "--jason"}, {"config", "check", "x"}} {
 		var out bytes.Buffer
-		if code := run(t.Context(), args, streams{strings.NewReader(""), &out, &out}); code != exitFailed {
+		if code := run(t.Context(), args, streams{in: strings.NewReader(""), out: &out, err: &out}); code != exitFailed {
 			t.Errorf("%v: exit code %d: %s", args, code, out.String())
 		}
 		if !strings.HasPrefix(out.String(), "mpc-node: ") {
@@ -235,8 +256,28 @@ func TestLevels(t *testing.T) {
 		}
 		last = level(n)
 	}
-	if fmt.Sprint(level(2), level(3), level(4), level(5)) != "ERROR WARN INFO DEBUG" {
-		t.Errorf("the guide's levels 2 to 5 are %v %v %v %v", level(2), level(3), level(4), level(5))
+	var said []string
+	for n := range 7 {
+		var out bytes.Buffer
+		c := defaults()
+		c.Log.Stdout.Level = n
+		log, err := (&options{streams: streams{err: &out}}).logger(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, l := range []slog.Level{levelPanic, levelFatal, slog.LevelError, slog.LevelWarn, slog.LevelInfo, slog.LevelDebug, levelTrace} {
+			log.Log(t.Context(), l, "x")
+		}
+		var names []string
+		for _, line := range regexp.MustCompile(`level=(\w+) `).FindAllStringSubmatch(out.String(), -1) {
+			names = append(names, line[1])
+		}
+		said = append(said, strings.Join(names, " "))
+	}
+	want := []string{"PANIC", "PANIC FATAL", "PANIC FATAL ERROR", "PANIC FATAL ERROR WARN", "PANIC FATAL ERROR WARN INFO",
+		"PANIC FATAL ERROR WARN INFO DEBUG", "PANIC FATAL ERROR WARN INFO DEBUG TRACE"}
+	if !slices.Equal(said, want) {
+		t.Errorf("the levels 0 to 6 say\n%s", strings.Join(said, "\n"))
 	}
 }
 

@@ -38,7 +38,7 @@ Set storage.t and storage.n in the configuration, then run init t times with one
 			"  mpc-node password generate -t 2 -n 3 --output-dir out --age-recipient age1... --age-recipient age1... --age-recipient age1...",
 		RunE: func(*cobra.Command, []string) error {
 			if g.manifest == "" {
-				c, err := loadConfig(o.config)
+				c, err := o.loadConfig()
 				if err != nil {
 					return fmt.Errorf("where does the manifest go? give --manifest FILE (%w)", err)
 				}
@@ -92,6 +92,9 @@ func (o *options) generate(g generation) error {
 	keys, err := g.keys()
 	if err != nil {
 		return err
+	}
+	if info, err := os.Stat(g.dir); g.dir != "" && (err != nil || !info.IsDir()) {
+		return fmt.Errorf("--output-dir %s is no folder: make it first; nothing was written", g.dir)
 	}
 	m, texts, err := segment.Generate(g.t, g.n)
 	if err != nil {
@@ -179,7 +182,7 @@ func (c *config) loadSegments() (*segment.Manifest, error) {
 // entry is a command that sends a password or one segment to a call of the admin interface.
 func (o *options) entry(cmd *cobra.Command, path string, read func() (secret.Bytes, error)) *cobra.Command {
 	cancel := false
-	cmd.Args = cobra.NoArgs
+	cmd.Args = noPassword
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if cancel {
 			return o.cancelEntry(cmd.Context())
@@ -194,6 +197,14 @@ func (o *options) entry(cmd *cobra.Command, path string, read func() (secret.Byt
 	return cmd
 }
 
+// noPassword refuses arguments without repeating them: who gives one to these commands gives a password.
+func noPassword(_ *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return errors.New("it takes no arguments: a password is asked for, or read from standard input; what was typed here may be in the history of your shell, so choose another")
+	}
+	return nil
+}
+
 func (o *options) cancelEntry(ctx context.Context) error {
 	answer, err := o.call(ctx, "POST", "/sys/cancel-bkey", nil)
 	if err != nil {
@@ -203,7 +214,10 @@ func (o *options) cancelEntry(ctx context.Context) error {
 	return nil
 }
 
-func (o *options) present() (secret.Bytes, error) { return o.readPassword("Enter current password: ") }
+// currentPrompt is the guide's.
+const currentPrompt = "? Enter current password: "
+
+func (o *options) present() (secret.Bytes, error) { return o.readPassword(currentPrompt) }
 
 func (o *options) init() *cobra.Command {
 	return o.entry(&cobra.Command{
@@ -227,13 +241,45 @@ t of them, one call each, within ten minutes of each other; info shows which hav
 }
 
 func (o *options) reset() *cobra.Command {
-	return o.entry(&cobra.Command{
-		Use: "reset", Short: "Begin to change the password: give the present one, then run cmreset",
-		Long: `Begin to change the password, or all segments, of a node that is unsealed: give the present password, or t segments in one call
-each. Then run cmreset within ten minutes. Copies of asset.db that were made before still open with the old password: where
-that has leaked, run rekey, and destroy the copies.`,
+	cmd := o.entry(&cobra.Command{
+		Use: "reset", Short: "Begin to change the password: give the present one, and the new one; then run cmreset",
+		Long: `Begin to change the password, or all segments, of a node that is unsealed: give the present password and, twice, the new one; or
+t segments in one call each. Then run cmreset within ten minutes, with the same new password or with segments of the new set: only
+cmreset changes anything. From standard input the present password is the first line and the new one the second. Without a second
+line, cmreset takes any new password, from whoever reaches the admin interface.
+
+Copies of asset.db that were made before still open with the old password: where that has leaked, run rekey, and destroy the copies.`,
 		Example: "  mpc-node reset\n  mpc-node reset --cancel",
 	}, "/sys/re-bkey-init", o.present)
+	send := cmd.RunE
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if cancel, err := cmd.Flags().GetBool("cancel"); err != nil || cancel {
+			return send(cmd, args)
+		}
+		present, err := o.present()
+		if err != nil {
+			return err
+		}
+		next, err := o.promised(present)
+		if err != nil {
+			present.Wipe()
+			return err
+		}
+		return o.sendPasswords(cmd.Context(), "/sys/re-bkey-init", present, next)
+	}
+	return cmd
+}
+
+// promised reads the new password where reset asks for one: not beside a segment, and not where the next seal is of segments.
+func (o *options) promised(present secret.Bytes) (secret.Bytes, error) {
+	if c, err := loadConfig(o.config, true); bytes.HasPrefix(present.Expose(), []byte("segment-")) || err == nil && c.Storage.T > 1 {
+		return secret.Bytes{}, nil
+	}
+	next, err := o.newPassword()
+	if errors.Is(err, errNoPassword) { // standard input has one line
+		return secret.Bytes{}, nil
+	}
+	return next, err
 }
 
 func (o *options) cmreset() *cobra.Command {

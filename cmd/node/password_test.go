@@ -31,7 +31,7 @@ func TestSegmentsForAgeRecipients(t *testing.T) {
 	}
 	try := func(args []string) (int, string) {
 		var out bytes.Buffer
-		code := run(t.Context(), args, streams{strings.NewReader(""), &out, &out})
+		code := run(t.Context(), args, streams{in: strings.NewReader(""), out: &out, err: &out})
 		return code, out.String()
 	}
 	for name, tc := range map[string]struct {

@@ -23,7 +23,7 @@ type Mode string
 
 const (
 	ModeAll   Mode = "all"   // every server must approve
-	ModeFirst Mode = "first" // the first answer counts: for replicas that share one store and one key
+	ModeFirst Mode = "first" // the first answer that counts decides: for replicas that share one store and one key
 )
 
 const (
@@ -48,6 +48,7 @@ type Config struct {
 	RetryTimes int              // tries after the first one that failed, for each question
 	Sleep      time.Duration    // between tries
 	Timeout    time.Duration    // of one try; 0: 30 s
+	HeadStart  time.Duration    // in mode first, of one server before the next is tried beside it; 0: DefaultHeadStart
 	Log        *slog.Logger     // nil: none
 	Clock      func() time.Time // nil: time.Now
 	// Pause waits between tries; nil waits for the time to pass. Tests step it.
@@ -86,6 +87,9 @@ func New(cfg Config) (*Asker, error) {
 	}
 	if cfg.Timeout <= 0 {
 		cfg.Timeout = defaultTimeout
+	}
+	if cfg.HeadStart <= 0 {
+		cfg.HeadStart = DefaultHeadStart
 	}
 	if cfg.Pause == nil {
 		cfg.Pause = pause
@@ -211,7 +215,7 @@ func stricter(a, b wire.Decision) wire.Decision {
 // Report delivers a finished signature's report. In mode all every server must acknowledge it, in mode first any one. It
 // tries once at each server, also where another one failed: the caller keeps the report until this returns nil.
 func (a *Asker) Report(ctx context.Context, q Question) error {
-	return a.deliver(a.servers, func(s endpoints) error {
+	return a.deliver(ctx, a.servers, func(ctx context.Context, s endpoints) error {
 		body, code, err := s.post(ctx, a.cfg.Timeout, s.rawdata, q)
 		if err == nil && !(s.UnsignedAck && unsignedAck(code, body)) {
 			_, err = wire.OpenReply(code, body, s.Key, q.Asked)
@@ -226,7 +230,7 @@ func (a *Asker) WantsOutcome() bool { return len(a.outcomes()) > 0 }
 // Outcome delivers the word on how an approved request ended to the servers that want it, as Report does. Without any such
 // server it is delivered.
 func (a *Asker) Outcome(ctx context.Context, q Question) error {
-	return a.deliver(a.outcomes(), func(s endpoints) error {
+	return a.deliver(ctx, a.outcomes(), func(ctx context.Context, s endpoints) error {
 		_, err := a.once(ctx, s, s.outcome, q)
 		return wrap(s.outcome, err)
 	})
@@ -243,14 +247,17 @@ func (a *Asker) outcomes() []endpoints {
 }
 
 // deliver tries once at each server, by the mode.
-func (a *Asker) deliver(servers []endpoints, try func(endpoints) error) error {
+func (a *Asker) deliver(ctx context.Context, servers []endpoints, try func(context.Context, endpoints) error) error {
 	var failed []error
-	for _, s := range servers {
-		err := try(s)
-		if err == nil && a.cfg.Mode == ModeFirst {
+	if a.cfg.Mode == ModeFirst && len(servers) > 0 {
+		none := func(ctx context.Context, s endpoints) (struct{}, error) { return struct{}{}, try(ctx, s) }
+		if _, ok := firstOf(ctx, servers, a.cfg.HeadStart, none, func(t tried[struct{}]) { failed = append(failed, t.err) }); ok {
 			return nil
 		}
-		failed = append(failed, err)
+		return errors.Join(append(failed, ctx.Err())...)
+	}
+	for _, s := range servers {
+		failed = append(failed, try(ctx, s))
 	}
 	return errors.Join(failed...)
 }
@@ -262,27 +269,29 @@ func wrap(url string, err error) error {
 	return nil
 }
 
-// patiently asks the servers in turn until one gives an answer that counts, with pauses after each round of failures.
+// patiently asks the servers until one gives an answer that counts, with pauses after each round of failures.
 func (a *Asker) patiently(ctx context.Context, servers []endpoints, q Question, progress func(Try)) (wire.Decision, error) {
+	check := func(ctx context.Context, s endpoints) (*wire.Decision, error) { return a.once(ctx, s, s.check, q) }
 	for try := 0; ; try++ {
-		var last error
-		for _, s := range servers {
-			began := time.Now()
-			d, err := a.once(ctx, s, s.check, q)
-			if err == nil {
-				progress(Try{Server: s.check, Action: d.Action, Took: time.Since(began)})
-				return *d, nil
-			}
+		var last tried[*wire.Decision]
+		failed := func(t tried[*wire.Decision]) {
 			if ctx.Err() != nil {
-				return wire.Decision{}, ctx.Err()
+				return
 			}
-			last = err
+			last = t
 			a.cfg.Log.WarnContext(ctx, "callback gave no answer that counts", "callback_id", q.Asked.CallbackID,
-				"server", s.check, "try", try+1, "error", err)
-			progress(Try{Server: s.check, Err: fmt.Errorf("callback server %s: %w", s.check, err), Took: time.Since(began)})
+				"server", t.server.check, "try", try+1, "error", t.err)
+			progress(Try{Server: t.server.check, Err: fmt.Errorf("callback server %s: %w", t.server.check, t.err), Took: t.took})
+		}
+		if got, ok := firstOf(ctx, servers, a.cfg.HeadStart, check, failed); ok {
+			progress(Try{Server: got.server.check, Action: got.value.Action, Took: got.took})
+			return *got.value, nil
+		}
+		if ctx.Err() != nil {
+			return wire.Decision{}, ctx.Err()
 		}
 		if try >= a.cfg.RetryTimes {
-			return wire.Decision{}, &UnansweredError{Server: servers[len(servers)-1].check, Tries: try + 1, Last: last}
+			return wire.Decision{}, &UnansweredError{Server: last.server.check, Tries: try + 1, Last: last.err}
 		}
 		if err := a.cfg.Pause(ctx, a.cfg.Sleep); err != nil {
 			return wire.Decision{}, err

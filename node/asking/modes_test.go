@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"runtime"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -101,6 +103,50 @@ func TestTheFirstThatAnswersDecides(t *testing.T) {
 	var unanswered *asking.UnansweredError
 	if !errors.As(err, &unanswered) || len(p.all) != 2 || len(all[0].got()) != 3 || len(all[1].got()) != 3 {
 		t.Errorf("%v after %d pauses", err, len(p.all))
+	}
+}
+
+// TestAReplicaThatHangs: it takes the connection and never answers. What is asked, and what is reported, goes to the next one
+// without waiting for its time-out.
+func TestAReplicaThatHangs(t *testing.T) {
+	t.Parallel()
+	node := newKey(t)
+	let := make(chan struct{})
+	hung := newServer(t, node, func(http.ResponseWriter, *wire.Request) { <-let })
+	letGo := sync.OnceFunc(func() { close(let) })
+	t.Cleanup(letGo) // before its server is closed
+	fine := newServer(t, node)
+	fine.answer = append(fine.answer, say(&fine, wire.Approve, nil))
+	cfg := asking.Config{Mode: asking.ModeFirst, Timeout: time.Hour, HeadStart: time.Millisecond}
+	for _, s := range []*server{hung, hung, fine} {
+		cfg.Servers = append(cfg.Servers, asking.Server{Address: s.url, Key: &s.key.PublicKey, Outcome: true})
+	}
+	a, err := asking.New(cfg)
+	must(t, err)
+	var tries []asking.Try
+	got, err := a.Check(context.Background(), question(t, node, wire.TypeSign), func(try asking.Try) { tries = append(tries, try) })
+	if err != nil || got.Action != wire.Approve || len(tries) != 1 || tries[0].Err != nil {
+		t.Errorf("%+v (%v) after %+v", got, err, tries)
+	}
+	must(t, a.Report(context.Background(), question(t, node, "")))
+
+	ctx, cancel := context.WithCancel(context.Background()) // all hang: it ends with the context
+	other := newServer(t, node, func(http.ResponseWriter, *wire.Request) { <-let })
+	t.Cleanup(letGo)
+	cfg.Servers = []asking.Server{{Address: other.url, Key: &other.key.PublicKey}, cfg.Servers[0]}
+	a, err = asking.New(cfg)
+	must(t, err)
+	go func() {
+		for len(other.got()) == 0 {
+			runtime.Gosched()
+		}
+		cancel()
+	}()
+	if got, err := a.Check(ctx, question(t, node, wire.TypeSign), nil); !errors.Is(err, context.Canceled) {
+		t.Errorf("%+v (%v)", got, err)
+	}
+	if err := a.Report(ctx, question(t, node, "")); !errors.Is(err, context.Canceled) {
+		t.Errorf("a report after the end: %v", err)
 	}
 }
 
