@@ -15,7 +15,7 @@ RACE     := $(shell if command -v cc >/dev/null 2>&1 || command -v gcc >/dev/nul
 PLAIN    := ./signing/cmp ./signing/eddsa ./signing/frost/... ./e2e/...
 FUZZTIME ?= 20s
 
-.PHONY: help build test test-postgres lint demo demo-stop bench fuzz proto clean
+.PHONY: help build build-pkcs11 test test-postgres test-pkcs11 test-sgx lint demo demo-stop bench fuzz proto clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,19 +26,34 @@ build: ## build bin/coordinator, bin/mpc-node and bin/callback
 	$(GO_BUILD) -o $(BIN)/mpc-node ./cmd/node
 	$(GO_BUILD) -o $(BIN)/callback ./cmd/callback
 
+build-pkcs11: ## build bin/mpc-node with auto-unseal by a PKCS #11 token (needs a C compiler)
+	@mkdir -p $(BIN)
+	CGO_ENABLED=1 go build -trimpath -tags pkcs11 -ldflags '$(LDFLAGS)' -o $(BIN)/mpc-node ./cmd/node
+
 test: ## all tests that need no outside service, with -race where there is a C compiler
 ifeq ($(RACE),)
 	@echo "no C compiler found: the tests run without the race detector"
-	go test ./...
+	go test -timeout 30m ./...
 else
-	go test -race $$(go list ./... | grep -v /e2e)
+	go test -race -timeout 30m $$(go list ./... | grep -v /e2e)
 	go test -timeout 30m $(PLAIN)
 endif
+	@go test -count=1 -v -run '^TestShippedPolicyCoverage$$' ./policy | grep '^rego/:' # go test hides what a package that passes prints
 
 test-postgres: ## the tests that need PostgreSQL, with COUNTERSIGN_TEST_POSTGRES=postgres://user@host/database
 	@test -n "$$COUNTERSIGN_TEST_POSTGRES" || { echo "COUNTERSIGN_TEST_POSTGRES names no database: postgres://user@host/database, in which schemas may be made"; exit 1; }
 	go test $(RACE) -count=1 ./postgres/...
-	go test -count=1 -run 'TestScripts/postgres' ./cmd/callback
+	go test -count=1 -run 'TestScripts/postgres|TestReplicas|TestLockTimeout' ./cmd/callback
+
+test-pkcs11: ## the tests that need a C compiler and SoftHSM2 (apt-get install softhsm2)
+	COUNTERSIGN_TEST_SOFTHSM=1 CGO_ENABLED=1 go test -count=1 -tags pkcs11 ./keystore/token
+	COUNTERSIGN_TEST_SOFTHSM=1 CGO_ENABLED=1 go test -count=1 -tags pkcs11 -run TestAutoUnseal ./cmd/node
+	CGO_ENABLED=1 go vet -tags pkcs11 ./keystore/token ./cmd/node
+	CGO_ENABLED=1 go tool staticcheck -tags pkcs11 ./keystore/token ./cmd/node
+
+test-sgx: ## the tests of storage engine sgx, with a stand-in for the sealing device
+	go test -count=1 -tags sgxstandin -run TestSGXStandIn ./cmd/node
+	go vet -tags sgxstandin ./keystore/sgx ./cmd/node
 
 lint: ## gofmt, go vet, staticcheck, and govulncheck where its data can be had
 	@files=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$files" ]; then echo "gofmt would change:"; echo "$$files"; exit 1; fi

@@ -45,6 +45,16 @@ func (w *world) kindCommands() map[string]command {
 		"secret": simple(1, w.secret),
 		// unmatched: a result that nobody asked for is found out, and counted
 		"unmatched": simple(0, w.unmatched),
+		// segments NODE…: change a running node from its password to 2-of-3 segments, which are in $SETUP/segments/NODE
+		"segments": simple(1, func(ctx context.Context, a []string) error {
+			return w.each(a, func(n string) error { return w.c.Segment(ctx, n) })
+		}),
+		// takeaway NODE: have a running node write a backup, and copy it to $SETUP/usb/NODE.db
+		"takeaway": simple(1, func(ctx context.Context, a []string) error { _, err := w.c.Backup(ctx, a[0]); return err }),
+		// lose NODE: kill a node and destroy its folder; it gets another one, with a configuration alone, at $NODE_X
+		"lose": w.lose,
+		// share NODE KEY STATE: until the node's share of a key is in a state
+		"share": simple(3, w.shareState),
 	}
 }
 

@@ -135,12 +135,13 @@ func (w *world) setup(env *testscript.Env) error {
 	env.Setenv("PATH", w.c.Bin+string(os.PathListSeparator)+env.Getenv("PATH"))
 	for _, name := range cluster.NodeNames {
 		env.Setenv("NODE_"+strings.ToUpper(name), w.c.NodeConfig(name))
+		env.Setenv("ID_"+strings.ToUpper(name), string(w.nodeID(name)))
 	}
 	env.Setenv("SETUP", w.c.Dir)
 	env.Setenv("ADMIN", "http://"+w.c.Ports.CallbackAdmin)
 	env.Setenv("TOKEN", w.c.TokenPath())
 	env.Setenv("PERMIT", cluster.Permit(w.from, cluster.Spender, "750000000", 1))
-	env.Setenv("PERMIT_STRANGER", cluster.Permit(w.from, cluster.Denied, "1", 1))
+	env.Setenv("PERMIT_STRANGER", cluster.Permit(w.from, cluster.Stranger, "1", 1))
 	env.Setenv("PERMIT_TOO_MUCH", cluster.Permit(w.from, cluster.Spender, "5000000000", 1))
 	env.Setenv("MAIL", cluster.Mail())
 	env.Setenv("KEY", w.keyID)
@@ -233,10 +234,11 @@ func (w *world) commands() map[string]command {
 		"hostile": simple(2, w.hostile),
 		// intrude ID FRAME TEXT: party d sends a frame about the request's session; its link is ended with TEXT in the reason
 		"intrude": simple(3, w.intrude),
-		// data good|broken|wrong|with-d: what the policy's data.json on disk holds
+		// data good|broken|wrong|with-d|window: what the policy's data.json on disk holds
 		"data": simple(1, w.data),
 	}
 	maps.Copy(all, w.kindCommands())
+	maps.Copy(all, w.outcomeCommands())
 	return all
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -59,7 +60,7 @@ func (w *world) ask(ctx context.Context, a []string) error {
 	}
 	var auth *manifest.Authorization
 	var signers []wire.NodeID
-	signed := true
+	signed, expires := true, time.Duration(0)
 	for _, change := range a[1:] {
 		field, value, _ := strings.Cut(change, "=")
 		switch field {
@@ -81,6 +82,10 @@ func (w *world) ask(ctx context.Context, a []string) error {
 			}
 		case "unsigned":
 			signed = false
+		case "expires": // after that time
+			if expires, err = time.ParseDuration(value); err != nil {
+				return err
+			}
 		case "tampered": // the requester signed something else
 			made, err := w.c.API().Authorize(terms)
 			if err != nil {
@@ -98,7 +103,7 @@ func (w *world) ask(ctx context.Context, a []string) error {
 		}
 		auth = &made
 	}
-	r, err := w.c.API().SubmitOrder(ctx, cluster.Order{Terms: terms, Authorization: auth, Signers: signers})
+	r, err := w.c.API().SubmitOrder(ctx, cluster.Order{Terms: terms, Authorization: auth, Signers: signers, ExpiresIn: expires})
 	if err == nil {
 		w.sino[a[0]] = r.SinoID
 	}
@@ -230,6 +235,11 @@ func (w *world) data(_ context.Context, a []string) error {
 	case "with-d": // a keygen with the outsider is allowed
 		return w.c.WriteData(func(data map[string]any) {
 			data["keygen"].(map[string]any)["parties"].(map[string]any)[string(w.c.Outsiders["d"].NodeID)] = "outsider d"
+		})
+	case "window": // 250 USDT within an hour to each recipient
+		return w.c.WriteData(func(data map[string]any) {
+			data["windows"] = map[string]any{"hourly": map[string]any{"measure": "amount", "chain": "ETH", "asset": "USDT_ETH", "scope": []string{"recipient"},
+				"rolling_seconds": 3600, "max": "250"}}
 		})
 	case "wrong":
 		return w.c.WriteData(func(data map[string]any) { data["limits"] = map[string]any{"ETH": "many"} })

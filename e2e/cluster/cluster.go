@@ -46,8 +46,11 @@ type Cluster struct {
 	Outsiders map[string]Outsider      // bound at the coordinator, no process of the cluster: "d" and "e"
 	Keys      []Key                    // that the callback knows more about: see Learn
 	Encrypts  bool                     // node Encryptor has encrypt-signature on
+	Outcomes  bool                     // the guarded nodes tell the callback how requests end
 	Decrypts  bool                     // the callback has the key for it
 	processes map[string]*process      // running, by name
+	segmented map[string]bool          // nodes that are sealed with segments
+	moved     map[string]int           // how often a node has got a new machine
 	approvers map[string]*ecdsa.PrivateKey
 	apiKey    string
 	token     string
@@ -82,7 +85,7 @@ func New(dir, bin string) (*Cluster, error) {
 		return nil, fmt.Errorf("%s is not empty: run make demo-stop, or remove it", dir)
 	}
 	c := &Cluster{Dir: dir, Bin: bin, Decrypts: true, Nodes: make(map[string]*NodeIdentity), Outsiders: make(map[string]Outsider),
-		processes: make(map[string]*process), approvers: make(map[string]*ecdsa.PrivateKey)}
+		processes: make(map[string]*process), segmented: make(map[string]bool), moved: make(map[string]int), approvers: make(map[string]*ecdsa.PrivateKey)}
 	if err := c.choosePorts(); err != nil {
 		return nil, err
 	}
@@ -249,7 +252,7 @@ func (c *Cluster) Introduce(ctx context.Context) error {
 // Encrypt turns encrypt-signature of node Encryptor on or off, for keys that are made from then on, and restarts it.
 func (c *Cluster) Encrypt(ctx context.Context, on bool) error {
 	c.Encrypts = on
-	if err := c.write(filepath.Join("node-"+Encryptor, "config.toml"), c.nodeConfig(Encryptor)); err != nil {
+	if err := c.write(filepath.Join(c.nodeDir(Encryptor), "config.toml"), c.nodeConfig(Encryptor)); err != nil {
 		return err
 	}
 	c.Stop(Encryptor)
@@ -259,9 +262,33 @@ func (c *Cluster) Encrypt(ctx context.Context, on bool) error {
 	return c.Unseal(ctx, Encryptor)
 }
 
+// TellOutcomes has the guarded nodes tell the callback how requests end that it has approved, or not, and restarts them.
+func (c *Cluster) TellOutcomes(ctx context.Context, on bool) error {
+	c.Outcomes = on
+	for _, name := range Guarded {
+		if err := c.write(filepath.Join(c.nodeDir(name), "config.toml"), c.nodeConfig(name)); err != nil {
+			return err
+		}
+		c.Stop(name)
+		if err := c.Start(ctx, name); err != nil {
+			return err
+		}
+		if err := c.Unseal(ctx, name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Unseal opens a node and waits until it is linked to the coordinator.
 func (c *Cluster) Unseal(ctx context.Context, name string) error {
-	if _, err := c.Command(ctx, password+"\n", "mpc-node", "unseal", "--config", c.NodeConfig(name)); err != nil {
+	err := error(nil)
+	if c.segmented[name] {
+		err = c.enter(ctx, name, "unseal", 3, 1)
+	} else {
+		_, err = c.Command(ctx, password+"\n", "mpc-node", "unseal", "--config", c.NodeConfig(name))
+	}
+	if err != nil {
 		return err
 	}
 	return c.waitOK(ctx, name+" to be linked", "http://"+c.Ports.Monitoring[name]+"/readyz")

@@ -9,7 +9,7 @@ import (
 )
 
 // NodeConfig is the configuration file of a node.
-func (c *Cluster) NodeConfig(name string) string { return c.path("node-"+name, "config.toml") }
+func (c *Cluster) NodeConfig(name string) string { return c.path(c.nodeDir(name), "config.toml") }
 
 // DataPath is the policy data of the callback.
 func (c *Cluster) DataPath() string { return c.path("policy", "data.json") }
@@ -29,7 +29,7 @@ key-path = "keys/api.key"
 		return err
 	}
 	for _, name := range NodeNames {
-		if err := c.write(filepath.Join("node-"+name, "config.toml"), c.nodeConfig(name)); err != nil {
+		if err := c.write(filepath.Join(c.nodeDir(name), "config.toml"), c.nodeConfig(name)); err != nil {
 			return err
 		}
 	}
@@ -74,6 +74,7 @@ party-id = %q
 [storage]
 db-file-path = "asset.db"
 unseal-server-address = %q
+%s
 
 [mpc-service]
 protocol = "ws"
@@ -94,14 +95,22 @@ address = %q
 required = %t
 retry-times = 600
 sleep-seconds = 1
-`, name, name, c.Ports.Admin[name], c.Ports.Coordinator, c.Ports.Monitoring[name], slices.Contains(Guarded, name))
+`, name, name, c.Ports.Admin[name], c.segments(name), c.Ports.Coordinator, c.Ports.Monitoring[name], slices.Contains(Guarded, name))
 	if slices.Contains(Guarded, name) {
-		fmt.Fprintf(&b, "\n[[callback.server]]\naddress = \"http://%s\"\npublic-key-path = \"../keys/callback_reply_%s_public.pem\"\n", c.Ports.Callback, name)
+		fmt.Fprintf(&b, "\n[[callback.server]]\naddress = \"http://%s\"\npublic-key-path = \"../keys/callback_reply_%s_public.pem\"\noutcome = %t\n", c.Ports.Callback, name, c.Outcomes)
 	}
 	if name == Encryptor {
 		fmt.Fprintf(&b, "\n[encrypt-signature]\nenable = %t\npublic-key-path = \"../keys/results_public.pem\"\n", c.Encrypts)
 	}
 	return b.String()
+}
+
+// segments is what the configuration of a node says of its segments.
+func (c *Cluster) segments(name string) string {
+	if !c.segmented[name] {
+		return ""
+	}
+	return "t = 2\nn = 3\nsegments-path = \"segments.json\""
 }
 
 // writePartyFiles writes what needs the nodes' ids. Outsider d is on every node's allow-list and not in the policy;
@@ -117,7 +126,7 @@ func (c *Cluster) writePartyFiles() error {
 		lines = append(lines, string(c.Nodes[name].NodeID))
 	}
 	for _, name := range NodeNames {
-		if err := c.write(filepath.Join("node-"+name, "parties.txt"), strings.Join(lines, "\n")+"\n"); err != nil {
+		if err := c.write(filepath.Join(c.nodeDir(name), "parties.txt"), strings.Join(lines, "\n")+"\n"); err != nil {
 			return err
 		}
 	}

@@ -26,6 +26,7 @@ const (
 	USDT     = "0xdAC17F958D2ee523a2206206994597C13D831ec7"
 	Supplier = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"
 	Denied   = "0x00000000000000000000000000000000DeaDBeef"
+	Stranger = "0x0000000000000000000000000000000000c0ffee" // on no list
 	Spender  = "0xfB6916095ca1df60bB79Ce92cE3Ea74c37c5d359" // who permits may be given to
 )
 

@@ -27,7 +27,7 @@ func (d *demo) permit(ctx context.Context, s *Step) error {
 
 // permitForStranger and permitTooLarge are refused: another spender, a value over the limit.
 func (d *demo) permitForStranger(ctx context.Context, s *Step) error {
-	return d.rejectedBy(ctx, s, d.key, d.permitTerms(s, cluster.Denied, "1"), "message.permit.spender")
+	return d.rejectedBy(ctx, s, d.key, d.permitTerms(s, cluster.Stranger, "1"), "message.permit.spender")
 }
 
 func (d *demo) permitTooLarge(ctx context.Context, s *Step) error {
