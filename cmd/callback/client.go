@@ -197,7 +197,7 @@ func (a *admin) do(ctx context.Context, method, path string, body []byte, token 
 	}
 	response, err := client.Do(request)
 	if err != nil {
-		return nil, &codedError{exitAway, fmt.Errorf("no callback server answers at %s: is it started? (%v)", a.address, errors.Unwrap(err))}
+		return nil, away(a.address, err)
 	}
 	if response.StatusCode == http.StatusOK {
 		return response, nil
@@ -208,6 +208,16 @@ func (a *admin) do(ctx context.Context, method, path string, body []byte, token 
 		return nil, err
 	}
 	return nil, a.refusal(response.StatusCode, answer)
+}
+
+// away says of a call that got no answer whether a server may have taken it.
+func away(address string, err error) error {
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = fmt.Errorf("the callback server at %s did not answer in time: whether it did what it was asked is not known", address)
+	} else {
+		err = fmt.Errorf("no callback server answers at %s: is it started? (%v)", address, errors.Unwrap(err))
+	}
+	return &codedError{exitAway, err}
 }
 
 // base is the address as a URL.

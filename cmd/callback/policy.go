@@ -78,7 +78,7 @@ func (o *options) policy() *cobra.Command {
 }
 
 func (o *options) policyReload() *cobra.Command {
-	var server admin
+	server := admin{timeout: changeTimeout}
 	asJSON := false
 	cmd := &cobra.Command{
 		Use: "reload", Short: "Make a running server read its policy anew; one that does not pass is refused and the old one stays",

@@ -228,7 +228,7 @@ func (a *asking) post(ctx context.Context, key *ecdsa.PrivateKey, path string, b
 	}
 	response, err := client.Do(request)
 	if err != nil {
-		return 0, nil, &codedError{exitAway, fmt.Errorf("no callback server answers at %s: is it started? (%v)", a.side.address, errors.Unwrap(err))}
+		return 0, nil, away(a.side.address, err)
 	}
 	defer response.Body.Close()
 	answer, err = readAnswer(response)

@@ -16,7 +16,7 @@ import (
 )
 
 // DefaultTimeout bounds one proof. It takes about a second of CPU, and much longer where requests leave little of that.
-const DefaultTimeout = 2 * time.Minute
+const DefaultTimeout = 5 * time.Minute
 
 // killDelay is how long a process that was killed may hold its pipes.
 const killDelay = 2 * time.Second
