@@ -73,6 +73,18 @@ func resetNode(t *testing.T, path string, open func() (node.AutoKey, error), wai
 	return n
 }
 
+// autoStore is the path of a store that a key of auto-unseal opens beside its password.
+func autoStore(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "asset.db")
+	key := newSlowKey()
+	close(key.gate)
+	n := resetNode(t, path, key.open(), 0)
+	must(t, n.EnableAuto(context.Background()))
+	must(t, n.Close())
+	return path
+}
+
 func TestATokenThatHangsDuringEnable(t *testing.T) {
 	t.Parallel()
 	for name, end := range map[string]func(*node.Node){
@@ -109,17 +121,12 @@ func TestATokenThatHangsDuringEnable(t *testing.T) {
 
 func TestATokenThatHangsAtTheStart(t *testing.T) {
 	t.Parallel()
-	path := filepath.Join(t.TempDir(), "asset.db")
-	good := newSlowKey()
-	close(good.gate)
-	n := resetNode(t, path, good.open(), 0)
-	must(t, n.EnableAuto(context.Background()))
-	must(t, n.Close())
+	path := autoStore(t)
 
 	key := newSlowKey()
 	let := onceClose(key.gate)
 	t.Cleanup(let)
-	n = slowNode(t, path, key.hung(), time.Millisecond) // it is waited for so long, and no longer
+	n := slowNode(t, path, key.hung(), time.Millisecond) // it is waited for so long, and no longer
 	within(t, "auto-unseal", func() {
 		if err := n.AutoUnseal(context.Background()); err == nil || !contains(err.Error(), "did not answer within 1ms") {
 			t.Errorf("auto-unseal ended with %v", err)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"net/http/httptest"
-	"path/filepath"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -77,16 +76,11 @@ func TestWhatTellsOfTheNodeDoesNotWait(t *testing.T) {
 
 func TestWhatTellsOfTheNodeDoesNotWaitForAToken(t *testing.T) {
 	t.Parallel()
-	path := filepath.Join(t.TempDir(), "asset.db")
-	good := newSlowKey()
-	close(good.gate)
-	n := resetNode(t, path, good.open(), 0)
-	must(t, n.EnableAuto(context.Background()))
-	must(t, n.Close())
+	path := autoStore(t)
 
 	key := newSlowKey()
 	t.Cleanup(onceClose(key.gate))
-	n = slowNode(t, path, key.open(), time.Hour)
+	n := slowNode(t, path, key.open(), time.Hour)
 	o := &office{t: t, node: n, handler: n.Admin(node.AdminConfig{})}
 	unsealed := make(chan error, 1)
 	go func() { unsealed <- n.AutoUnseal(context.Background()) }()
