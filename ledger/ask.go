@@ -45,7 +45,7 @@ const (
 type State struct {
 	// Now is the ledger's time: never before a time it has recorded.
 	Now time.Time
-	// ClockJumped says that the clock is not trusted at present; an Approve would be answered with Wait.
+	// ClockJumped says that the clock is not trusted at present; an Approve of a check would be answered with Wait.
 	ClockJumped bool
 	// Approvals are those of the ask's intent, digests and requester, newest first: pending, approved and rejected ones.
 	// Void and expired ones are left out; one whose rejection is final stays when its time is over.

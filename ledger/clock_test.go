@@ -145,6 +145,38 @@ func TestConfirmClock(t *testing.T) {
 	}
 }
 
+// TestReportsWhileTheClockIsInDoubt: how an approved check ended is answered once, so that it counts also then; nothing is freed by
+// another word about it afterwards.
+func TestReportsWhileTheClockIsInDoubt(t *testing.T) {
+	ctx := context.Background()
+	clock := ledgertest.NewClock()
+	l := ledgertest.MustOpen(t, memstore.New(), clock)
+	for _, name := range []string{"signed", "not-signed"} {
+		_, err := l.Decide(ctx, ledgertest.Spending(name, name, 10), ledgertest.Within(20), ledgertest.Reply)
+		must(t, err)
+	}
+	clock.Jump(time.Hour)
+	report := func(check string, path wire.Path, how ledger.Conclusion) {
+		t.Helper()
+		a, v := ledgertest.Ask(check, string(path)+" of "+check), ledgertest.Verdict(wire.Approve, nil)
+		a.Path, v.Concluded = path, how
+		if res := ledgertest.MustDecide(t, l, a, v); res.Action != wire.Approve {
+			t.Errorf("a report about %s is answered with %s", check, res.Action)
+		}
+	}
+	report("signed", wire.PathRawdata, ledger.ConcludedSigned)
+	report("signed", wire.PathOutcome, ledger.ConcludedNotSigned)
+	report("not-signed", wire.PathOutcome, ledger.ConcludedNotSigned)
+	clock.Jump(-time.Hour)
+	_, err := l.Decide(ctx, ledgertest.Spending("look", "look", 0), func(_ context.Context, s ledger.State) (ledger.Verdict, error) {
+		if w := s.Windows[0]; w.Used.Int64() != 10 || w.Reserved.Sign() != 0 {
+			t.Errorf("%s are used and %s reserved, want 10 and none", w.Used, w.Reserved)
+		}
+		return ledgertest.Verdict(wire.Reject, nil), nil
+	}, ledgertest.Reply)
+	must(t, err)
+}
+
 func TestSystemClock(t *testing.T) {
 	c := ledger.SystemClock()
 	if c.Now().IsZero() || c.Elapsed() < 0 || c.Elapsed() > time.Hour {

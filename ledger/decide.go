@@ -14,7 +14,7 @@ import (
 
 // The rules under which the ledger itself speaks, beside those of the policy.
 const (
-	RuleClock       = "ledger.clock"       // the clock jumped: Wait
+	RuleClock       = "ledger.clock"       // the clock jumped: a check is told to wait
 	RuleRequirement = "ledger.requirement" // a requirement that nobody could meet, or for nothing in particular: Reject
 	RuleRequester   = "ledger.requester"   // it is not known who asked, or too few others are left to approve: Reject
 	RuleRejected    = "ledger.rejected"    // approvers have rejected it: Reject
@@ -35,8 +35,8 @@ const (
 // that retention has removed: ErrExpired. Otherwise evaluate and reply are called, all of it is recorded, and only when
 // that is durable the reply is returned. Two asks of one name at the same time are evaluated once.
 //
-// The ledger never makes a verdict milder. It makes it stricter where the clock is not trusted, where what is required
-// cannot be approved or was rejected, and where the condition of an Approve is not met; see the Rule constants.
+// The ledger never makes a verdict milder. It makes it stricter where the clock is not trusted and a check would be approved, where
+// what is required cannot be approved or was rejected, and where the condition of an Approve is not met; see the Rule constants.
 //
 // An error means that nothing was decided. It may also mean that the decision was recorded and the caller's ctx ended
 // first: the same ask then gets the recorded reply.

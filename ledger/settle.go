@@ -8,12 +8,13 @@ import (
 	"github.com/countersign-mpc/countersign/wire"
 )
 
-// settle makes the outcome of a verdict: it ties it to the approvals and to the clock. It never makes it milder.
+// settle makes the outcome of a verdict: it ties it to the approvals and, for a check, to the clock. It never makes it milder. What a
+// node reports has happened by whatever clock, is answered once, and counts.
 func (d *decision) settle(v Verdict) {
 	if v.Action != wire.Reject && v.Requirement != nil {
 		d.require(*v.Requirement)
 	}
-	if d.record.Action == wire.Approve && !d.trusted {
+	if d.record.Action == wire.Approve && !d.trusted && d.ask.Path == wire.PathCheck {
 		d.stepIn(wire.Wait, RuleClock, "the server's clock does not agree with the time it has recorded or measured: approvals wait until it has agreed for a minute, or an operator confirms it (callback clock confirm)", clockWait)
 	}
 	switch {
