@@ -10,10 +10,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"os"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -139,7 +142,7 @@ func (o *options) call(ctx context.Context, a *admin, method, path string, in, o
 		return err
 	}
 	defer response.Body.Close()
-	answer, err := readAnswer(response)
+	answer, err := a.readAnswer(response)
 	if err != nil {
 		return err
 	}
@@ -165,10 +168,10 @@ func (o *options) send(ctx context.Context, a *admin, method, path string, body 
 	return a.do(ctx, method, path, body, token)
 }
 
-func readAnswer(response *http.Response) ([]byte, error) {
+func (a *admin) readAnswer(response *http.Response) ([]byte, error) {
 	answer, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
 	if err != nil {
-		return nil, fmt.Errorf("read the server's answer: %w", err)
+		return nil, a.silent(err)
 	}
 	return answer, nil
 }
@@ -195,29 +198,48 @@ func (a *admin) do(ctx context.Context, method, path string, body []byte, token 
 	if err != nil {
 		return nil, err
 	}
-	response, err := client.Do(request)
+	response, err := a.exchange(client, request)
 	if err != nil {
-		return nil, away(a.address, err)
+		return nil, err
 	}
 	if response.StatusCode == http.StatusOK {
 		return response, nil
 	}
 	defer response.Body.Close()
-	answer, err := readAnswer(response)
+	answer, err := a.readAnswer(response)
 	if err != nil {
 		return nil, err
 	}
 	return nil, a.refusal(response.StatusCode, answer)
 }
 
-// away says of a call that got no answer whether a server may have taken it.
-func away(address string, err error) error {
-	if errors.Is(err, context.DeadlineExceeded) {
-		err = fmt.Errorf("the callback server at %s did not answer in time: whether it did what it was asked is not known", address)
-	} else {
-		err = fmt.Errorf("no callback server answers at %s: is it started? (%v)", address, errors.Unwrap(err))
+// exchange sends a request; an error says whether a server may have taken it.
+func (a *admin) exchange(client *http.Client, request *http.Request) (*http.Response, error) {
+	var connected atomic.Bool
+	trace := &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { connected.Store(true) }}
+	response, err := client.Do(request.WithContext(httptrace.WithClientTrace(request.Context(), trace)))
+	if err == nil {
+		return response, nil
 	}
-	return &codedError{exitAway, err}
+	var ended *net.OpError
+	err = errors.Unwrap(err) // it names method and URL besides
+	if connected.Load() && !(errors.As(err, &ended) && ended.Op == tlsAlert) {
+		return nil, a.silent(err)
+	}
+	return nil, &codedError{exitAway, fmt.Errorf("no callback server answers at %s: is it started? (%v)", a.address, err)}
+}
+
+// tlsAlert is what crypto/tls calls an alert of the other side. With TLS 1.3 it refuses a client's certificate only when the client
+// takes the connection for made.
+const tlsAlert = "remote error"
+
+// silent is the error of a call that was sent and got no whole answer.
+func (a *admin) silent(err error) error {
+	how := fmt.Sprintf("did not answer (%v)", err)
+	if errors.Is(err, context.DeadlineExceeded) {
+		how = "did not answer in time"
+	}
+	return &codedError{exitAway, fmt.Errorf("the callback server at %s %s: whether it did what it was asked is not known", a.address, how)}
 }
 
 // base is the address as a URL.

@@ -226,11 +226,11 @@ func (a *asking) post(ctx context.Context, key *ecdsa.PrivateKey, path string, b
 	if err != nil {
 		return 0, nil, err
 	}
-	response, err := client.Do(request)
+	response, err := a.side.exchange(client, request)
 	if err != nil {
-		return 0, nil, away(a.side.address, err)
+		return 0, nil, err
 	}
 	defer response.Body.Close()
-	answer, err = readAnswer(response)
+	answer, err = a.side.readAnswer(response)
 	return response.StatusCode, answer, err
 }
