@@ -24,26 +24,15 @@ type fileAllowance struct {
 }
 
 func (c *compiler) contracts() map[string]any {
-	out := make(map[string]any, len(c.file.Contracts))
-	for _, symbol := range sortedKeys(c.file.Contracts) {
-		chain, ok := c.evmChain("contracts", symbol)
-		if !ok {
-			continue
+	return perChain(c, FamilyEVM, "contracts", c.file.Contracts, func(at []string, chain Chain, files map[string]fileContract) map[string]any {
+		out := make(map[string]any, len(files))
+		for _, address := range sortedKeys(files) {
+			at, f := under(at, address), files[address]
+			canonical, _ := onceAmong(c, at, chain, address, out)
+			out[canonical] = map[string]any{"name": f.Name, "methods": c.powers(at, f)}
 		}
-		contracts := make(map[string]any, len(c.file.Contracts[symbol]))
-		for _, address := range sortedKeys(c.file.Contracts[symbol]) {
-			at, f := []string{"contracts", symbol, address}, c.file.Contracts[symbol][address]
-			canonical, err := chain.canonicalAddress(address)
-			if err != nil {
-				c.add(at, "%v", err)
-			} else if _, twice := contracts[canonical]; twice {
-				c.add(at, "stands there twice, written differently")
-			}
-			contracts[canonical] = map[string]any{"name": f.Name, "methods": c.powers(at, f)}
-		}
-		out[symbol] = contracts
-	}
-	return out
+		return out
+	})
 }
 
 // methods writes methods by selector. There have to be some, unless none is right.
@@ -99,29 +88,22 @@ func selectorOf(text string) (string, error) {
 }
 
 func (c *compiler) allowances() map[string]any {
-	out := make(map[string]any, len(c.file.Allowances))
-	for _, symbol := range sortedKeys(c.file.Allowances) {
-		chain, ok := c.evmChain("allowances", symbol)
-		if !ok {
-			continue
-		}
-		assets := make(map[string]any, len(c.file.Allowances[symbol]))
-		for _, id := range sortedKeys(c.file.Allowances[symbol]) {
-			at, f := []string{"allowances", symbol, id}, c.file.Allowances[symbol][id]
-			asset, known := chain.Assets[id]
-			if !known || asset.Kind != AssetERC20 {
-				c.add(at, "is not an %s asset of /chains/%s/assets", AssetERC20, symbol)
+	return perChain(c, FamilyEVM, "allowances", c.file.Allowances, func(at []string, chain Chain, files map[string]fileAllowance) map[string]any {
+		out := make(map[string]any, len(files))
+		for _, id := range sortedKeys(files) {
+			at, f := under(at, id), files[id]
+			asset, ok := c.erc20(at, chain, id)
+			if !ok {
 				continue
 			}
 			if len(f.Spenders) == 0 {
 				c.add(under(at, "spenders"), "is empty: name the addresses that may be given power over %s", id)
 			}
-			assets[id] = map[string]any{
+			out[id] = map[string]any{
 				"spenders": c.addressList(under(at, "spenders"), chain, f.Spenders),
 				"max":      f.Max, "max_base": c.coins(under(at, "max"), asset, f.Max), "unlimited": f.Unlimited,
 			}
 		}
-		out[symbol] = assets
-	}
-	return out
+		return out
+	})
 }

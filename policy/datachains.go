@@ -20,6 +20,48 @@ func (c *compiler) oneUTXOChain(chains map[string]Chain) {
 	}
 }
 
+// perChain writes a section that has an entry for each chain of a family; "" is every family. An entry for another chain is told
+// of and left out.
+func perChain[F any](c *compiler, family, section string, entries map[string]F, write func(at []string, chain Chain, f F) map[string]any) map[string]any {
+	out := make(map[string]any, len(entries))
+	for _, symbol := range sortedKeys(entries) {
+		at := []string{section, symbol}
+		chain, known := c.chains[symbol]
+		switch {
+		case !known:
+			c.noChain(at, symbol)
+		case family != "" && chain.Family != family:
+			c.add(at, "is of family %s: this section is for chains of family %s", chain.Family, family)
+		default:
+			out[symbol] = write(at, chain, entries[symbol])
+		}
+	}
+	return out
+}
+
+// onceAmong is the canonical form of an address that may stand once in a list; ok is false for one that has none.
+func onceAmong[V any](c *compiler, at []string, chain Chain, address string, list map[string]V) (canonical string, ok bool) {
+	canonical, err := chain.canonicalAddress(address)
+	if err != nil {
+		c.add(at, "%v", err)
+		return "", false
+	}
+	if _, twice := list[canonical]; twice {
+		c.add(at, "stands there twice, written differently")
+	}
+	return canonical, true
+}
+
+// erc20 is an asset of a chain that has to be a token with a contract.
+func (c *compiler) erc20(at []string, chain Chain, id string) (asset Asset, ok bool) {
+	asset, known := chain.Assets[id]
+	if !known || asset.Kind != AssetERC20 {
+		c.add(at, "is not an %s asset of /chains/%s/assets", AssetERC20, chain.Symbol)
+		return asset, false
+	}
+	return asset, true
+}
+
 // noChain tells of a symbol that no chain has, and of the nearest one that has.
 func (c *compiler) noChain(at []string, symbol string) {
 	c.add(at, "%q is not a chain of /chains%s", symbol, didYouMean(symbol, c.file.Chains))

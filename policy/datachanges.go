@@ -33,13 +33,7 @@ func (c *compiler) policyChanges() map[string]any {
 		return nil
 	}
 	at := []string{"policy_changes"}
-	group, known := c.groups[f.Group]
-	switch {
-	case !known:
-		c.add(under(at, "group"), "%q is not a group of /groups", f.Group)
-	case f.Threshold < 1 || f.Threshold > len(group.Approvers):
-		c.add(under(at, "threshold"), "is %d, but group %s has %d members", f.Threshold, f.Group, len(group.Approvers))
-	}
+	group := c.quorum(at, f.Group, f.Threshold)
 	for _, n := range []struct {
 		key             string
 		value, from, to int64

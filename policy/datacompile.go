@@ -47,6 +47,7 @@ type compiler struct {
 func (f *fileData) compile() (*Data, error) {
 	c := &compiler{file: f, data: Data{
 		own: map[string]map[string]bool{}, brc20: map[string]map[string]int{}, runes: map[string]map[string]runeAsset{},
+		nfts: map[string]map[string]string{},
 	}}
 	c.chains = c.compileChains()
 	c.groups = c.compileGroups()

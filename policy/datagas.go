@@ -12,13 +12,7 @@ type fileGas struct {
 
 // gas writes the caps under the names that the numbers have in input.tx.gas.
 func (c *compiler) gas() map[string]any {
-	out := make(map[string]any, len(c.file.Gas))
-	for _, symbol := range sortedKeys(c.file.Gas) {
-		at, f := []string{"gas", symbol}, c.file.Gas[symbol]
-		chain, ok := c.evmChain("gas", symbol)
-		if !ok {
-			continue
-		}
+	return perChain(c, FamilyEVM, "gas", c.file.Gas, func(at []string, chain Chain, f fileGas) map[string]any {
 		if f.MaxFee == "" && (f.MaxGasPriceWei == "" || f.MaxGasLimit == "") {
 			c.add(at, "has no bound for the fee: give max_fee, or both max_gas_price_wei and max_gas_limit")
 		}
@@ -30,15 +24,14 @@ func (c *compiler) gas() map[string]any {
 			limits["limit"] = gasCap(f.MaxGasLimit, c.whole(under(at, "max_gas_limit"), f.MaxGasLimit))
 		}
 		if (f.MaxFee != "" || f.MaxFeePerMille != nil) && chain.Native == "" {
-			c.add(at, "limits fees, but /chains/%s/assets has no native asset", symbol)
+			c.add(at, "limits fees, but /chains/%s/assets has no native asset", chain.Symbol)
 		} else if f.MaxFee != "" {
 			limits["fee_base"] = gasCap(f.MaxFee+" "+chain.Native, c.coins(under(at, "max_fee"), chain.Assets[chain.Native], f.MaxFee))
 		}
 		entry := map[string]any{"max": limits}
 		c.feeShare(at, entry, f.MaxFeePerMille)
-		out[symbol] = entry
-	}
-	return out
+		return entry
+	})
 }
 
 func gasCap(written string, base json.Number) map[string]any {
@@ -52,15 +45,4 @@ func (c *compiler) whole(at []string, text string) json.Number {
 		c.add(at, "%v: write a whole number as a string, such as \"20\"", err)
 	}
 	return n
-}
-
-func (c *compiler) evmChain(section, symbol string) (Chain, bool) {
-	chain, known := c.chains[symbol]
-	switch {
-	case !known:
-		c.noChain([]string{section, symbol}, symbol)
-	case chain.Family != FamilyEVM:
-		c.add([]string{section, symbol}, "is of family %s: this section is for chains of family %s", chain.Family, FamilyEVM)
-	}
-	return chain, known && chain.Family == FamilyEVM
 }

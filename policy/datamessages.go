@@ -149,26 +149,15 @@ func (c *compiler) domain(at []string, f fileDomain) string {
 }
 
 func (c *compiler) permits() map[string]any {
-	out := make(map[string]any, len(c.file.Permits))
-	for _, symbol := range sortedKeys(c.file.Permits) {
-		chain, known := c.chains[symbol]
-		if !known {
-			c.noChain([]string{"permits", symbol}, symbol)
-			continue
-		}
-		assets := make(map[string]any, len(c.file.Permits[symbol]))
-		for _, id := range sortedKeys(c.file.Permits[symbol]) {
-			at := []string{"permits", symbol, id}
-			asset, known := chain.Assets[id]
-			if !known || asset.Kind != AssetERC20 {
-				c.add(at, "is not an %s asset of /chains/%s/assets", AssetERC20, symbol)
-				continue
+	return perChain(c, "", "permits", c.file.Permits, func(at []string, chain Chain, files map[string]filePermit) map[string]any {
+		out := make(map[string]any, len(files))
+		for _, id := range sortedKeys(files) {
+			if asset, ok := c.erc20(under(at, id), chain, id); ok {
+				out[id] = c.permit(under(at, id), chain, asset, files[id])
 			}
-			assets[id] = c.permit(at, chain, asset, c.file.Permits[symbol][id])
 		}
-		out[symbol] = assets
-	}
-	return out
+		return out
+	})
 }
 
 func (c *compiler) permit(at []string, chain Chain, asset Asset, f filePermit) map[string]any {

@@ -20,40 +20,24 @@ type fileNFT struct {
 
 // nfts are indexed by the contract's canonical address.
 func (c *compiler) nfts() map[string]any {
-	out := make(map[string]any, len(c.file.NFTs))
-	for _, symbol := range sortedKeys(c.file.NFTs) {
-		chain, ok := c.evmChain("nfts", symbol)
-		if !ok {
-			continue
-		}
-		contracts := make(map[string]any, len(c.file.NFTs[symbol]))
-		for _, address := range sortedKeys(c.file.NFTs[symbol]) {
-			at := []string{"nfts", symbol, address}
-			canonical, err := chain.canonicalAddress(address)
-			if err != nil {
-				c.add(at, "%v", err)
+	return perChain(c, FamilyEVM, "nfts", c.file.NFTs, func(at []string, chain Chain, files map[string]fileNFT) map[string]any {
+		out, kinds := make(map[string]any, len(files)), make(map[string]string, len(files))
+		for _, address := range sortedKeys(files) {
+			at := under(at, address)
+			canonical, ok := onceAmong(c, at, chain, address, out)
+			if !ok {
 				continue
 			}
-			if _, twice := contracts[canonical]; twice {
-				c.add(at, "stands there twice, written differently")
-			}
-			for id, asset := range chain.Assets {
-				if asset.Contract == canonical {
-					c.add(at, "is the contract of asset %s of /chains/%s/assets, whose tokens have no ids", id, symbol)
+			for _, id := range sortedKeys(chain.Assets) {
+				if chain.Assets[id].Contract == canonical {
+					c.add(at, "is the contract of asset %s of /chains/%s/assets, whose tokens have no ids", id, chain.Symbol)
 				}
 			}
-			contracts[canonical] = c.nft(at, chain, c.file.NFTs[symbol][address])
-			if c.data.nfts == nil {
-				c.data.nfts = map[string]map[string]string{}
-			}
-			if c.data.nfts[symbol] == nil {
-				c.data.nfts[symbol] = map[string]string{}
-			}
-			c.data.nfts[symbol][canonical] = c.file.NFTs[symbol][address].Kind
+			out[canonical], kinds[canonical] = c.nft(at, chain, files[address]), files[address].Kind
 		}
-		out[symbol] = contracts
-	}
-	return out
+		c.data.nfts[chain.Symbol] = kinds
+		return out
+	})
 }
 
 func (c *compiler) nft(at []string, chain Chain, f fileNFT) map[string]any {

@@ -10,35 +10,28 @@ import (
 )
 
 func (c *compiler) limits() map[string]any {
-	out := make(map[string]any, len(c.file.Limits))
-	for _, symbol := range sortedKeys(c.file.Limits) {
-		chain, known := c.chains[symbol]
-		if !known {
-			c.noChain([]string{"limits", symbol}, symbol)
-			continue
-		}
-		assets := make(map[string]any, len(c.file.Limits[symbol]))
-		for _, id := range sortedKeys(c.file.Limits[symbol]) {
-			at := []string{"limits", symbol, id}
+	return perChain(c, "", "limits", c.file.Limits, func(at []string, chain Chain, files map[string][]fileLimit) map[string]any {
+		out := make(map[string]any, len(files))
+		for _, id := range sortedKeys(files) {
+			at := under(at, id)
 			asset, known := chain.Assets[id]
 			if !known {
 				c.noAsset(at, chain, id)
 				continue
 			}
-			list := make([]any, 0, len(c.file.Limits[symbol][id]))
-			for i, f := range c.file.Limits[symbol][id] {
+			list := make([]any, 0, len(files[id]))
+			for i, f := range files[id] {
 				list = append(list, c.limit(under(at, fmt.Sprint(i)), asset, f))
 			}
 			if len(list) == 0 {
 				c.add(at, "is empty: leave it out to reject the asset, or give a max")
 			}
-			c.groupOnce(at, c.file.Limits[symbol][id])
-			c.reachable(at, asset, c.file.Limits[symbol][id])
-			assets[id] = list
+			c.groupOnce(at, files[id])
+			c.reachable(at, asset, files[id])
+			out[id] = list
 		}
-		out[symbol] = assets
-	}
-	return out
+		return out
+	})
 }
 
 // groupOnce refuses two limits of an asset that ask the same group: one transfer would then wait for two different approvals
@@ -115,14 +108,20 @@ func (c *compiler) tiers(at []string, highest json.Number, list []fileApproval, 
 	return tiers
 }
 
-func (c *compiler) tier(at []string, f fileApproval, above json.Number) map[string]any {
-	group, known := c.groups[f.Group]
+// quorum is the group of which so many approvers are asked.
+func (c *compiler) quorum(at []string, name string, threshold int) Group {
+	group, known := c.groups[name]
 	switch {
 	case !known:
-		c.add(under(at, "group"), "%q is not a group of /groups", f.Group)
-	case f.Threshold < 1 || f.Threshold > len(group.Approvers):
-		c.add(under(at, "threshold"), "is %d, but group %s has %d members", f.Threshold, f.Group, len(group.Approvers))
+		c.add(under(at, "group"), "%q is not a group of /groups", name)
+	case threshold < 1 || threshold > len(group.Approvers):
+		c.add(under(at, "threshold"), "is %d, but group %s has %d members", threshold, name, len(group.Approvers))
 	}
+	return group
+}
+
+func (c *compiler) tier(at []string, f fileApproval, above json.Number) map[string]any {
+	c.quorum(at, f.Group, f.Threshold)
 	if f.ExpirySeconds < 1 || f.ExpirySeconds > maxExpirySeconds {
 		c.add(under(at, "expiry_seconds"), "is %d, not from 1 to %d", f.ExpirySeconds, maxExpirySeconds)
 	}
@@ -149,45 +148,30 @@ func (c *compiler) coins(at []string, asset Asset, amount string) json.Number {
 }
 
 func (c *compiler) addresses() map[string]any {
-	out := make(map[string]any, len(c.file.Addresses))
-	for _, symbol := range sortedKeys(c.file.Addresses) {
-		at := []string{"addresses", symbol}
-		f := c.file.Addresses[symbol]
-		chain, known := c.chains[symbol]
-		if !known {
-			c.noChain(at, symbol)
-			continue
-		}
+	return perChain(c, "", "addresses", c.file.Addresses, func(at []string, chain Chain, f fileAddresses) map[string]any {
 		if f.AllowAny && len(f.Allow) > 0 {
 			c.add(under(at, "allow_any"), "is true, which makes the allow list beside it mean nothing: keep one of them")
 		}
 		own := c.addressList(under(at, "own"), chain, f.Own)
-		c.data.own[symbol] = make(map[string]bool, len(own))
+		c.data.own[chain.Symbol] = make(map[string]bool, len(own))
 		for address := range own {
-			c.data.own[symbol][address] = true
+			c.data.own[chain.Symbol][address] = true
 		}
-		out[symbol] = map[string]any{
+		return map[string]any{
 			"allow_any": f.AllowAny,
 			"allow":     c.addressList(under(at, "allow"), chain, f.Allow),
 			"deny":      c.addressList(under(at, "deny"), chain, f.Deny),
 			"own":       own,
 		}
-	}
-	return out
+	})
 }
 
 func (c *compiler) addressList(at []string, chain Chain, list map[string]string) map[string]string {
 	out := make(map[string]string, len(list))
 	for _, address := range sortedKeys(list) {
-		canonical, err := chain.canonicalAddress(address)
-		if err != nil {
-			c.add(under(at, address), "%v", err)
-			continue
+		if canonical, ok := onceAmong(c, under(at, address), chain, address, out); ok {
+			out[canonical] = list[address]
 		}
-		if _, twice := out[canonical]; twice {
-			c.add(under(at, address), "stands there twice, written differently")
-		}
-		out[canonical] = list[address]
 	}
 	return out
 }

@@ -67,29 +67,10 @@ func (d *Data) brc20Decimals(chain, ticker string) int {
 	return defaultBRC20Decimals
 }
 
-// utxoChain looks up a chain of a section that is for UTXO chains only.
-func (c *compiler) utxoChain(section, symbol string) (Chain, bool) {
-	chain, known := c.chains[symbol]
-	switch {
-	case !known:
-		c.noChain([]string{section, symbol}, symbol)
-	case chain.Family != FamilyUTXO:
-		c.add([]string{section, symbol}, "is of family %s: this section is for chains of family %s", chain.Family, FamilyUTXO)
-	}
-	return chain, known && chain.Family == FamilyUTXO
-}
-
 func (c *compiler) utxo() map[string]any {
-	out := make(map[string]any, len(c.file.UTXO))
-	for _, symbol := range sortedKeys(c.file.UTXO) {
-		at := []string{"utxo", symbol}
-		f := c.file.UTXO[symbol]
-		chain, ok := c.utxoChain("utxo", symbol)
-		if !ok {
-			continue
-		}
+	return perChain(c, FamilyUTXO, "utxo", c.file.UTXO, func(at []string, chain Chain, f fileUTXO) map[string]any {
 		if chain.Native == "" {
-			c.add(at, "pays fees, but /chains/%s/assets has no native asset", symbol)
+			c.add(at, "pays fees, but /chains/%s/assets has no native asset", chain.Symbol)
 		}
 		if f.MaxFeeRate < 1 || f.MaxFeeRate > maxFeeRateLimit {
 			c.add(under(at, "max_fee_rate"), "is %d, not from 1 to %d satoshi per virtual byte", f.MaxFeeRate, maxFeeRateLimit)
@@ -101,9 +82,8 @@ func (c *compiler) utxo() map[string]any {
 			"batch": f.Batch, "data_outputs": f.DataOutputs,
 		}
 		c.feeShare(at, entry, f.MaxFeePerMille)
-		out[symbol] = entry
-	}
-	return out
+		return entry
+	})
 }
 
 // feeShare writes a cap on the fee as a share of the amount; nil is none.
@@ -118,32 +98,26 @@ func (c *compiler) feeShare(at []string, entry map[string]any, perMille *int) {
 }
 
 func (c *compiler) brc20() map[string]any {
-	out := make(map[string]any, len(c.file.BRC20))
-	for _, symbol := range sortedKeys(c.file.BRC20) {
-		chain, ok := c.utxoChain("brc20", symbol)
-		if !ok {
-			continue
-		}
-		c.data.brc20[symbol] = map[string]int{}
-		tickers := make(map[string]any, len(c.file.BRC20[symbol]))
-		for _, ticker := range sortedKeys(c.file.BRC20[symbol]) {
-			at := []string{"brc20", symbol, ticker}
+	return perChain(c, FamilyUTXO, "brc20", c.file.BRC20, func(at []string, chain Chain, files map[string]fileBRC20) map[string]any {
+		decimals := make(map[string]int, len(files))
+		c.data.brc20[chain.Symbol] = decimals
+		out := make(map[string]any, len(files))
+		for _, ticker := range sortedKeys(files) {
+			at, f := under(at, ticker), files[ticker]
 			if canonical, err := canonicalTicker(ticker); err != nil {
 				c.add(at, "%v", err)
 			} else if canonical != ticker {
 				c.add(at, "is compared as %q: write it so", canonical)
 			}
-			f := c.file.BRC20[symbol][ticker]
 			asset := Asset{ID: ticker, Decimals: c.decimals(under(at, "decimals"), f.Decimals, defaultBRC20Decimals, defaultBRC20Decimals)}
-			c.data.brc20[symbol][ticker] = asset.Decimals
-			tickers[ticker] = map[string]any{
+			decimals[ticker] = asset.Decimals
+			out[ticker] = map[string]any{
 				"decimals": asset.Decimals, "methods": c.brc20Methods(under(at, "methods"), asset, f.Methods),
 				"recipients": c.recipients(under(at, "recipients"), chain, f.Recipients),
 			}
 		}
-		out[symbol] = tickers
-	}
-	return out
+		return out
+	})
 }
 
 func (c *compiler) brc20Methods(at []string, asset Asset, files map[string]fileBRC20Method) map[string]any {
@@ -172,27 +146,20 @@ func (c *compiler) brc20Methods(at []string, asset Asset, files map[string]fileB
 }
 
 func (c *compiler) runes() map[string]any {
-	out := make(map[string]any, len(c.file.Runes))
-	for _, symbol := range sortedKeys(c.file.Runes) {
-		chain, ok := c.utxoChain("runes", symbol)
-		if !ok {
-			continue
-		}
-		c.data.runes[symbol] = map[string]runeAsset{}
-		ids, named := make(map[string]any, len(c.file.Runes[symbol])), map[string]string{}
-		for _, id := range sortedKeys(c.file.Runes[symbol]) {
-			at := []string{"runes", symbol, id}
-			f := c.file.Runes[symbol][id]
+	return perChain(c, FamilyUTXO, "runes", c.file.Runes, func(at []string, chain Chain, files map[string]fileRune) map[string]any {
+		c.data.runes[chain.Symbol] = map[string]runeAsset{}
+		out, named := make(map[string]any, len(files)), map[string]string{}
+		for _, id := range sortedKeys(files) {
+			at, f := under(at, id), files[id]
 			name := strings.ReplaceAll(f.SpacedName, "•", "")
 			if other, twice := named[name]; twice {
 				c.add(under(at, "spaced_name"), "is also that of %s: each rune has a name of its own", other)
 			}
 			named[name] = id
-			ids[id] = c.rune(at, chain, id, name, f)
+			out[id] = c.rune(at, chain, id, name, f)
 		}
-		out[symbol] = ids
-	}
-	return out
+		return out
+	})
 }
 
 func (c *compiler) rune(at []string, chain Chain, id, name string, f fileRune) map[string]any {
