@@ -11,7 +11,7 @@ import (
 
 // The packages of a policy.
 const (
-	rootPackage  = "data.countersign"
+	rootPackage  = "data.countersign" // it decides
 	rulesPackage = "data.countersign.rules"
 )
 

@@ -39,9 +39,6 @@ wait contains say if {
 }
 `
 
-// mainPackage is the package that decides.
-const mainPackage = "data.countersign"
-
 // parts asks a policy rule by rule.
 type parts struct {
 	spans spanTable
@@ -151,7 +148,7 @@ func takeCollecting(modules map[string]*ast.Module) bool {
 	}
 	found := map[int]bool{}
 	for _, m := range modules {
-		if m.Package.Path.String() != mainPackage {
+		if m.Package.Path.String() != rootPackage {
 			continue
 		}
 		m.Rules = slices.DeleteFunc(m.Rules, func(r *ast.Rule) bool {
@@ -170,7 +167,7 @@ func asksForDecision(c *ast.Compiler) bool {
 	asks := false
 	for _, m := range c.Modules {
 		for _, rule := range m.Rules {
-			asks = asks || rule.Head.Name == "decision" && m.Package.Path.String() == mainPackage
+			asks = asks || rule.Head.Name == "decision" && m.Package.Path.String() == rootPackage
 			ast.WalkRefs(rule, func(ref ast.Ref) bool {
 				asks = asks || ref[0].Equal(ast.DefaultRootDocument) && meansCollected(ref)
 				return asks
@@ -199,7 +196,7 @@ func meansCollected(ref ast.Ref) bool {
 // outcomeRules lists the rules by which the packages of rules and the deciding package itself have their say. It fails for
 // packages of another form.
 func outcomeRules(c *ast.Compiler) (out []outcomeRule, ok bool) {
-	root := ast.MustParseRef(mainPackage)
+	root := ast.MustParseRef(rootPackage)
 	packages := []ast.Ref{root}
 	rules := c.RuleTree.Find(ast.MustParseRef(rulesPackage))
 	if rules == nil || len(rules.Values) > 0 {
