@@ -131,16 +131,9 @@ func decisionNamed(r Reader, name Hash) (*Record, error) {
 	if err != nil || !ok {
 		return nil, err
 	}
-	_, e, err := getEntry(r, k.record)
-	switch {
-	case errors.Is(err, ErrExpired):
+	rec, err := k.decision(r, name)
+	if errors.Is(err, ErrExpired) {
 		return nil, nil
-	case errors.Is(err, ErrNotFound):
-		return nil, fmt.Errorf("%w: the record of a decided callback_id is missing", ErrDamaged)
-	case err != nil:
-		return nil, err
-	case e.Decision == nil:
-		return nil, fmt.Errorf("%w: the record %s of a callback_id is of something else", ErrDamaged, k.record)
 	}
-	return e.Decision, nil
+	return rec, err
 }

@@ -170,6 +170,21 @@ func getKnown(r Reader, name Hash) (known, bool, error) {
 	return k, true, d.done("a callback_id's record")
 }
 
+// decision returns the record of what is known under a name, held against it; ErrExpired if it is no longer kept.
+func (k known) decision(r Reader, name Hash) (*Record, error) {
+	_, e, err := getEntry(r, k.record)
+	if errors.Is(err, ErrNotFound) {
+		return nil, fmt.Errorf("%w: the record of a decided callback_id is missing", ErrDamaged)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if rec := e.Decision; rec != nil && rec.Ask.name() == name && rec.Ask.BodyHash == k.body && rec.Action == k.action {
+		return rec, nil
+	}
+	return nil, fmt.Errorf("%w: the record %s of a callback_id is of something else", ErrDamaged, k.record)
+}
+
 // recorded returns the reply to an ask, of this name, that was decided before.
 func (l *Ledger) recorded(r Reader, a Ask, name Hash) (Result, bool, error) {
 	k, ok, err := getKnown(r, name)
@@ -179,16 +194,9 @@ func (l *Ledger) recorded(r Reader, a Ask, name Hash) (Result, bool, error) {
 	if k.body != a.BodyHash {
 		return Result{}, false, ErrConflict
 	}
-	_, e, err := getEntry(r, k.record)
-	if errors.Is(err, ErrNotFound) {
-		return Result{}, false, fmt.Errorf("%w: the record of a decided callback_id is missing", ErrDamaged)
-	}
+	rec, err := k.decision(r, name)
 	if err != nil {
 		return Result{}, false, err
-	}
-	rec := e.Decision
-	if rec == nil || rec.Ask.name() != name || rec.Ask.BodyHash != a.BodyHash || rec.Action != k.action {
-		return Result{}, false, fmt.Errorf("%w: the record %s of a callback_id is of something else", ErrDamaged, k.record)
 	}
 	return Result{Reply: rec.Reply, Replayed: true, ID: rec.ID, Action: rec.Action}, true, nil
 }

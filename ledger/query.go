@@ -44,17 +44,11 @@ func (l *Ledger) ApprovedCheck(ctx context.Context, node, callbackID string) (Re
 		if err != nil || !ok || k.action != wire.Approve {
 			return err
 		}
-		_, e, err := getEntry(r, k.record)
-		if errors.Is(err, ErrNotFound) {
-			return fmt.Errorf("%w: the record of a decided callback_id is missing", ErrDamaged)
-		}
+		rec, err := k.decision(r, name)
 		if err != nil {
 			return err
 		}
-		if e.Decision == nil || e.Decision.Ask.name() != name || e.Decision.Action != wire.Approve {
-			return fmt.Errorf("%w: the record %s of a callback_id is of something else", ErrDamaged, k.record)
-		}
-		out, approved = *e.Decision, true
+		out, approved = *rec, true
 		return nil
 	})
 	if err != nil {

@@ -116,7 +116,7 @@ func TestTampering(t *testing.T) {
 		"name of another body": {func(x *tampered) {
 			x.edit("ask", func(_, v []byte) []byte { v[5] ^= 1; return v })
 		}, "its callback_id does not lead to it", false},
-		"reject made approve": {func(x *tampered) {
+		"approve made reject": {func(x *tampered) {
 			x.edit("ask", func(_, v []byte) []byte { v[len(v)-1] = 2; return v })
 		}, "its callback_id does not lead to it", false},
 		"entry slipped in": {func(x *tampered) {
@@ -181,6 +181,30 @@ func unless(gone bool, v []byte) []byte {
 		return nil
 	}
 	return v
+}
+
+// TestNameOfAnotherCheck: a name that is made to lead to another check's record frees nothing of what that one reserved.
+func TestNameOfAnotherCheck(t *testing.T) {
+	x := &tampered{t: t, store: memstore.New()}
+	x.l = ledgertest.MustOpen(t, x.store, ledgertest.NewClock())
+	ctx := context.Background()
+	for _, name := range []string{"mine", "other"} {
+		_, err := x.l.Decide(ctx, ledgertest.Spending(name, name, 10), ledgertest.Within(20), ledgertest.Reply)
+		must(t, err)
+	}
+	var values [][]byte
+	x.edit("ask", func(_, v []byte) []byte { values = append(values, v); return append(v, 0) })
+	x.edit("ask", func(_, v []byte) []byte {
+		if bytes.Equal(v[:len(v)-1], values[0]) {
+			return values[1]
+		}
+		return values[0]
+	})
+	report, v := ledgertest.Ask("mine", "outcome"), ledgertest.Verdict(wire.Approve, nil)
+	report.Path, v.Concluded = wire.PathOutcome, ledger.ConcludedNotSigned
+	if res, err := x.l.Decide(ctx, report, ledgertest.Give(v), ledgertest.Reply); !errors.Is(err, ledger.ErrDamaged) {
+		t.Errorf("%s, %v; want ErrDamaged", res.Action, err)
+	}
 }
 
 // TestForgedVoteDoesNotCount: a vote in the file that nobody signed ends the use of its approval.
