@@ -135,11 +135,7 @@ func (l *Ledger) activate(tx Tx, c Change) (rec *ActivationRecord, unchanged boo
 		active.Files = c.Revision
 		return nil, true, putActive(tx, active)
 	}
-	recorded, err := recordedTime(tx)
-	if err != nil {
-		return nil, false, err
-	}
-	now, trusted, err := l.keeper.read(tx, recorded)
+	now, trusted, err := l.clock(tx)
 	if err != nil {
 		return nil, false, err
 	}
@@ -344,10 +340,7 @@ func (e *encoder) activation(r *ActivationRecord) {
 		e.id(r.Proposal)
 		e.hash(r.Diff)
 		e.hash(r.Effect)
-		e.u32(uint32(len(r.Votes)))
-		for _, v := range r.Votes {
-			e.vote(v)
-		}
+		e.votes(r.Votes)
 	}
 	if r.GuardKnown {
 		e.guard(r.Guard)
@@ -367,10 +360,7 @@ func (d *decoder) activation() *ActivationRecord {
 		d.fail("a flag of an activation is not known")
 	}
 	if flags&activationProposed != 0 {
-		r.Proposal, r.Diff, r.Effect = d.id(), d.hash(), d.hash()
-		for range d.count(13) {
-			r.Votes = append(r.Votes, d.vote())
-		}
+		r.Proposal, r.Diff, r.Effect, r.Votes = d.id(), d.hash(), d.hash(), d.votes()
 	}
 	if flags&activationGuard != 0 {
 		r.Guard, r.GuardKnown = d.guard(), true

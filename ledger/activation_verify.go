@@ -111,7 +111,7 @@ func (p *Proposal) allowed(rec, before *ActivationRecord) error {
 	was := *p
 	was.Activated, was.Votes = 0, nil
 	for _, vote := range rec.Votes {
-		if err := was.admit(vote.Approver, vote.Decision, vote.Signature, was.Votes); err != nil {
+		if err := was.admit(vote.signed(), was.Votes); err != nil {
 			return fmt.Errorf("the vote of %s: %w", vote.Approver, err)
 		}
 		was.Votes = append(was.Votes, vote)

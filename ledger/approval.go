@@ -95,14 +95,7 @@ func (a Approval) execution() Hash {
 
 // stateAt is what the approval has come to at a time.
 func (a *Approval) stateAt(now time.Time) ApprovalState {
-	approved, rejected := 0, 0
-	for _, v := range a.Votes {
-		if v.Decision == VoteApprove {
-			approved++
-		} else {
-			rejected++
-		}
-	}
+	approved, rejected := tally(a.Votes)
 	r := a.Requirement
 	switch {
 	case a.void:
@@ -135,10 +128,7 @@ func (a *Approval) marshal() ([]byte, error) {
 	e.u64(uint64(a.Expires.Unix()))
 	e.id(a.OpenedBy)
 	e.bool(a.void)
-	e.u32(uint32(len(a.Votes)))
-	for _, v := range a.Votes {
-		e.vote(v)
-	}
+	e.votes(a.Votes)
 	return e.b, e.err
 }
 
@@ -155,9 +145,7 @@ func parseApproval(b []byte) (*Approval, error) {
 	a.Opened, a.Expires = d.time(), time.Unix(int64(d.u64()), 0).UTC()
 	a.OpenedBy = d.id()
 	a.void = d.bool()
-	for range d.count(13) {
-		a.Votes = append(a.Votes, d.vote())
-	}
+	a.Votes = d.votes()
 	if err := d.done("an approval"); err != nil {
 		return nil, err
 	}
@@ -170,49 +158,14 @@ func parseApproval(b []byte) (*Approval, error) {
 		return nil, fmt.Errorf("%w: approval %s is not as it is written", ErrDamaged, a.ID)
 	}
 	for i, v := range a.Votes {
-		if err := a.admit(v.Approver, v.Decision, v.Signature, a.Votes[:i]); err != nil {
+		if err := a.admit(v.signed(), a.Votes[:i]); err != nil {
 			return nil, fmt.Errorf("%w: approval %s: the vote of %s: %w", ErrDamaged, a.ID, v.Approver, err)
 		}
 	}
 	return a, nil
 }
 
-// admit checks that a vote may be counted beside earlier ones: by a named approver who did not ask for it, who has not
-// voted, and whose signature verifies.
-func (a *Approval) admit(name string, decision VoteKind, sig []byte, earlier []Vote) error {
-	if decision != VoteApprove && decision != VoteReject {
-		return fmt.Errorf("%w vote: it is %q or %q", ErrInvalid, VoteApprove, VoteReject)
-	}
-	approver, ok := a.Requirement.find(name)
-	if !ok {
-		return ErrNotApprover
-	}
-	if !approver.verify(ApprovalSigningBytes(*a, decision), sig) {
-		return ErrBadSignature
-	}
-	if approver.is(a.Requester) {
-		return ErrOwnRequest
-	}
-	for _, v := range earlier {
-		if v.Approver == name {
-			return ErrAlreadyVoted
-		}
-	}
-	return nil
-}
-
-func (e *encoder) vote(v Vote) {
-	e.str(v.Approver)
-	e.bool(v.Decision == VoteApprove)
-	e.bytes(v.Signature)
-	e.time(v.Time)
-}
-
-func (d *decoder) vote() Vote {
-	v := Vote{Approver: d.str(), Decision: VoteReject}
-	if d.bool() {
-		v.Decision = VoteApprove
-	}
-	v.Signature, v.Time = d.bytes(), d.time()
-	return v
+// admit checks that a vote may be counted beside earlier ones.
+func (a *Approval) admit(s Signed, earlier []Vote) error {
+	return a.Requirement.admit(s, ApprovalSigningBytes(*a, s.Decision), func(by Approver) bool { return by.is(a.Requester) }, earlier)
 }

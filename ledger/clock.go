@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"context"
 	"fmt"
 	"sync"
 	"time"
@@ -131,4 +132,57 @@ func (t *timekeeper) jumped() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.bad
+}
+
+// clock returns the ledger's time within a transaction, and whether the clock is trusted.
+func (l *Ledger) clock(r Reader) (now time.Time, trusted bool, err error) {
+	recorded, err := recordedTime(r)
+	if err != nil {
+		return time.Time{}, false, err
+	}
+	return l.keeper.read(r, recorded)
+}
+
+// now is the ledger's time within a transaction.
+func (l *Ledger) now(r Reader) (time.Time, error) {
+	now, _, err := l.clock(r)
+	return now, err
+}
+
+// maxOperator and maxClockReason bound what ConfirmClock records, in bytes.
+const (
+	maxOperator    = 256
+	maxClockReason = 1024
+)
+
+// ConfirmClock is an operator's word that the clock is right now: approvals go on, and the ledger's time is the clock's
+// even if that is behind what was recorded. It stands in the log, with who said it and why, as the record that is returned.
+func (l *Ledger) ConfirmClock(ctx context.Context, operator, reason string) (ClockRecord, error) {
+	if operator == "" || len(operator) > maxOperator || len(reason) > maxClockReason {
+		return ClockRecord{}, fmt.Errorf("confirm the clock: %w: it needs the name of who says so (at most %d bytes) and a reason of at most %d bytes", ErrInvalid, maxOperator, maxClockReason)
+	}
+	var rec *ClockRecord
+	var mono time.Duration
+	err := l.update(ctx, func(tx Tx) error {
+		before, err := recordedTime(tx)
+		if err != nil {
+			return err
+		}
+		if before.IsZero() {
+			before = time.Unix(0, 0).UTC()
+		}
+		var wall time.Time
+		if wall, err = wallOf(tx, l.keeper.clock, l.keeper.own); err != nil {
+			return err
+		}
+		mono = l.keeper.clock.Elapsed()
+		rec = &ClockRecord{ID: newID(wall).String(), Time: wall, Before: before, Operator: operator, Reason: reason}
+		_, err = l.append(tx, Entry{Clock: rec})
+		return err
+	})
+	if err != nil {
+		return ClockRecord{}, fmt.Errorf("confirm the clock: %w", err)
+	}
+	l.keeper.confirm(rec.Time, mono)
+	return *rec, nil
 }

@@ -250,16 +250,12 @@ type decision struct {
 	attachment []byte
 }
 
-func (d *decision) run(ctx context.Context, evaluate EvaluateFunc, reply ReplyFunc) error {
-	last, err := recordedTime(d.tx)
-	if err != nil {
-		return err
-	}
+func (d *decision) run(ctx context.Context, evaluate EvaluateFunc, reply ReplyFunc) (err error) {
 	if d.sums, err = d.ledger.sums.begin(d.tx, d.ledger.log); err != nil {
 		return err
 	}
 	defer d.sums.end()
-	if d.now, d.trusted, err = d.ledger.keeper.read(d.tx, last); err != nil {
+	if d.now, d.trusted, err = d.ledger.clock(d.tx); err != nil {
 		return err
 	}
 	if d.approvals, err = approvalsOf(d.tx, execution(d.ask.IntentHash, d.ask.Digests, d.ask.Requester)); err != nil {

@@ -115,14 +115,7 @@ func (p *Proposal) eligible() int {
 
 // stateAt is what the proposal has come to at a time, while a policy is active.
 func (p *Proposal) stateAt(now time.Time, active Active) ProposalState {
-	approved, rejected := 0, 0
-	for _, v := range p.Votes {
-		if v.Decision == VoteApprove {
-			approved++
-		} else {
-			rejected++
-		}
-	}
+	approved, rejected := tally(p.Votes)
 	switch r := p.Requirement; {
 	case p.Activated != 0:
 		return ProposalActivated
@@ -149,27 +142,12 @@ func sameGuard(r *Requirement, g *Guard) bool {
 }
 
 // admit checks that a vote may be counted beside earlier ones.
-func (p *Proposal) admit(name string, decision VoteKind, sig []byte, earlier []Vote) error {
-	if decision != VoteApprove && decision != VoteReject {
-		return fmt.Errorf("%w vote: it is %q or %q", ErrInvalid, VoteApprove, VoteReject)
-	}
-	if p.Requirement == nil {
+func (p *Proposal) admit(s Signed, earlier []Vote) error {
+	r := p.Requirement
+	if r == nil {
 		return fmt.Errorf("%w: the proposal needs no approval", ErrNotApprover)
 	}
-	approver, ok := p.Requirement.find(name)
-	if !ok {
-		return ErrNotApprover
-	}
-	if !approver.verify(PolicyChangeSigningBytes(*p, decision), sig) {
-		return ErrBadSignature
-	}
-	if p.Requirement.NotRequester && p.own(approver) {
-		return ErrOwnRequest
-	}
-	if slices.ContainsFunc(earlier, func(v Vote) bool { return v.Approver == name }) {
-		return ErrAlreadyVoted
-	}
-	return nil
+	return r.admit(s, PolicyChangeSigningBytes(*p, s.Decision), func(by Approver) bool { return r.NotRequester && p.own(by) }, earlier)
 }
 
 const proposalMagic = "CSLO\x01"
@@ -178,11 +156,7 @@ func (p *Proposal) marshal() ([]byte, error) {
 	e := encoder{b: []byte(proposalMagic)}
 	e.id(p.ID)
 	e.u64(p.Base)
-	e.str(p.From)
-	e.str(p.To)
-	for _, h := range []Hash{p.Content, p.Diff, p.Effect} {
-		e.hash(h)
-	}
+	e.change(p.From, p.To, p.Content, p.Diff, p.Effect)
 	e.u32(p.Judged)
 	e.str(p.Proposer)
 	e.strs(p.ProposerKeys)
@@ -194,10 +168,7 @@ func (p *Proposal) marshal() ([]byte, error) {
 	e.time(p.Opened)
 	e.u64(uint64(p.Expires.Unix()))
 	e.u64(p.Activated)
-	e.u32(uint32(len(p.Votes)))
-	for _, v := range p.Votes {
-		e.vote(v)
-	}
+	e.votes(p.Votes)
 	return e.b, e.err
 }
 
@@ -212,9 +183,7 @@ func parseProposal(b []byte) (*Proposal, error) {
 		p.Requirement = &r
 	}
 	p.Opened, p.Expires, p.Activated = d.time(), time.Unix(int64(d.u64()), 0).UTC(), d.u64()
-	for range d.count(13) {
-		p.Votes = append(p.Votes, d.vote())
-	}
+	p.Votes = d.votes()
 	if err := d.done("a proposal"); err != nil {
 		return nil, err
 	}
@@ -229,22 +198,27 @@ func parseProposal(b []byte) (*Proposal, error) {
 		return nil, fmt.Errorf("%w: proposal %s is not as it is written", ErrDamaged, p.ID)
 	}
 	for i, v := range p.Votes {
-		if err := p.admit(v.Approver, v.Decision, v.Signature, p.Votes[:i]); err != nil {
+		if err := p.admit(v.signed(), p.Votes[:i]); err != nil {
 			return nil, fmt.Errorf("%w: proposal %s: the vote of %s: %w", ErrDamaged, p.ID, v.Approver, err)
 		}
 	}
 	return p, nil
 }
 
+// change writes what a proposal is about.
+func (e *encoder) change(from, to string, content, diff, effect Hash) {
+	e.str(from)
+	e.str(to)
+	e.hash(content)
+	e.hash(diff)
+	e.hash(effect)
+}
+
 func (e *encoder) proposal(r *ProposalRecord) {
 	e.id(r.ID)
 	e.time(r.Time)
 	e.hash(r.Terms)
-	e.str(r.From)
-	e.str(r.To)
-	for _, h := range []Hash{r.Content, r.Diff, r.Effect} {
-		e.hash(h)
-	}
+	e.change(r.From, r.To, r.Content, r.Diff, r.Effect)
 	e.str(r.Proposer)
 	e.str(r.Reason)
 }

@@ -288,8 +288,8 @@ func (l *Ledger) VoteOnProposal(ctx context.Context, proposal string, s Signed) 
 
 // take adds the vote to the proposal unless it is there already.
 func (p *Proposal) take(s Signed, now time.Time, active Active) (counted bool, err error) {
-	err = p.admit(s.Approver, s.Decision, s.Signature, p.Votes)
-	if errors.Is(err, ErrAlreadyVoted) && slices.ContainsFunc(p.Votes, func(v Vote) bool { return v.Approver == s.Approver && v.Decision == s.Decision }) {
+	err = p.admit(s, p.Votes)
+	if errors.Is(err, ErrAlreadyVoted) && s.among(p.Votes) {
 		return true, nil
 	}
 	if err != nil {
@@ -303,7 +303,7 @@ func (p *Proposal) take(s Signed, now time.Time, active Active) (counted bool, e
 	case ProposalRejected:
 		return false, ErrApprovalRejected
 	}
-	p.Votes = append(p.Votes, Vote{Approver: s.Approver, Decision: s.Decision, Signature: slices.Clone(s.Signature), Time: now})
+	p.Votes = append(p.Votes, s.at(now))
 	return false, nil
 }
 

@@ -49,13 +49,9 @@ func (l *Ledger) SubmitApproval(ctx context.Context, approval string, s Signed) 
 
 // take adds the vote to the approval unless it is there already.
 func (a *Approval) take(s Signed, now time.Time) (counted bool, err error) {
-	err = a.admit(s.Approver, s.Decision, s.Signature, a.Votes)
-	if errors.Is(err, ErrAlreadyVoted) {
-		for _, v := range a.Votes {
-			if v.Approver == s.Approver && v.Decision == s.Decision {
-				return true, nil
-			}
-		}
+	err = a.admit(s, a.Votes)
+	if errors.Is(err, ErrAlreadyVoted) && s.among(a.Votes) {
+		return true, nil
 	}
 	if err != nil {
 		return false, err
@@ -68,7 +64,7 @@ func (a *Approval) take(s Signed, now time.Time) (counted bool, err error) {
 	case ApprovalRejected:
 		return false, ErrApprovalRejected
 	}
-	a.Votes = append(a.Votes, Vote{Approver: s.Approver, Decision: s.Decision, Signature: slices.Clone(s.Signature), Time: now})
+	a.Votes = append(a.Votes, s.at(now))
 	return false, nil
 }
 
@@ -86,50 +82,77 @@ func (l *Ledger) recordVote(tx Tx, a *Approval, now time.Time) error {
 	return putApproval(tx, a)
 }
 
-// now is the ledger's time within a transaction.
-func (l *Ledger) now(r Reader) (time.Time, error) {
-	recorded, err := recordedTime(r)
-	if err != nil {
-		return time.Time{}, err
+// admit checks that a vote may be counted beside earlier ones: by a named approver whose own request it is not, who has not voted,
+// and whose signature over msg verifies.
+func (r Requirement) admit(s Signed, msg []byte, own func(Approver) bool, earlier []Vote) error {
+	if s.Decision != VoteApprove && s.Decision != VoteReject {
+		return fmt.Errorf("%w vote: it is %q or %q", ErrInvalid, VoteApprove, VoteReject)
 	}
-	now, _, err := l.keeper.read(r, recorded)
-	return now, err
+	approver, ok := r.find(s.Approver)
+	switch {
+	case !ok:
+		return ErrNotApprover
+	case !approver.verify(msg, s.Signature):
+		return ErrBadSignature
+	case own(approver):
+		return ErrOwnRequest
+	case slices.ContainsFunc(earlier, func(v Vote) bool { return v.Approver == s.Approver }):
+		return ErrAlreadyVoted
+	}
+	return nil
 }
 
-// maxOperator and maxClockReason bound what ConfirmClock records, in bytes.
-const (
-	maxOperator    = 256
-	maxClockReason = 1024
-)
+// among tells whether the approver has voted so already.
+func (s Signed) among(votes []Vote) bool {
+	return slices.ContainsFunc(votes, func(v Vote) bool { return v.Approver == s.Approver && v.Decision == s.Decision })
+}
 
-// ConfirmClock is an operator's word that the clock is right now: approvals go on, and the ledger's time is the clock's
-// even if that is behind what was recorded. It stands in the log, with who said it and why, as the record that is returned.
-func (l *Ledger) ConfirmClock(ctx context.Context, operator, reason string) (ClockRecord, error) {
-	if operator == "" || len(operator) > maxOperator || len(reason) > maxClockReason {
-		return ClockRecord{}, fmt.Errorf("confirm the clock: %w: it needs the name of who says so (at most %d bytes) and a reason of at most %d bytes", ErrInvalid, maxOperator, maxClockReason)
+// at is the vote as it is recorded.
+func (s Signed) at(now time.Time) Vote {
+	return Vote{Approver: s.Approver, Decision: s.Decision, Signature: slices.Clone(s.Signature), Time: now}
+}
+
+// signed is the vote as it was handed in.
+func (v Vote) signed() Signed { return Signed{v.Approver, v.Decision, v.Signature} }
+
+// tally counts votes.
+func tally(votes []Vote) (approved, rejected int) {
+	for _, v := range votes {
+		if v.Decision == VoteApprove {
+			approved++
+		} else {
+			rejected++
+		}
 	}
-	var rec *ClockRecord
-	var mono time.Duration
-	err := l.update(ctx, func(tx Tx) error {
-		before, err := recordedTime(tx)
-		if err != nil {
-			return err
-		}
-		if before.IsZero() {
-			before = time.Unix(0, 0).UTC()
-		}
-		var wall time.Time
-		if wall, err = wallOf(tx, l.keeper.clock, l.keeper.own); err != nil {
-			return err
-		}
-		mono = l.keeper.clock.Elapsed()
-		rec = &ClockRecord{ID: newID(wall).String(), Time: wall, Before: before, Operator: operator, Reason: reason}
-		_, err = l.append(tx, Entry{Clock: rec})
-		return err
-	})
-	if err != nil {
-		return ClockRecord{}, fmt.Errorf("confirm the clock: %w", err)
+	return approved, rejected
+}
+
+func (e *encoder) votes(votes []Vote) {
+	e.u32(uint32(len(votes)))
+	for _, v := range votes {
+		e.vote(v)
 	}
-	l.keeper.confirm(rec.Time, mono)
-	return *rec, nil
+}
+
+func (d *decoder) votes() (out []Vote) {
+	for range d.count(13) {
+		out = append(out, d.vote())
+	}
+	return out
+}
+
+func (e *encoder) vote(v Vote) {
+	e.str(v.Approver)
+	e.bool(v.Decision == VoteApprove)
+	e.bytes(v.Signature)
+	e.time(v.Time)
+}
+
+func (d *decoder) vote() Vote {
+	v := Vote{Approver: d.str(), Decision: VoteReject}
+	if d.bool() {
+		v.Decision = VoteApprove
+	}
+	v.Signature, v.Time = d.bytes(), d.time()
+	return v
 }
