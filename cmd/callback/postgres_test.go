@@ -14,6 +14,16 @@ import (
 // urlEnv names a database that tests may make schemas in.
 const urlEnv = "COUNTERSIGN_TEST_POSTGRES"
 
+// databaseURL is the database of urlEnv. Without one the test is skipped.
+func databaseURL(t *testing.T) string {
+	t.Helper()
+	url := os.Getenv(urlEnv)
+	if url == "" {
+		t.Skipf("%s names no database", urlEnv)
+	}
+	return url
+}
+
 func condition(name string) (bool, error) {
 	if name != "postgres" {
 		return false, fmt.Errorf("unknown condition %q", name)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -10,7 +11,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -28,70 +28,79 @@ type replica struct {
 	t      *testing.T
 	dir    string
 	name   string
-	mu     sync.Mutex // guards the fields below
+	done   chan struct{} // closed when it has ended for good
+	mu     sync.Mutex    // guards the fields below
 	where  map[string]string
+	up     chan struct{} // closed while it serves
 	killed int
 	cmd    *exec.Cmd
-	done   chan struct{} // closed when it has ended for good
 	stop   bool
 }
 
-// start starts it. It tells no address until it serves.
-func (r *replica) start(kill string) {
+// live runs it, to be killed at a point, and again to live. It ends when kill is called.
+func (r *replica) live(point string) {
+	defer close(r.done)
+	for r.start(point) {
+		point = ""
+	}
+}
+
+// start runs it once, and says whether it is to go on. It tells no address until it serves.
+func (r *replica) start(point string) bool {
 	path, err := exec.LookPath("callback-dies")
 	if err != nil {
 		r.t.Error(err)
-		return
+		return false
 	}
-	addresses := filepath.Join(r.dir, r.name+".json")
 	said := &transcript{}
 	cmd := exec.Command(path, "serve", "--config", filepath.Join(r.dir, r.name+".toml"))
-	cmd.Env = append(os.Environ(), killEnv+"="+kill)
+	cmd.Env = append(os.Environ(), killEnv+"="+point)
 	cmd.Stdout, cmd.Stderr = said, said
 	if err := cmd.Start(); err != nil {
 		r.t.Error(err)
-		return
+		return false
 	}
 	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
-	s := &server{cmd: cmd, ended: ended, said: said}
-	if err := s.await("serving nodes on", 0); err == nil {
-		where, err := listeners.Announced(addresses)
-		if err != nil {
-			r.t.Error(err)
-		}
-		r.serving(cmd, where)
+	go func() {
+		ended <- cmd.Wait()
+		close(ended)
+	}()
+	where, err := map[string]string(nil), (&server{cmd: cmd, ended: ended, said: said}).await("serving nodes on", 0)
+	if err == nil {
+		where, err = listeners.Announced(filepath.Join(r.dir, r.name+".json"))
+	}
+	if err != nil {
+		r.t.Error(err)
+		_ = cmd.Process.Kill()
 		<-ended
+		return false
 	}
+	r.serves(cmd, where)
+	<-ended
 	r.mu.Lock()
-	r.where, r.killed = nil, r.killed+1
-	stop := r.stop
-	r.mu.Unlock()
-	if stop {
-		close(r.done)
-		return
-	}
-	if kill == "" {
+	defer r.mu.Unlock()
+	r.where, r.up, r.killed = nil, make(chan struct{}), r.killed+1
+	if !r.stop && point == "" {
 		r.t.Errorf("%s ended by itself:\n%s", r.name, said.text.String())
-		close(r.done)
-		return
 	}
-	r.start("")
+	return !r.stop && point != ""
 }
 
-func (r *replica) serving(cmd *exec.Cmd, where map[string]string) {
+func (r *replica) serves(cmd *exec.Cmd, where map[string]string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.where, r.cmd = where, cmd
+	close(r.up)
 	if r.stop {
 		_ = cmd.Process.Kill()
 	}
 }
 
-func (r *replica) address(side string) string {
+// address is where a side of it serves; "" where it does not, and then up is closed when it does again.
+func (r *replica) address(side string) (address string, up <-chan struct{}) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.where[side]
+	return r.where[side], r.up
 }
 
 func (r *replica) kill() {
@@ -158,8 +167,10 @@ func roomData(room int) string {
 "windows":{"few":{"measure":"count","kinds":["message"],"scope":["key"],"rolling_seconds":3600,"max":"%d"}}}`, room)
 }
 
+// newCluster starts a replica for each of kills, which says at which point it kills itself. It skips the test without a database.
 func newCluster(t *testing.T, room int, kills []string) *cluster {
 	t.Helper()
+	url := databaseURL(t)
 	c := &cluster{t: t, dir: t.TempDir()}
 	schema := fmt.Sprintf("countersign_replicas_%d_%d", os.Getpid(), time.Now().UnixNano())
 	write := func(name, text string) {
@@ -167,7 +178,7 @@ func newCluster(t *testing.T, room int, kills []string) *cluster {
 			t.Fatal(err)
 		}
 	}
-	write("pg.url", os.Getenv(urlEnv)+"\n")
+	write("pg.url", url+"\n")
 	write("data.json", roomData(room))
 	if err := os.Mkdir(filepath.Join(c.dir, "policy"), 0o700); err != nil {
 		t.Fatal(err)
@@ -188,9 +199,9 @@ func newCluster(t *testing.T, room int, kills []string) *cluster {
 		}
 	}
 	for i, kill := range kills {
-		r := &replica{t: t, dir: c.dir, name: fmt.Sprintf("r%d", i), done: make(chan struct{})}
+		r := &replica{t: t, dir: c.dir, name: fmt.Sprintf("r%d", i), done: make(chan struct{}), up: make(chan struct{})}
 		c.replicas = append(c.replicas, r)
-		go r.start(kill)
+		go r.live(kill)
 		t.Cleanup(r.kill)
 	}
 	return c
@@ -223,14 +234,21 @@ func (c *cluster) post(address string, n int) (status int, text string, err erro
 
 // ask asks until a replica answers, as a node does, and returns the reply.
 func (c *cluster) ask(n int) string {
-	for i, end := n, time.Now().Add(90*time.Second); time.Now().Before(end); i++ {
-		address := c.replicas[i%len(c.replicas)].address("callback")
-		if address == "" {
-			runtime.Gosched()
-			continue
-		}
-		if status, text, err := c.post(address, n); err == nil && status == http.StatusOK {
-			return text
+	ctx, cancel := context.WithTimeout(c.t.Context(), 90*time.Second)
+	defer cancel()
+	for i, down := n, 0; ctx.Err() == nil; i++ {
+		address, up := c.replicas[i%len(c.replicas)].address("callback")
+		if address != "" {
+			down = 0
+			if status, text, err := c.post(address, n); err == nil && status == http.StatusOK {
+				return text
+			}
+		} else if down++; down == len(c.replicas) {
+			down = 0
+			select {
+			case <-up:
+			case <-ctx.Done():
+			}
 		}
 	}
 	c.t.Errorf("request %d got no reply", n)
@@ -249,7 +267,7 @@ func (c *cluster) admin(method, path string, in, out any) error {
 	}
 	err = fmt.Errorf("no replica serves")
 	for _, r := range c.replicas {
-		address := r.address("admin")
+		address, _ := r.address("admin")
 		if address == "" {
 			continue
 		}
@@ -276,9 +294,6 @@ func (c *cluster) admin(method, path string, in, out any) error {
 // a point between receipt and reply, while another policy with more room is made live. Exactly as many are approved as that has
 // room for, no decision is made by the policy before after the change, and every request has one reply.
 func TestReplicasKilled(t *testing.T) {
-	if os.Getenv(urlEnv) == "" {
-		t.Skipf("%s names no database", urlEnv)
-	}
 	const few, room, requests = 8, 20, 40
 	// The points are spread over the replicas, so that each is met while the others decide.
 	c := newCluster(t, few, []string{killPoints[0] + " 7", killPoints[2] + " 9", killPoints[3] + " 6"})
@@ -287,24 +302,19 @@ func TestReplicasKilled(t *testing.T) {
 
 // TestReplicasKilledAround is the same, around the commit.
 func TestReplicasKilledAround(t *testing.T) {
-	if os.Getenv(urlEnv) == "" {
-		t.Skipf("%s names no database", urlEnv)
-	}
 	c := newCluster(t, 8, []string{killPoints[1] + " 8", killPoints[4] + " 1", killPoints[4] + " 5"})
 	c.run(8, 20, 40)
 }
 
 // TestLockTimeoutIs503: a server that waits in vain for the database answers 503, decides nothing, and decides when it can.
 func TestLockTimeoutIs503(t *testing.T) {
-	if os.Getenv(urlEnv) == "" {
-		t.Skipf("%s names no database", urlEnv)
-	}
 	c := newCluster(t, 8, []string{""})
 	if first := c.ask(0); !strings.Contains(first, `"Approve"`) {
 		t.Fatal(first)
 	}
+	address, _ := c.replicas[0].address("callback")
 	release := lockTable(t, c.schema)
-	status, text, err := c.post(c.replicas[0].address("callback"), 1)
+	status, text, err := c.post(address, 1)
 	release()
 	if err != nil || status != http.StatusServiceUnavailable {
 		t.Fatalf("HTTP %d %s (%v)", status, text, err)
