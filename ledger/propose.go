@@ -114,7 +114,7 @@ func (l *Ledger) recordProposal(tx Tx, p *Proposal, d *Draft) error {
 		return err
 	}
 	for part, document := range map[byte][]byte{partContent: d.Content, partDiff: d.Diff, partEffect: d.Effect} {
-		if err := tx.Put(bucketProposal, proposalKey(p.ID, part), document); err != nil {
+		if err := tx.Put(bucketProposal, proposalKey(p.ID, part), bytes.Clone(document)); err != nil { // the store keeps it
 			return err
 		}
 	}
