@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"math"
 	"math/big"
 	"time"
 )
@@ -72,21 +73,8 @@ func (l *Ledger) SetShadow(ctx context.Context, s Shadow) error {
 		if err != nil {
 			return err
 		}
-		var keys [][]byte
-		err = tx.Scan(bucketShadow, nil, nil, false, func(key, _ []byte) (bool, error) {
-			keys = append(keys, bytes.Clone(key))
-			return true, nil
-		})
-		if err != nil {
+		if err := forgetShadow(tx, nil, nil, math.MaxInt); err != nil || s.Content == nil {
 			return err
-		}
-		for _, key := range keys {
-			if err := tx.Delete(bucketShadow, key); err != nil {
-				return err
-			}
-		}
-		if s.Content == nil {
-			return nil
 		}
 		e := encoder{b: []byte(shadowMagic)}
 		e.str(s.Revision)
@@ -178,7 +166,7 @@ func (l *Ledger) AddShadow(ctx context.Context, revision string, w ShadowWork) e
 			}
 		}
 		if t.examples += uint32(len(w.Examples)); t.examples > MaxShadowExamples {
-			if err := forgetExamples(tx, int(t.examples-MaxShadowExamples)); err != nil {
+			if err := forgetShadow(tx, []byte{shadowExample}, []byte{shadowExample + 1}, int(t.examples-MaxShadowExamples)); err != nil {
 				return err
 			}
 			t.examples = MaxShadowExamples
@@ -224,10 +212,10 @@ func parseShadowSum(v []byte) (ShadowSum, error) {
 	return s, d.done("a sum of the shadow")
 }
 
-// forgetExamples removes the oldest differences.
-func forgetExamples(tx Tx, n int) error {
+// forgetShadow removes the first n of what is kept between two keys: of differences the oldest.
+func forgetShadow(tx Tx, from, to []byte, n int) error {
 	var keys [][]byte
-	err := tx.Scan(bucketShadow, []byte{shadowExample}, []byte{shadowExample + 1}, false, func(key, _ []byte) (bool, error) {
+	err := tx.Scan(bucketShadow, from, to, false, func(key, _ []byte) (bool, error) {
 		keys = append(keys, bytes.Clone(key))
 		return len(keys) < n, nil
 	})
