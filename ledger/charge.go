@@ -76,6 +76,15 @@ func getReservation(r Reader, series, anchor Hash) (*reservation, error) {
 	return parseReservation(v)
 }
 
+// putReservation stores a reservation, or removes one of which nothing is counted any more.
+func putReservation(tx Tx, series, anchor Hash, v *reservation) error {
+	key := reservationKey(series, anchor)
+	if v.over() {
+		return tx.Delete(bucketReservation, key)
+	}
+	return tx.Put(bucketReservation, key, v.marshal())
+}
+
 // pending is a charge of the ask, ready to be written if the ask is approved.
 type pending struct {
 	series      Hash

@@ -195,13 +195,7 @@ func (d *decision) count() error {
 			}
 			d.sums.changed(c.Series, m.at.UnixNano(), &m.by)
 		}
-		key, err := reservationKey(c.Series, c.Anchor), error(nil)
-		if v.over() {
-			err = d.tx.Delete(bucketReservation, key)
-		} else {
-			err = d.tx.Put(bucketReservation, key, v.marshal())
-		}
-		if err != nil {
+		if err := putReservation(d.tx, c.Series, c.Anchor, v); err != nil {
 			return err
 		}
 	}

@@ -169,10 +169,10 @@ func firstAfter(r Reader, series Hash, after int64) (int64, error) {
 	first := int64(math.MaxInt64)
 	from := place(series, levelEntry, max(after+1, 0))
 	err := r.Scan(bucketWindow, from, place(series, levelMinute, 0), false, func(key, _ []byte) (bool, error) {
-		if len(key) < 32+1+8 {
+		if len(key) < placeSize {
 			return false, fmt.Errorf("%w: a window's sum is stored under a key that is none", ErrDamaged)
 		}
-		first = int64(binary.BigEndian.Uint64(key[33:41]))
+		first = int64(binary.BigEndian.Uint64(key[placeSize-8:]))
 		return false, nil
 	})
 	return first, err

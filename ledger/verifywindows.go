@@ -25,17 +25,16 @@ func (a *accounts) parts(r Reader, at chargedPlace, v *reservation) error {
 // windows checks every value of the windows: entries against the reservations, and sums against what they sum up.
 func (v *verification) windows(ctx context.Context) error {
 	return v.sweep(ctx, bucketWindow, func(r Reader, key, value []byte) error {
-		const head = 32 + 1 + 8
-		if len(key) < head || len(key) != head && (key[32] != levelEntry || len(key) != head+16) || key[32] > levelTotal {
+		if len(key) < placeSize || len(key) != placeSize && (key[32] != levelEntry || len(key) != placeSize+16) || key[32] > levelTotal {
 			return fmt.Errorf("%w: a window's sum is stored under a key that is none", ErrDamaged)
 		}
-		series, level, start := Hash(key[:32]), key[32], int64(binary.BigEndian.Uint64(key[33:head]))
+		series, level, start := Hash(key[:32]), key[32], int64(binary.BigEndian.Uint64(key[33:placeSize]))
 		s, err := parseSum(value)
 		if err != nil {
 			return err
 		}
 		if level == levelEntry {
-			return v.windowEntry(r, series, start, key[head:], s)
+			return v.windowEntry(r, series, start, key[placeSize:], s)
 		}
 		return v.windowSum(r, series, level, start, s)
 	})
