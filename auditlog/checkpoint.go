@@ -140,7 +140,7 @@ func parseHash(s string) (Hash, error) {
 	return h, nil
 }
 
-// checkpoints returns the stored checkpoints of at most size entries in the order of their sizes.
+// checkpoints returns the stored checkpoints in the order in which they were made; none has been verified.
 func (l *Log) checkpoints(r Reader) ([][]byte, error) {
 	var all [][]byte
 	err := r.Scan(BucketCheckpoint, nil, nil, false, func(key, value []byte) (bool, error) {
