@@ -132,8 +132,11 @@ func FuzzCompactTxInfo(f *testing.F) {
 		equal(t, "compact with requester", string(must[[]byte](t)(wire.CompactTxInfo(with))), string(with))
 		equal(t, "at the end", bytes.HasSuffix(with, []byte(`"requester":{"key_id":"k","signature":"s"}}`)), true)
 		var before, after map[string]any
-		if json.Unmarshal(raw, &before) != nil || json.Unmarshal(with, &after) != nil {
-			t.Skip("numbers that encoding/json cannot hold")
+		if json.Unmarshal(raw, &before) != nil {
+			return // numbers that encoding/json cannot hold
+		}
+		if err := json.Unmarshal(with, &after); err != nil {
+			t.Fatalf("with a requester: %v", err)
 		}
 		delete(before, "requester")
 		delete(after, "requester")
