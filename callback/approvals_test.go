@@ -57,6 +57,22 @@ func (w *world) approveBy(a callback.ApprovalView, names ...string) {
 	}
 }
 
+// rejectBy has somebody vote against.
+func (w *world) rejectBy(a callback.ApprovalView, name string) {
+	w.t.Helper()
+	if got := w.vote(a, name, ledger.VoteReject, w.people.key(name)); got.status != http.StatusOK {
+		w.t.Fatalf("%s's rejection: HTTP %d %s", name, got.status, got.body)
+	}
+}
+
+// waiting is a world with one approval that waits, asked for by somebody who is no approver.
+func waiting(t testing.TB, o options) (w *world, asker string, a callback.ApprovalView) {
+	t.Helper()
+	w, asker = newWorld(t, o), keyID(t, newKey(t))
+	w.ask(large("cb-1", asker).check(t))
+	return w, asker, w.pending()
+}
+
 // TestApprovals: Wait, two of three approve, and the next ask, under another callback_id and from another node, is Approve.
 func TestApprovals(t *testing.T) {
 	w := newWorld(t, options{})
@@ -112,10 +128,7 @@ func TestApprovals(t *testing.T) {
 
 // TestApprovalIsForOneThing: it serves nobody and nothing else.
 func TestApprovalIsForOneThing(t *testing.T) {
-	w := newWorld(t, options{})
-	asker := keyID(t, newKey(t))
-	w.ask(large("cb-1", asker).check(t))
-	a := w.pending()
+	w, asker, a := waiting(t, options{})
 	w.approveBy(a, "alice", "bob")
 	for name, change := range map[string]func(p *payment){
 		"another amount":    func(p *payment) { p.amount++ },
@@ -140,10 +153,7 @@ func TestApprovalIsForOneThing(t *testing.T) {
 }
 
 func TestVotesThatDoNotCount(t *testing.T) {
-	w := newWorld(t, options{})
-	asker := keyID(t, newKey(t))
-	w.ask(large("cb-1", asker).check(t))
-	a := w.pending()
+	w, _, a := waiting(t, options{})
 	stranger := newKey(t)
 	for name, tc := range map[string]struct {
 		got    answer
@@ -175,14 +185,9 @@ func TestVotesThatDoNotCount(t *testing.T) {
 }
 
 func TestRejectionIsFinal(t *testing.T) {
-	w := newWorld(t, options{})
-	asker := keyID(t, newKey(t))
-	w.ask(large("cb-1", asker).check(t))
-	a := w.pending()
+	w, asker, a := waiting(t, options{})
 	w.approveBy(a, "alice")
-	if got := w.vote(a, "carol", ledger.VoteReject, w.people.carol); got.status != http.StatusOK {
-		t.Fatalf("carol's rejection: HTTP %d %s", got.status, got.body)
-	}
+	w.rejectBy(a, "carol")
 	d, _ := w.ask(large("cb-2", asker).check(t))
 	want(t, d, wire.Reject, "approval.rejected: ", "carol")
 	if got := w.vote(a, "bob", ledger.VoteApprove, w.people.bob); got.status != http.StatusConflict {
@@ -208,10 +213,7 @@ func TestRequesterCannotApprove(t *testing.T) {
 }
 
 func TestApprovalExpires(t *testing.T) {
-	w := newWorld(t, options{})
-	asker := keyID(t, newKey(t))
-	w.ask(large("cb-1", asker).check(t))
-	a := w.pending()
+	w, asker, a := waiting(t, options{})
 	w.approveBy(a, "alice", "bob")
 	w.clock.step(time.Hour)
 	if got := w.vote(a, "carol", ledger.VoteApprove, w.people.carol); got.status != http.StatusConflict || !strings.Contains(got.body, "expired") {
@@ -301,15 +303,10 @@ func TestCarelessPolicy(t *testing.T) {
 		{"rejected long ago", true, time.Hour, wire.Reject},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			w := newWorld(t, options{live: live})
-			asker := keyID(t, newKey(t))
-			w.ask(large("cb-1", asker).check(t))
-			a := w.pending()
+			w, asker, a := waiting(t, options{live: live})
 			w.approveBy(a, "alice", "bob")
 			if tc.reject {
-				if got := w.vote(a, "carol", ledger.VoteReject, w.people.carol); got.status != http.StatusOK {
-					t.Fatalf("carol's rejection: HTTP %d %s", got.status, got.body)
-				}
+				w.rejectBy(a, "carol")
 			}
 			w.clock.step(tc.wait)
 			d, _ := w.ask(large("cb-2", asker).check(t))

@@ -20,10 +20,7 @@ func changedTier(change func(data, tier map[string]any)) func(map[string]any) {
 
 // TestQuorumIsOfDifferentPeople: one approver's vote counts once, however often it is handed in.
 func TestQuorumIsOfDifferentPeople(t *testing.T) {
-	w := newWorld(t, options{})
-	asker := keyID(t, newKey(t))
-	w.ask(large("cb-1", asker).check(t))
-	a := w.pending()
+	w, asker, a := waiting(t, options{})
 	w.approveBy(a, "alice")
 	w.approveBy(a, "alice") // handed in again, as after a lost reply, it is no fault
 	if v := w.pending(); len(v.Votes) != 1 || v.State != ledger.ApprovalPending {
@@ -38,14 +35,11 @@ func TestQuorumIsOfDifferentPeople(t *testing.T) {
 
 // TestApproverOfAnotherGroup: who is an approver of data.json, and not of the group that is asked, does not count.
 func TestApproverOfAnotherGroup(t *testing.T) {
-	w := newWorld(t, options{data: func(data map[string]any) {
+	w, asker, a := waiting(t, options{data: func(data map[string]any) {
 		data["groups"] = map[string]any{
 			"treasury": map[string]any{"members": []string{"alice", "bob"}}, "security": map[string]any{"members": []string{"carol"}},
 		}
 	}})
-	asker := keyID(t, newKey(t))
-	w.ask(large("cb-1", asker).check(t))
-	a := w.pending()
 	w.approveBy(a, "alice")
 	if got := w.vote(a, "carol", ledger.VoteApprove, w.people.carol); got.status != http.StatusForbidden || !strings.Contains(got.body, "not an approver") {
 		t.Errorf("the vote of another group: HTTP %d %s", got.status, got.body)
@@ -56,13 +50,8 @@ func TestApproverOfAnotherGroup(t *testing.T) {
 
 // TestRejectionThatIsNotFinal: one voice against is not the end where the tier does not say so, and is none for it.
 func TestRejectionThatIsNotFinal(t *testing.T) {
-	w := newWorld(t, options{data: changedTier(func(_, tier map[string]any) { tier["rejection_final"] = false })})
-	asker := keyID(t, newKey(t))
-	w.ask(large("cb-1", asker).check(t))
-	a := w.pending()
-	if got := w.vote(a, "carol", ledger.VoteReject, w.people.carol); got.status != http.StatusOK {
-		t.Fatalf("carol's rejection: HTTP %d %s", got.status, got.body)
-	}
+	w, asker, a := waiting(t, options{data: changedTier(func(_, tier map[string]any) { tier["rejection_final"] = false })})
+	w.rejectBy(a, "carol")
 	w.approveBy(a, "alice")
 	d, _ := w.ask(large("cb-2", asker).check(t))
 	want(t, d, wire.Wait)
@@ -73,10 +62,7 @@ func TestRejectionThatIsNotFinal(t *testing.T) {
 
 // TestApprovalUntilItExpires: it holds up to its last second, and from its end on everybody is asked anew.
 func TestApprovalUntilItExpires(t *testing.T) {
-	w := newWorld(t, options{})
-	asker := keyID(t, newKey(t))
-	w.ask(large("cb-1", asker).check(t))
-	a := w.pending()
+	w, asker, a := waiting(t, options{})
 	w.approveBy(a, "alice")
 	w.clock.step(time.Hour - time.Second)
 	w.approveBy(a, "bob")
