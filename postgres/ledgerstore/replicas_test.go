@@ -1,16 +1,12 @@
 package ledgerstore_test
 
 import (
-	"bufio"
-	"bytes"
 	"context"
-	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"os/exec"
-	"strings"
 	"sync"
 	"testing"
 
@@ -33,8 +29,7 @@ func TestMain(m *testing.M) {
 	}
 }
 
-// decideUntilKilled answers the asks that are named on standard input, several at a time. A line on standard output is a
-// reply that has left.
+// decideUntilKilled is a server that TestReplicas kills.
 func decideUntilKilled(config string) error {
 	var cfg ledgerstore.Config
 	if err := json.Unmarshal([]byte(config), &cfg); err != nil {
@@ -48,64 +43,12 @@ func decideUntilKilled(config string) error {
 	if err != nil {
 		return err
 	}
-	names := make(chan string)
-	var out sync.Mutex // one line at a time
-	var wg sync.WaitGroup
-	for range 4 {
-		wg.Go(func() {
-			for name := range names {
-				res, err := l.Decide(context.Background(), ledgertest.Spending(name, name, 1), ledgertest.Within(room), ledgertest.Reply)
-				out.Lock()
-				if err != nil {
-					fmt.Println("error", err)
-				} else {
-					fmt.Println(name, res.Action, hex.EncodeToString(res.Reply))
-				}
-				out.Unlock()
-			}
-		})
-	}
-	in := bufio.NewScanner(os.Stdin)
-	for in.Scan() {
-		names <- in.Text()
-	}
-	close(names)
-	wg.Wait()
-	return store.Close()
+	ask := func(name string) ledger.Ask { return ledgertest.Spending(name, name, 1) }
+	return errors.Join(ledgertest.Answer(l, ask, ledgertest.Within(room), os.Stdin, os.Stdout), store.Close())
 }
 
 // room is how many asks a window has room for.
 const room = 25
-
-// replies are those that have left, of all replicas together.
-type replies struct {
-	mu   sync.Mutex // guards left
-	left map[string]string
-}
-
-// approved counts the asks that were approved.
-func (r *replies) approved() (n int) {
-	for _, reply := range r.left {
-		if strings.HasPrefix(reply, string(wire.Approve)+" ") {
-			n++
-		}
-	}
-	return n
-}
-
-func (r *replies) take(t *testing.T, line string) {
-	name, reply, _ := strings.Cut(line, " ")
-	if name == "error" {
-		t.Errorf("a replica failed: %s", reply)
-		return
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if before, ok := r.left[name]; ok && before != reply {
-		t.Errorf("%s got %s from one replica and %s from another", name, reply, before)
-	}
-	r.left[name] = reply
-}
 
 // TestReplicas lets three servers answer the same asks on one database and kills each of them with SIGKILL after a random
 // number of replies, over and over. All give the same reply to the same ask, whatever left is recorded, and no more are
@@ -114,32 +57,27 @@ func TestReplicas(t *testing.T) {
 	cfg := migrated(t)
 	config, err := json.Marshal(cfg)
 	must(t, err)
-	r := &replies{left: map[string]string{}}
+	var replies ledgertest.Replies
 	for round := range 4 {
 		var wg sync.WaitGroup
 		for replica := range 3 {
 			kill := 1 + rand.New(rand.NewPCG(uint64(round), uint64(replica))).IntN(40)
-			wg.Go(func() { killOnce(t, string(config), round, kill, r) })
+			wg.Go(func() {
+				if err := replies.Kill(replicaEnv+"="+string(config), max(0, round-1)*20, kill); err != nil { // asks of earlier rounds are among them
+					t.Error(err)
+				}
+			})
 		}
 		wg.Wait()
 		if t.Failed() {
 			return
 		}
 	}
-	if len(r.left) <= room {
-		t.Errorf("only %d replies left: the test shows little", len(r.left))
+	if n := replies.Len(); n <= room {
+		t.Errorf("only %d replies left: the test shows little", n)
 	}
 	l := ledgertest.MustOpen(t, mustOpen(t, cfg), nil)
-	report, err := l.Verify(context.Background())
-	if err != nil || !report.OK() || report.Size < int64(len(r.left)) {
-		t.Fatalf("log of %d, %d replies left: %v %v", report.Size, len(r.left), err, report.Problems)
-	}
-	for name, reply := range r.left {
-		res, err := l.Decide(context.Background(), ledgertest.Ask(name, name), ledgertest.Give(ledgertest.Verdict(wire.Reject, nil)), ledgertest.Reply)
-		if got := fmt.Sprint(res.Action, " ", hex.EncodeToString(res.Reply)); err != nil || !res.Replayed || got != reply {
-			t.Fatalf("%s: %s, %v; the reply that left was %s", name, got, err, reply)
-		}
-	}
+	replies.Check(t, l)
 	// An Approve may be recorded whose reply did not leave, so it takes one more of each to know that all of the room is used.
 	for i := 0; ; i++ {
 		name := fmt.Sprint("last-", i)
@@ -162,51 +100,7 @@ func TestReplicas(t *testing.T) {
 			break
 		}
 	}
-	if total != room || r.approved() > room {
-		t.Errorf("%d are approved, and %d such replies left, with room for %d", total, r.approved(), room)
-	}
-}
-
-func killOnce(t *testing.T, config string, round, after int, r *replies) {
-	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), replicaEnv+"="+config)
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	stdin, err := cmd.StdinPipe()
-	if err != nil {
-		t.Error(err)
-		return
-	}
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Error(err)
-		return
-	}
-	if err := cmd.Start(); err != nil {
-		t.Error(err)
-		return
-	}
-	go func() { // ends when the child is dead; asks of earlier rounds are among them
-		for i := 0; ; i++ {
-			if _, err := fmt.Fprintf(stdin, "ask-%d\n", max(0, round-1)*20+i); err != nil {
-				return
-			}
-		}
-	}()
-	lines := bufio.NewReader(stdout)
-	for n := 0; ; n++ {
-		line, err := lines.ReadString('\n')
-		if err != nil {
-			break // what left before the kill took effect; a line that was cut off did not leave
-		}
-		r.take(t, strings.TrimSuffix(line, "\n"))
-		if n == after {
-			if err := cmd.Process.Kill(); err != nil {
-				t.Error(err)
-			}
-		}
-	}
-	if err := cmd.Wait(); err == nil || stderr.Len() > 0 {
-		t.Errorf("the child ended with %v: %s", err, stderr.String())
+	if total != room || replies.Approved() > room {
+		t.Errorf("%d are approved, and %d such replies left, with room for %d", total, replies.Approved(), room)
 	}
 }
