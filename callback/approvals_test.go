@@ -100,7 +100,7 @@ func TestApprovals(t *testing.T) {
 
 	w.approveBy(a, "alice")
 	d, _ = w.ask(large("cb-2", asker).check(t))
-	want(t, d, wire.Wait, a.ID, "1 are there")
+	want(t, d, wire.Wait, a.ID, "1 so far")
 	w.approveBy(a, "bob")
 	if again := w.vote(a, "bob", ledger.VoteApprove, w.people.bob); again.status != http.StatusOK {
 		t.Errorf("the same vote again: HTTP %d %s", again.status, again.body)

@@ -45,7 +45,7 @@ func TestEd25519ApproverHandsInItsOwnVote(t *testing.T) {
 		t.Errorf("a signature over a rejection as an approval: HTTP %d", got)
 	}
 	d, _ = w.ask(large("cb-2", asker).check(t))
-	want(t, d, wire.Wait, "1 are there")
+	want(t, d, wire.Wait, "1 so far")
 	if got := vote(tokenOf("carols-laptop"), a.Signing.Approve); got != http.StatusOK {
 		t.Errorf("with the role: HTTP %d", got)
 	}

@@ -138,10 +138,14 @@ wait contains {
 	some tier in tiers
 	not satisfied(tier)
 	message := sprintf(
-		"above %s it takes %d approvals of group %s; %d are there",
-		[tier.above, tier.threshold, tier.group, count(approvers(tier))],
+		"above %s it takes %s of group %s; %d so far",
+		[tier.above, number_of_approvals(tier.threshold), tier.group, count(approvers(tier))],
 	)
 }
+
+number_of_approvals(1) := "1 approval"
+
+number_of_approvals(n) := sprintf("%d approvals", [n]) if n != 1
 
 # METADATA
 # title: An approver rejected it

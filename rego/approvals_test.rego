@@ -197,7 +197,7 @@ test_window_asks_beyond_its_tier if {
 	every request in [f.transfer(1), raw] {
 		count(window_waits(request, 10)) == 0
 		some say in window_waits(request, 11)
-		startswith(say.message, "above 10 in window daily it takes 1 approvals of group treasury")
+		startswith(say.message, "above 10 in window daily it takes 1 approval of group treasury")
 	}
 	count(window_waits(f.message({}), 11)) == 0
 	count(window_waits(f.transfer(1), "11")) == 0
