@@ -15,7 +15,7 @@ import (
 	"github.com/countersign-mpc/countersign/wire"
 )
 
-// spent is a ledger that has counted: cb-0 to cb-4 at an anchor each, an hour apart and with a name bound; cb-1 was signed, cb-2
+// newSpent is a ledger that has counted: cb-0 to cb-4 at an anchor each, an hour apart and with a name bound; cb-1 was signed, cb-2
 // was not, cb-3 was after all.
 func newSpent(t *testing.T) (*tampered, *ledgertest.Clock) {
 	t.Helper()

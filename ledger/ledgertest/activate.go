@@ -2,7 +2,6 @@ package ledgertest
 
 import (
 	"context"
-	"crypto/ed25519"
 	"crypto/sha256"
 	"errors"
 	"strings"
@@ -12,21 +11,6 @@ import (
 	"github.com/countersign-mpc/countersign/ledger"
 	"github.com/countersign-mpc/countersign/wire"
 )
-
-// SignProposal makes a vote on a proposal.
-func (a *Approver) SignProposal(t testing.TB, p ledger.Proposal, kind ledger.VoteKind) ledger.Signed {
-	t.Helper()
-	msg := ledger.PolicyChangeSigningBytes(p, kind)
-	s := ledger.Signed{Approver: a.Name, Decision: kind}
-	if a.ed25519 != nil {
-		s.Signature = ed25519.Sign(a.ed25519, msg)
-		return s
-	}
-	sig, err := wire.SignP256(a.p256, msg)
-	must(t, err)
-	s.Signature = sig
-	return s
-}
 
 // Change makes a policy of this revision the active one.
 func Change(base uint64, revision string) ledger.Change {

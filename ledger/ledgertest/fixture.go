@@ -154,18 +154,23 @@ func mustSPKI(t testing.TB, pub any) []byte {
 // Sign makes a vote.
 func (a *Approver) Sign(t testing.TB, approval ledger.Approval, kind ledger.VoteKind) ledger.Signed {
 	t.Helper()
-	msg := ledger.ApprovalSigningBytes(approval, kind)
-	s := ledger.Signed{Approver: a.Name, Decision: kind}
+	return ledger.Signed{Approver: a.Name, Decision: kind, Signature: a.sign(t, ledger.ApprovalSigningBytes(approval, kind))}
+}
+
+// SignProposal makes a vote on a proposal.
+func (a *Approver) SignProposal(t testing.TB, p ledger.Proposal, kind ledger.VoteKind) ledger.Signed {
+	t.Helper()
+	return ledger.Signed{Approver: a.Name, Decision: kind, Signature: a.sign(t, ledger.PolicyChangeSigningBytes(p, kind))}
+}
+
+func (a *Approver) sign(t testing.TB, msg []byte) []byte {
+	t.Helper()
 	if a.ed25519 != nil {
-		s.Signature = ed25519.Sign(a.ed25519, msg)
-		return s
+		return ed25519.Sign(a.ed25519, msg)
 	}
 	sig, err := wire.SignP256(a.p256, msg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Signature = sig
-	return s
+	must(t, err)
+	return sig
 }
 
 // Require makes a requirement of an hour.
