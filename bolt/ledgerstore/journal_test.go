@@ -43,18 +43,20 @@ func TestSuiteTurning(t *testing.T) {
 	}
 }
 
-// crashed opens a copy of a store's file as it is on disk now: what a process that was killed leaves.
-func crashed(t testing.TB, path string, keys int) *ledgerstore.Store {
+// left is a copy of a store's file as it is on disk now: what a process that was killed leaves.
+func left(t testing.TB, path string) string {
 	t.Helper()
 	file, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	left := filepath.Join(t.TempDir(), "left.db")
-	if err := os.WriteFile(left, file, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return openTurning(t, left, keys)
+	must(t, err)
+	to := filepath.Join(t.TempDir(), "left.db")
+	must(t, os.WriteFile(to, file, 0o600))
+	return to
+}
+
+// crashed opens what a process that was killed leaves.
+func crashed(t testing.TB, path string, keys int) *ledgerstore.Store {
+	t.Helper()
+	return openTurning(t, left(t, path), keys)
 }
 
 var errUndo = errors.New("undo")
@@ -75,9 +77,9 @@ func TestAgainstMap(t *testing.T) {
 		for range rapid.IntRange(1, 15).Draw(rt, "steps") {
 			switch rapid.SampledFrom([]string{"update", "update", "update", "undone", "crash", "close"}).Draw(rt, "step") {
 			case "crash":
-				left := crashed(t, path, keys)
-				compare(rt, left, model, key)
-				if err := left.Close(); err != nil {
+				again := crashed(t, path, keys)
+				compare(rt, again, model, key)
+				if err := again.Close(); err != nil {
 					rt.Fatal(err)
 				}
 			case "close":
@@ -213,15 +215,7 @@ func TestJournalFormat(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	file, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	left := filepath.Join(t.TempDir(), "left.db")
-	if err := os.WriteFile(left, file, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	db, err := bolt.Open(left, 0o600, nil)
+	db, err := bolt.Open(left(t, path), 0o600, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -248,10 +242,6 @@ func TestJournalDamaged(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	file, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
 	second := []byte("\x00\x00\x00\x00\x00\x00\x00\x02")
 	value := func(b *bolt.Bucket, number []byte) []byte { return bytes.Clone(b.Bucket(number).Get([]byte{0})) }
 	for name, edit := range map[string]func(b *bolt.Bucket) error{
@@ -266,11 +256,8 @@ func TestJournalDamaged(t *testing.T) {
 			return b.Bucket(second).Put([]byte{0}, value(b, []byte("\x00\x00\x00\x00\x00\x00\x00\x01")))
 		},
 	} {
-		left := filepath.Join(t.TempDir(), "left.db")
-		if err := os.WriteFile(left, file, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		db, err := bolt.Open(left, 0o600, nil)
+		damaged := left(t, path)
+		db, err := bolt.Open(damaged, 0o600, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -278,7 +265,7 @@ func TestJournalDamaged(t *testing.T) {
 		if err := errors.Join(err, db.Close()); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := ledgerstore.Open(ledgerstore.Config{Path: left}); !errors.Is(err, ledger.ErrDamaged) || !strings.Contains(err.Error(), "restore") {
+		if _, err := ledgerstore.Open(ledgerstore.Config{Path: damaged}); !errors.Is(err, ledger.ErrDamaged) || !strings.Contains(err.Error(), "restore") {
 			t.Errorf("%s: %v, want ErrDamaged and what to do", name, err)
 		}
 	}
@@ -322,12 +309,12 @@ func TestFlatJournal(t *testing.T) {
 	store = openTurning(t, path, 1000)
 	holds(store, map[string]string{"ask/k": "new", "log.head/h": "2"})
 	must(t, store.Update(t.Context(), func(tx ledger.Tx) error { return tx.Put("log.head", []byte("h"), []byte("3")) }))
-	left := crashed(t, path, 1) // with commits in both
-	holds(left, map[string]string{"ask/k": "new", "log.head/h": "3"})
+	again := crashed(t, path, 1) // with commits in both
+	holds(again, map[string]string{"ask/k": "new", "log.head/h": "3"})
 	for range 5 {
-		must(t, left.Update(t.Context(), func(tx ledger.Tx) error { return tx.Put("ask", []byte("j"), []byte("v")) }))
+		must(t, again.Update(t.Context(), func(tx ledger.Tx) error { return tx.Put("ask", []byte("j"), []byte("v")) }))
 	}
-	must(t, errors.Join(left.Check(t.Context()), left.Close(), store.Close()))
+	must(t, errors.Join(again.Check(t.Context()), again.Close(), store.Close()))
 	store = openTurning(t, path, 1000)
 	holds(store, map[string]string{"ask/k": "new", "log.head/h": "3"})
 }

@@ -18,9 +18,9 @@ func TestReadOnly(t *testing.T) {
 	must(t, s.Update(t.Context(), put))
 	before, err := os.ReadFile(live)
 	must(t, err)
-	left := filepath.Join(t.TempDir(), "left.db")
-	must(t, os.WriteFile(left, before, 0o400))
-	r, err := ledgerstore.Open(ledgerstore.Config{Path: left, ReadOnly: true})
+	killed := filepath.Join(t.TempDir(), "left.db")
+	must(t, os.WriteFile(killed, before, 0o400))
+	r, err := ledgerstore.Open(ledgerstore.Config{Path: killed, ReadOnly: true})
 	must(t, err)
 	must(t, r.View(t.Context(), func(r ledger.Reader) error {
 		v, err := r.Get("ask", []byte("k"))
@@ -34,19 +34,12 @@ func TestReadOnly(t *testing.T) {
 		t.Error("it was written to")
 	}
 	must(t, r.Close())
-	after, err := os.ReadFile(left)
+	after, err := os.ReadFile(killed)
 	must(t, err)
 	if !bytes.Equal(before, after) {
 		t.Error("the file is another one than before")
 	}
 	if _, err := ledgerstore.Open(ledgerstore.Config{Path: filepath.Join(t.TempDir(), "none.db"), ReadOnly: true}); err == nil {
 		t.Error("a file that is not there was opened")
-	}
-}
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
 	}
 }

@@ -13,6 +13,13 @@ import (
 	"github.com/countersign-mpc/countersign/ledger/ledgertest"
 )
 
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 func mustOpen(t testing.TB, path string) *ledgerstore.Store {
 	t.Helper()
 	s, err := ledgerstore.Open(ledgerstore.Config{Path: path})

@@ -158,9 +158,9 @@ func put(key, value string) func(ledger.Tx) error {
 // A value that was changed, moved or cut by hand is never given out, and a transaction that met it does not succeed.
 func TestDamage(t *testing.T) {
 	for name, statement := range map[string]string{
-		"value":    "UPDATE %s.kv SET value = 'other' WHERE key = 'b'",
-		"emptied":  "UPDATE %s.kv SET value = '' WHERE key = 'b'",
-		"checksum": "UPDATE %s.kv SET sum = decode(repeat('00', 16), 'hex') WHERE key = 'b'",
+		"value":    "UPDATE %[1]s.kv SET value = 'other' WHERE key = 'b'",
+		"emptied":  "UPDATE %[1]s.kv SET value = '' WHERE key = 'b'",
+		"checksum": "UPDATE %[1]s.kv SET sum = decode(repeat('00', 16), 'hex') WHERE key = 'b'",
 		"moved":    "UPDATE %[1]s.kv SET value = a.value, sum = a.sum FROM %[1]s.kv a WHERE kv.key = 'b' AND a.key = 'a'",
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -168,7 +168,7 @@ func TestDamage(t *testing.T) {
 			store := mustOpen(t, cfg)
 			must(t, store.Update(context.Background(), put("a", "1")))
 			must(t, store.Update(context.Background(), put("b", "2")))
-			tag, err := admin(t).Exec(context.Background(), strings.ReplaceAll(fmt.Sprintf(strings.ReplaceAll(statement, "%s", "%[1]s"), cfg.Schema), "\n", ""))
+			tag, err := admin(t).Exec(context.Background(), fmt.Sprintf(statement, cfg.Schema))
 			if err != nil || tag.RowsAffected() != 1 {
 				t.Fatal(tag, err)
 			}
