@@ -7,14 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/countersign-mpc/countersign/bolt/boltfile"
+	"github.com/countersign-mpc/countersign/internal/fulldisk"
 )
 
 // fullEnv makes the test binary a process whose file cannot grow. Its value is the file's path.
@@ -34,11 +32,7 @@ func TestMain(m *testing.M) {
 // TestDiskFull lets a child's file reach a size over which the system refuses to write, as on a full disk.
 func TestDiskFull(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "file")
-	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), fullEnv+"="+path)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
+	fulldisk.Child(t, fullEnv+"="+path)
 	f := open(t, path)
 	if err := f.Check(t.Context()); err != nil {
 		t.Error(err)
@@ -56,14 +50,8 @@ func fillUp(path string) error {
 	if err != nil {
 		return err
 	}
-	signal.Ignore(syscall.SIGXFSZ) // the write fails instead
-	var limit syscall.Rlimit
-	if err := syscall.Getrlimit(syscall.RLIMIT_FSIZE, &limit); err != nil {
-		return err
-	}
-	old := limit.Cur
-	limit.Cur = 20 << 20 // beyond what bbolt takes at first
-	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &limit); err != nil {
+	lift, err := fulldisk.Limit(20 << 20) // beyond what bbolt takes at first
+	if err != nil {
 		return err
 	}
 	n := 0
@@ -80,8 +68,7 @@ func fillUp(path string) error {
 	if err := update(f, put(fmt.Sprint(n), string(filler))); err == nil || errors.Is(err, boltfile.ErrEnded) {
 		return fmt.Errorf("written again on a full disk: %w", err)
 	}
-	limit.Cur = old
-	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &limit); err != nil {
+	if err := lift(); err != nil {
 		return err
 	}
 	for i := n; i < n+5; i++ {

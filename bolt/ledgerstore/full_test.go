@@ -7,16 +7,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 
 	"github.com/countersign-mpc/countersign/bolt/ledgerstore"
+	"github.com/countersign-mpc/countersign/internal/fulldisk"
 	"github.com/countersign-mpc/countersign/ledger"
 	"github.com/countersign-mpc/countersign/ledger/ledgertest"
 	"github.com/countersign-mpc/countersign/wire"
@@ -25,11 +22,7 @@ import (
 // TestDiskFull lets a child's file reach a size over which the system refuses to write, as on a full disk.
 func TestDiskFull(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "ledger.db")
-	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), fullEnv+"="+path)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
+	fulldisk.Child(t, fullEnv+"="+path)
 	store := mustOpen(t, path)
 	report, err := ledgertest.MustOpen(t, store, nil).Verify(context.Background())
 	if err != nil || !report.OK() {
@@ -50,14 +43,8 @@ func fillUp(path string) error {
 	if err != nil {
 		return err
 	}
-	signal.Ignore(syscall.SIGXFSZ) // the write fails instead
-	var limit syscall.Rlimit
-	if err := syscall.Getrlimit(syscall.RLIMIT_FSIZE, &limit); err != nil {
-		return err
-	}
-	old := limit.Cur
-	limit.Cur = 400 << 10
-	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &limit); err != nil {
+	lift, err := fulldisk.Limit(400 << 10)
+	if err != nil {
 		return err
 	}
 	big := ledgertest.Verdict(wire.Approve, nil)
@@ -89,8 +76,7 @@ func fillUp(path string) error {
 	if err := l.Probe(context.Background()); !errors.Is(err, ledger.ErrUnavailable) {
 		return fmt.Errorf("a probe on a full disk: %w", err)
 	}
-	limit.Cur = old
-	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &limit); err != nil {
+	if err := lift(); err != nil {
 		return err
 	}
 	if err := l.Probe(context.Background()); err != nil {
