@@ -143,6 +143,7 @@ func (p *party) tried(r *request, try asking.Try) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.about(r).Warn("callback gave no answer that counts", "callback_id", r.record.Ask.CallbackID, "server", try.Server, "try", try.Number, "error", try.Err)
 	if r.record.State != StateAsking {
 		return
 	}
@@ -167,7 +168,7 @@ func (p *party) answered(r *request, answer asking.Answer) (decided bool, err er
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.log.Info("callback answered", "sino_id", r.record.SinoID, "callback_id", r.record.Ask.CallbackID, "action", string(answer.Action))
+	p.about(r).Info("callback answered", "callback_id", r.record.Ask.CallbackID, "action", string(answer.Action))
 	p.settle(r, func(rec *requestRecord) {
 		ask := *rec.Ask
 		ask.Approved = answer.Approved || answer.Action == wire.Approve

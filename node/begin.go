@@ -45,7 +45,7 @@ func (p *party) beginSeat(b *linkv1.Begin) {
 		return
 	}
 	if err := p.join(r, b); err != nil {
-		p.log.Warn("session not joined", "session_id", b.SessionId, "sino_id", r.record.SinoID, "error", err)
+		p.about(r).Warn("session not joined", "error", err)
 		abort := &signing.Abort{Reason: err.Error()}
 		p.recent.add(r.offered().ended(p.clock(), abort))
 		p.fail(b.SessionId, abort)
@@ -244,7 +244,7 @@ func (p *party) newSession(r *request, m manifest.Manifest) (*session, error) {
 	if err := own.Sign(p.identity); err != nil {
 		return nil, err
 	}
-	s := &session{id: id, request: r, manifest: m, self: self, own: own, ephemeral: ephemeral,
+	s := &session{id: id, log: p.log.With("session_id", id, "sino_id", r.record.SinoID), request: r, manifest: m, self: self, own: own, ephemeral: ephemeral,
 		contributions: map[byte]manifest.Contribution{self: own}, words: make(map[byte]*linkv1.Confirmation), inbox: make(chan any, inboxSize), stopped: make(chan *signing.Abort, 1)}
 	return s, nil
 }

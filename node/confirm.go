@@ -119,7 +119,7 @@ func (p *party) confirmEarly(s *session) {
 	p.mu.Unlock()
 	for _, f := range words {
 		if err := p.confirmed(f); err != nil {
-			p.log.Warn("confirmation refused", "key_id", f.KeyId, "party", f.Index, "error", err)
+			s.log.Warn("confirmation refused", "key_id", f.KeyId, "party", f.Index, "error", err)
 		}
 	}
 }

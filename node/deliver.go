@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -74,7 +75,7 @@ func (p *party) carry(bucket, key string) {
 	p.wg.Go(func() {
 		defer p.couriers.done(bucket, key)
 		for pause := reportFirstPause; ; pause = min(2*pause, reportMaxPause) {
-			err := p.tryDeliver(bucket, key)
+			rec, err := p.tryDeliver(bucket, key)
 			if err == nil || p.ctx.Err() != nil {
 				return
 			}
@@ -82,7 +83,7 @@ func (p *party) carry(bucket, key string) {
 			if errors.As(err, &reply) && reply.DecryptFailed() {
 				pause = reportDaily
 			}
-			p.log.Warn("a report is not acknowledged yet", "kind", bucket, "callback_id", key, "error", err, "again_in", pause)
+			p.aboutReport(rec).Warn("a report is not acknowledged yet", "kind", bucket, "callback_id", key, "error", err, "again_in", pause)
 			timer := time.NewTimer(pause)
 			select {
 			case <-p.ctx.Done():
@@ -94,13 +95,25 @@ func (p *party) carry(bucket, key string) {
 	})
 }
 
-// tryDeliver sends a stored report once, and forgets it if it was acknowledged.
-func (p *party) tryDeliver(bucket, key string) error {
+// aboutReport is the log of the request that a stored report is about; nil: it could not be read.
+func (p *party) aboutReport(report *reportRecord) *slog.Logger {
+	if report == nil {
+		return p.log
+	}
+	rec, err := p.records.request(report.Asked.ExtraInfo.SinoID)
+	if err != nil || rec == nil { // it may be forgotten before its report
+		return p.log.With("sino_id", report.Asked.ExtraInfo.SinoID)
+	}
+	return p.about(&request{record: rec})
+}
+
+// tryDeliver sends a stored report once, and forgets it if it was acknowledged. It gives the report, if it could be read.
+func (p *party) tryDeliver(bucket, key string) (*reportRecord, error) {
 	select {
 	case p.couriers.posts[bucket] <- struct{}{}:
 		defer func() { <-p.couriers.posts[bucket] }()
 	case <-p.ctx.Done():
-		return p.ctx.Err()
+		return nil, p.ctx.Err()
 	}
 	rec, found := new(reportRecord), false
 	err := p.records.store.View(func(tx *keystore.Tx) (err error) {
@@ -108,25 +121,25 @@ func (p *party) tryDeliver(bucket, key string) error {
 		return err
 	})
 	if err != nil || !found {
-		return err
+		return nil, err
 	}
 	guard, err := p.settings.Guard()
 	if err != nil {
-		return err
+		return rec, err
 	}
 	if guard == nil {
-		return errors.New("the callback server was taken out of the configuration while a report was waiting for it")
+		return rec, errors.New("the callback server was taken out of the configuration while a report was waiting for it")
 	}
 	began := time.Now()
 	err = sendTo(guard, bucket)(p.ctx, asking.Question{Body: rec.Body, Signature: rec.Signature, Asked: rec.Asked})
 	p.metrics.delivered(bucket, err == nil, time.Since(began))
 	if err != nil {
-		return err
+		return rec, err
 	}
 	if err := p.records.store.Update(func(tx *keystore.Tx) error { return tx.Delete(bucket, key) }); err != nil {
-		return fmt.Errorf("forget acknowledged report: %w", err)
+		return rec, fmt.Errorf("forget acknowledged report: %w", err)
 	}
-	return nil
+	return nil, nil
 }
 
 func sendTo(guard Guard, bucket string) func(context.Context, asking.Question) error {

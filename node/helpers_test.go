@@ -280,14 +280,42 @@ func onceClose(c chan struct{}) func() { return sync.OnceFunc(func() { close(c) 
 
 // logBuffer is the log of a node.
 type logBuffer struct {
-	mu   sync.Mutex
+	mu   sync.Mutex // guards the fields below
 	text bytes.Buffer
+	more chan struct{} // closed at the next line; nil: nobody waits
 }
 
 func (l *logBuffer) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.more != nil {
+		close(l.more)
+		l.more = nil
+	}
 	return l.text.Write(p)
+}
+
+// await waits until the log has a text in it.
+func (l *logBuffer) await(t testing.TB, text string) {
+	t.Helper()
+	late := time.After(patience)
+	for {
+		l.mu.Lock()
+		if bytes.Contains(l.text.Bytes(), []byte(text)) {
+			l.mu.Unlock()
+			return
+		}
+		if l.more == nil {
+			l.more = make(chan struct{})
+		}
+		more := l.more
+		l.mu.Unlock()
+		select {
+		case <-more:
+		case <-late:
+			t.Fatalf("the log has no %q:\n%s", text, l.bytes())
+		}
+	}
 }
 
 func (l *logBuffer) bytes() []byte {

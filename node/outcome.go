@@ -152,11 +152,11 @@ func mayRelease(joined *requestRecord) func(*keystore.Tx) error {
 }
 
 // said notes that final words are stored, and delivers them. The caller holds mu.
-func (p *party) said(rec *requestRecord, words []*reportRecord) {
-	p.watch(rec)
+func (p *party) said(r *request, words []*reportRecord) {
+	p.watch(r.record)
 	for _, w := range words {
 		p.metrics.outcome(w.word)
-		p.log.Info("outcome stored", "outcome", w.word, "sino_id", rec.SinoID, "callback_id", w.CallbackID)
+		p.about(r).Info("outcome stored", "outcome", w.word, "callback_id", w.CallbackID)
 		p.carry(bucketOutcome, w.CallbackID)
 	}
 }
@@ -194,7 +194,7 @@ func (p *party) lost(r *request) {
 		return
 	}
 	if err := p.change(r, func(rec *requestRecord) { rec.lost = true }, nil); err != nil {
-		p.log.Error("it could not be stored that a request's outcome is unknown: it is tried again", "sino_id", r.record.SinoID, "error", err)
+		p.about(r).Error("it could not be stored that a request's outcome is unknown: it is tried again", "error", err)
 	}
 }
 

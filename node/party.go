@@ -74,6 +74,29 @@ type seat struct {
 	self    byte
 }
 
+// session is the id of the session that a request is in: the one that runs, else the one in which it has its seat, else the one
+// that was joined last. Empty: there is none.
+func (r *request) session() string {
+	switch {
+	case r.running != nil:
+		return r.running.id
+	case r.seat != nil:
+		return r.seat.session
+	case len(r.record.Sessions) > 0:
+		return r.record.Sessions[len(r.record.Sessions)-1]
+	}
+	return ""
+}
+
+// about is the log of a request: it names the request in each line, and the session that it is in. The caller holds mu.
+func (p *party) about(r *request) *slog.Logger {
+	log := p.log.With("sino_id", r.record.SinoID)
+	if id := r.session(); id != "" {
+		log = log.With("session_id", id)
+	}
+	return log
+}
+
 // start resumes what a restart or a seal interrupted: questions without an answer, reports and outcomes without
 // acknowledgement. What is approved waits in the store for the next offer, or for its end.
 func (p *party) start() error {
@@ -148,14 +171,14 @@ func (p *party) Frame(f *linkv1.Frame) {
 			p.log.Warn("statement about a restored share refused", "key_id", excerpt(body.EpochStatement.KeyId), "party", body.EpochStatement.Index, "error", err)
 		}
 	default:
-		p.log.Warn("the coordinator sent a frame that a node does not take", "frame", fmt.Sprintf("%T", body))
+		p.log.Warn("the coordinator sent a frame that a node does not take", frameAttrs(f)...)
 	}
 }
 
 func (p *party) send(f *linkv1.Frame) {
 	p.trace("frame for the coordinator", f)
 	if err := p.link.Send(f); err != nil {
-		p.log.Error("a frame for the coordinator is lost", "frame", fmt.Sprintf("%T", f.Body), "error", err)
+		p.log.Error("a frame for the coordinator is lost", append(frameAttrs(f), "error", err)...)
 	}
 }
 
@@ -267,9 +290,18 @@ func (p *party) trace(text string, f *linkv1.Frame) {
 	if !p.log.Enabled(p.ctx, LevelTrace) {
 		return
 	}
+	p.log.Log(p.ctx, LevelTrace, text, frameAttrs(f)...)
+}
+
+// frameAttrs say for a log what a frame is, and of which session, if it is of one.
+func frameAttrs(f *linkv1.Frame) []any {
+	attrs := []any{"frame", strings.TrimPrefix(fmt.Sprintf("%T", f.GetBody()), "*linkv1.Frame_")}
 	session := cmp.Or(f.GetOffer().GetSessionId(), f.GetAnswer().GetSessionId(), f.GetBegin().GetSessionId(), f.GetJoin().GetSessionId(),
 		f.GetContribution().GetSessionId(), f.GetEnvelope().GetSessionId(), f.GetReport().GetSessionId(), f.GetEnd().GetSessionId())
-	p.log.Log(p.ctx, LevelTrace, text, "frame", strings.TrimPrefix(fmt.Sprintf("%T", f.GetBody()), "*linkv1.Frame_"), "session_id", excerpt(session))
+	if session != "" {
+		attrs = append(attrs, "session_id", excerpt(session))
+	}
+	return attrs
 }
 
 const (

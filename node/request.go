@@ -123,7 +123,7 @@ func (p *party) takeOn(o offer) (*request, error) {
 	r := &request{record: rec}
 	p.requests[rec.SinoID] = r
 	p.metrics.request(rec.Terms.Type, rec.State)
-	p.log.Info("request taken on", "sino_id", rec.SinoID, "request_id", excerpt(rec.Terms.RequestID), "type", rec.Terms.Type, "state", rec.State)
+	p.log.Info("request taken on", "session_id", o.session, "sino_id", rec.SinoID, "request_id", excerpt(rec.Terms.RequestID), "type", rec.Terms.Type, "state", rec.State)
 	if guard != nil {
 		p.ask(r)
 	}
@@ -217,14 +217,14 @@ func (p *party) change(r *request, f func(*requestRecord), extra func(*keystore.
 	}
 	rec.signature, rec.lost = nil, false
 	r.record = &rec
-	p.said(&rec, words)
+	p.said(r, words)
 	return nil
 }
 
 // settle stores a request's new state and tells the coordinator. What cannot be stored is not approved. The caller holds mu.
 func (p *party) settle(r *request, f func(*requestRecord)) {
 	if err := p.change(r, f, nil); err != nil {
-		p.log.Error("a request's state could not be stored: it is refused", "sino_id", r.record.SinoID, "error", err)
+		p.about(r).Error("a request's state could not be stored: it is refused", "error", err)
 		rec := *r.record
 		rec.State, rec.Reason = StateRefused, "this node could not store what became of the request: see its log"
 		r.record = &rec

@@ -5,6 +5,7 @@ import (
 	"crypto/ecdh"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	linkv1 "github.com/countersign-mpc/countersign/api/link/v1"
@@ -17,7 +18,8 @@ import (
 // guards.
 type session struct {
 	id            string
-	number        uint64 // in the order in which sessions are joined
+	log           *slog.Logger // names session and request in each line
+	number        uint64       // in the order in which sessions are joined
 	joined        time.Time
 	request       *request
 	record        *requestRecord // of the request, when the session was joined
@@ -67,11 +69,11 @@ func (p *party) runSession(s *session, deadline time.Time) {
 	p.metrics.session(s.manifest.Type, err == nil, time.Since(started))
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.leave(s)
 	p.ended(s, err)
 	if err != nil {
 		p.lost(s.request)
 	}
+	p.leave(s)
 	next := s.request.next
 	s.request.next = nil
 	if next != nil && p.ctx.Err() == nil {
@@ -85,11 +87,11 @@ func (p *party) runSession(s *session, deadline time.Time) {
 func (p *party) ended(s *session, err error) {
 	switch {
 	case err == nil:
-		p.log.Info("session completed", "session_id", s.id, "sino_id", s.record.SinoID, "type", s.manifest.Type)
+		s.log.Info("session completed", "type", s.manifest.Type)
 		p.recent.add(s.info(p.clock(), s.result(), nil))
 		return
 	case p.ctx.Err() != nil:
-		p.log.Warn("session lost: the node is being sealed or stopped", "session_id", s.id, "sino_id", s.record.SinoID)
+		s.log.Warn("session lost: the node is being sealed or stopped")
 		p.recent.add(s.info(p.clock(), sessionFailed, &signing.Abort{Reason: "the node was sealed or stopped"}))
 		return // the coordinator learns it from the next instance
 	}
@@ -97,7 +99,7 @@ func (p *party) ended(s *session, err error) {
 	if !errors.As(err, &abort) {
 		abort = &signing.Abort{Reason: "this node could not go on", Err: err}
 	}
-	p.log.Warn("session aborted", "session_id", s.id, "sino_id", s.record.SinoID, "culprit", byte(abort.Culprit), "round", abort.Round, "error", abort)
+	s.log.Warn("session aborted", "culprit", byte(abort.Culprit), "round", abort.Round, "error", abort)
 	p.recent.add(s.info(p.clock(), sessionFailed, abort))
 	p.fail(s.id, abort)
 }
@@ -197,7 +199,7 @@ func (p *party) startProtocol(s *session) error {
 		return &signing.Abort{Reason: "the session could not be bound", Err: err}
 	}
 	p.bound(s, channel)
-	p.log.Info("session starts", "session_id", s.id, "sino_id", s.record.SinoID, "type", s.manifest.Type, "parties", len(s.manifest.Parties))
+	s.log.Info("session starts", "type", s.manifest.Type, "parties", len(s.manifest.Parties))
 	if s.protocol, err = p.protocol(s); err != nil {
 		return err
 	}

@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -69,7 +68,6 @@ type FileSettings struct {
 	UnguardedQuorum      bool
 	EncryptPublicKeyPath string   // empty: results are not encrypted
 	EVMChains            []string // values of tx_info.chainSymbol
-	Log                  *slog.Logger
 }
 
 var _ Settings = (*FileSettings)(nil)
@@ -82,7 +80,7 @@ func (s *FileSettings) Guard() (Guard, error) {
 		}
 		return nil, nil
 	}
-	cfg := asking.Config{Mode: s.CallbackMode, RetryTimes: s.RetryTimes, Sleep: s.Sleep, Timeout: s.Timeout, Log: s.Log}
+	cfg := asking.Config{Mode: s.CallbackMode, RetryTimes: s.RetryTimes, Sleep: s.Sleep, Timeout: s.Timeout}
 	var problems []error
 	for _, server := range s.CallbackServers {
 		key, err := loadKey(server.PublicKeyPath)

@@ -98,7 +98,6 @@ func (c *config) node(log *slog.Logger) (*node.Node, []string, error) {
 		return nil, nil, err
 	}
 	settings := c.settings()
-	settings.Log = log
 	n, err := node.New(node.Config{Store: store, Settings: settings, Protocols: node.Threshold{}, LinkURL: c.linkURL(),
 		Software: "mpc-node " + version, Log: log, Segments: c.loadSegments, BackupDir: c.Backup.Directory, BackupKeep: c.Backup.Keep, AutoKey: c.autoKey(), AutoWait: c.Storage.AutoUnseal.timeout(),
 		Limits:      node.Limits{Requests: c.Limits.Requests, Sessions: c.Limits.Sessions, Parallel: c.Limits.Parallel},

@@ -11,7 +11,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"time"
 
@@ -49,7 +48,6 @@ type Config struct {
 	Sleep      time.Duration    // between tries
 	Timeout    time.Duration    // of one try; 0: 30 s
 	HeadStart  time.Duration    // in mode first, of one server before the next is tried beside it; 0: DefaultHeadStart
-	Log        *slog.Logger     // nil: none
 	Clock      func() time.Time // nil: time.Now
 	// Pause waits between tries; nil waits for the time to pass. Tests step it.
 	Pause func(context.Context, time.Duration) error
@@ -71,9 +69,6 @@ type endpoints struct {
 func New(cfg Config) (*Asker, error) {
 	if len(cfg.Servers) == 0 {
 		return nil, errors.New("callback: at least one server is needed")
-	}
-	if cfg.Log == nil {
-		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	switch cfg.Mode {
 	case "":
@@ -139,6 +134,7 @@ type Answer struct {
 // Try is one try at one server.
 type Try struct {
 	Server string      // the URL
+	Number int         // of the tries at this question, from 1
 	Action wire.Action // what it answered; empty where nothing came that counts
 	Err    error       // why nothing did
 	Took   time.Duration
@@ -279,12 +275,10 @@ func (a *Asker) patiently(ctx context.Context, servers []endpoints, q Question, 
 				return
 			}
 			last = t
-			a.cfg.Log.WarnContext(ctx, "callback gave no answer that counts", "callback_id", q.Asked.CallbackID,
-				"server", t.server.check, "try", try+1, "error", t.err)
-			progress(Try{Server: t.server.check, Err: fmt.Errorf("callback server %s: %w", t.server.check, t.err), Took: t.took})
+			progress(Try{Server: t.server.check, Number: try + 1, Err: fmt.Errorf("callback server %s: %w", t.server.check, t.err), Took: t.took})
 		}
 		if got, ok := firstOf(ctx, servers, a.cfg.HeadStart, check, failed); ok {
-			progress(Try{Server: got.server.check, Action: got.value.Action, Took: got.took})
+			progress(Try{Server: got.server.check, Number: try + 1, Action: got.value.Action, Took: got.took})
 			return *got.value, nil
 		}
 		if ctx.Err() != nil {
