@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -82,9 +81,7 @@ func (o *options) printBackups(dir string, files []node.BackupFile, asJSON bool)
 		lines = append(lines, lineOf(file))
 	}
 	if asJSON {
-		out := json.NewEncoder(o.out)
-		out.SetIndent("", "  ")
-		return out.Encode(lines)
+		return printJSON(o.out, lines)
 	}
 	if len(lines) == 0 {
 		fmt.Fprintf(o.out, "no backups in %s\n", dir)

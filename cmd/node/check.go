@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -136,9 +135,7 @@ func count(findings []finding, level string) (n int) {
 
 func (o *options) printFindings(findings []finding, asJSON bool) error {
 	if asJSON {
-		out := json.NewEncoder(o.out)
-		out.SetIndent("", "  ")
-		return out.Encode(findings)
+		return printJSON(o.out, findings)
 	}
 	for _, f := range findings {
 		level := f.Level

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
@@ -31,7 +30,7 @@ Ed25519; with --network the addresses of Bitcoin are shown too, p2tr without a s
 			if err != nil {
 				return err
 			}
-			return printKeys(o.out, body, asJSON)
+			return printList[keyLine](o.out, body, asJSON, "this node holds no keys")
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
@@ -64,27 +63,6 @@ type keyLine struct {
 	Created    time.Time         `json:"created"`
 	LastUsed   time.Time         `json:"last_used,omitzero"`
 	Note       string            `json:"note,omitempty"`
-}
-
-func printKeys(w io.Writer, body []byte, asJSON bool) error {
-	var reply struct {
-		Data []keyLine `json:"data"`
-	}
-	if err := json.Unmarshal(body, &reply); err != nil {
-		return fmt.Errorf("read the node's answer: %w", err)
-	}
-	if asJSON {
-		out := json.NewEncoder(w)
-		out.SetIndent("", "  ")
-		return out.Encode(reply.Data)
-	}
-	if len(reply.Data) == 0 {
-		fmt.Fprintln(w, "this node holds no keys")
-	}
-	for _, k := range reply.Data {
-		k.print(w)
-	}
-	return nil
 }
 
 func (k keyLine) print(w io.Writer) {

@@ -14,7 +14,7 @@ func TestPrintKeys(t *testing.T) {
 		{"key_id":"key-2","algorithm":"eddsa-ed25519","t":3,"n":3,"index":1,"epoch":1,"state":"unconfirmed","public_key":"ff","guarded":false,
 		"parties":["sinoA"],"created":"2026-05-04T12:00:00Z","note":"restored from a backup: party 2 has not answered"}],"status":"ok"}`)
 	var out bytes.Buffer
-	if err := printKeys(&out, body, false); err != nil {
+	if err := printList[keyLine](&out, body, false, "none"); err != nil {
 		t.Fatal(err)
 	}
 	want := `key-1  ecdsa-secp256k1  2 of 3  party 1  epoch 1  active  guarded true
@@ -41,11 +41,11 @@ key-2  eddsa-ed25519  3 of 3  party 1  epoch 1  unconfirmed  guarded false
 		t.Errorf("printed\n%s\nwant\n%s", out.String(), want)
 	}
 	out.Reset()
-	if err := printKeys(&out, body, true); err != nil || strings.Contains(out.String(), "solana") ||
+	if err := printList[keyLine](&out, body, true, "none"); err != nil || strings.Contains(out.String(), "solana") ||
 		!strings.Contains(out.String(), `"p2tr": "bc1p"`) || strings.Count(out.String(), "last_used") != 1 || !strings.Contains(out.String(), `"note": "restored`) {
 		t.Errorf("as JSON: %s (%v)", out.String(), err)
 	}
-	if err := printKeys(&out, []byte("<html>"), false); err == nil {
+	if err := printList[keyLine](&out, []byte("<html>"), false, "none"); err == nil {
 		t.Error("what is no answer was printed")
 	}
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -33,7 +32,7 @@ No secret is ever shown, and nothing of what is signed.`,
 			if err != nil {
 				return err
 			}
-			return printSessions(o.out, body, asJSON)
+			return printList[sessionLine](o.out, body, asJSON, "this node has no sessions")
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
@@ -55,27 +54,6 @@ type sessionLine struct {
 	Since   time.Time `json:"since"`
 	Reason  string    `json:"reason,omitempty"`
 	Culprit int       `json:"culprit,omitempty"`
-}
-
-func printSessions(w io.Writer, body []byte, asJSON bool) error {
-	var reply struct {
-		Data []sessionLine `json:"data"`
-	}
-	if err := json.Unmarshal(body, &reply); err != nil {
-		return fmt.Errorf("read the node's answer: %w", err)
-	}
-	if asJSON {
-		out := json.NewEncoder(w)
-		out.SetIndent("", "  ")
-		return out.Encode(reply.Data)
-	}
-	if len(reply.Data) == 0 {
-		fmt.Fprintln(w, "this node has no sessions")
-	}
-	for _, s := range reply.Data {
-		s.print(w)
-	}
-	return nil
 }
 
 func (s sessionLine) print(w io.Writer) {
