@@ -1,12 +1,10 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"path/filepath"
 	"time"
 
@@ -101,12 +99,7 @@ them, still open with the key in the token: destroy the key, or the copies, or r
 
 func (o *options) autoUnsealCall(use, short, long string) *cobra.Command {
 	return &cobra.Command{Use: use, Short: short, Long: long, Args: cobra.NoArgs, Example: "  mpc-node auto-unseal " + use, RunE: func(cmd *cobra.Command, _ []string) error {
-		answer, err := o.call(cmd.Context(), http.MethodPost, "/sys/auto-unseal/"+use, nil)
-		if err != nil {
-			return err
-		}
-		fmt.Fprintf(o.out, "%s\n", bytes.TrimSpace(answer))
-		return nil
+		return o.post(cmd.Context(), "/sys/auto-unseal/"+use, nil)
 	}}
 }
 

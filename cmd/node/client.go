@@ -103,6 +103,11 @@ func (o *options) sendPasswords(ctx context.Context, path string, password, next
 		return errors.New("the password is not valid UTF-8 text")
 	}
 	body = append(body, '}')
+	return o.post(ctx, path, body)
+}
+
+// post does one call and prints the answer on one line, as the guide shows it.
+func (o *options) post(ctx context.Context, path string, body []byte) error {
 	answer, err := o.call(ctx, http.MethodPost, path, body)
 	if err != nil {
 		return err

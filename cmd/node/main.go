@@ -66,8 +66,9 @@ func run(ctx context.Context, args []string, io streams) int {
 		Long: `mpc-node holds one encrypted share of each key and signs with the other parties.
 It is sealed after every start: run "start", then "init" once, then "unseal".
 
-The commands but start, version, rekey, restore, "backup verify", "password generate", "auto-unseal make-key", check and "config check" talk to the running node on its admin address, which they read from the
-configuration (storage.unseal-server-address) unless --address is given.
+The commands but start, version, rekey, restore, "backup verify", "backup list", "password generate", "auto-unseal make-key", check
+and "config check" talk to the running node on its admin address, which they read from the configuration
+(storage.unseal-server-address, or what the node has written to address-file) unless --address is given.
 
 Exit codes: 0 done; 1 it could not be done, the message says why; 2 the node refused, such as a wrong password or a wrong state;
 3 no node answers.`,

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -185,7 +184,7 @@ func (o *options) entry(cmd *cobra.Command, path string, read func() (secret.Byt
 	cmd.Args = noPassword
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if cancel {
-			return o.cancelEntry(cmd.Context())
+			return o.post(cmd.Context(), "/sys/cancel-bkey", nil)
 		}
 		password, err := read()
 		if err != nil {
@@ -202,15 +201,6 @@ func noPassword(_ *cobra.Command, args []string) error {
 	if len(args) > 0 {
 		return errors.New("it takes no arguments: a password is asked for, or read from standard input; what was typed here may be in the history of your shell, so choose another")
 	}
-	return nil
-}
-
-func (o *options) cancelEntry(ctx context.Context) error {
-	answer, err := o.call(ctx, "POST", "/sys/cancel-bkey", nil)
-	if err != nil {
-		return err
-	}
-	fmt.Fprintf(o.out, "%s\n", bytes.TrimSpace(answer))
 	return nil
 }
 
