@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -25,35 +26,9 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"mpc-node": main})
 }
 
-// patience is how long a script waits for something that must happen.
-const patience = time.Minute
-
 func TestScripts(t *testing.T) {
 	t.Parallel()
-	root, err := filepath.Abs("../..")
-	if err != nil {
-		t.Fatal(err)
-	}
-	nodes := &nodes{running: make(map[string]*process)}
-	testscript.Run(t, testscript.Params{
-		Dir: "testdata",
-		Setup: func(env *testscript.Env) error {
-			env.Setenv("ROOT", root)
-			for _, name := range []string{"sh", "dirname"} { // for scripts that change PATH
-				if path, err := exec.LookPath(name); err == nil {
-					env.Setenv(strings.ToUpper(name), path)
-				}
-			}
-			env.Defer(func() { nodes.kill(env.WorkDir) })
-			env.Defer(func() { killBackground(env.WorkDir) })
-			return nil
-		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"code": code, "replace": replace, "start": nodes.start, "ended": nodes.ended, "same-identity": sameIdentity,
-			"taken": taken, "uncomment": uncomment, "swap-letter": swapLetter, "only": only, "hardened": nodes.hardened,
-		},
-		RequireExplicitExec: true,
-	})
+	runScripts(t, testscript.Params{Dir: "testdata"}, nil)
 }
 
 // program finds a command of the script.
@@ -112,7 +87,8 @@ type nodes struct {
 
 type process struct {
 	cmd  *exec.Cmd
-	done chan error
+	said *transcript
+	done chan error // how it ended, once all that it has said is in said
 }
 
 // start starts a node in a folder and waits until it says that it serves: start FOLDER [ARGUMENT…]. Its log goes to the
@@ -124,14 +100,13 @@ func (n *nodes) start(ts *testscript.TestScript, neg bool, args []string) {
 	dir := ts.MkAbs(args[0])
 	cmd := exec.Command(program(ts, "mpc-node"), append([]string{"start"}, args[1:]...)...)
 	cmd.Dir = dir
-	log, err := os.OpenFile(filepath.Join(dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	said, err := newTranscript(filepath.Join(dir, "log"))
 	ts.Check(err)
-	defer log.Close()
-	cmd.Stderr = log
+	cmd.Stderr = said
 	out, err := cmd.StdoutPipe()
 	ts.Check(err)
 	ts.Check(cmd.Start())
-	p := &process{cmd: cmd, done: make(chan error, 1)}
+	p := &process{cmd: cmd, said: said, done: make(chan error, 1)}
 	n.mu.Lock()
 	n.running[dir] = p
 	n.mu.Unlock()
@@ -142,14 +117,14 @@ func (n *nodes) start(ts *testscript.TestScript, neg bool, args []string) {
 		first <- lines.Text()
 		for lines.Scan() {
 		}
-		p.done <- cmd.Wait()
+		err := cmd.Wait()
+		p.done <- errors.Join(err, said.file.Close())
 	}()
 	select {
 	case line := <-first:
 		ts.Logf("%s", line)
 		if !strings.HasPrefix(line, "mpc-node instance name: mpc-node, unseal server address: ") {
-			text, _ := os.ReadFile(filepath.Join(dir, "log"))
-			ts.Fatalf("the node says %q\n%s", line, text)
+			ts.Fatalf("the node says %q\n%s", line, said)
 		}
 	case <-time.After(patience):
 		ts.Fatalf("the node did not start")
@@ -177,8 +152,7 @@ func (n *nodes) ended(ts *testscript.TestScript, _ bool, args []string) {
 	select {
 	case err := <-p.done:
 		if (err != nil) != killed {
-			text, _ := os.ReadFile(filepath.Join(dir, "log"))
-			ts.Fatalf("the node ended with %v\n%s", err, text)
+			ts.Fatalf("the node ended with %v\n%s", err, p.said)
 		}
 	case <-time.After(patience):
 		ts.Fatalf("the node did not end")
