@@ -7,11 +7,14 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"testing/fstest"
 	"time"
+
+	"github.com/countersign-mpc/countersign/keystore/segment"
 )
 
 var checkTime = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
@@ -86,6 +89,10 @@ func TestCheckFindings(t *testing.T) {
 	clock := func(s clockState, err error) func(*machine, *config) {
 		return func(m *machine, _ *config) { m.time = func() (clockState, error) { return s, err } }
 	}
+	manifest := filepath.Join(t.TempDir(), "segments.json") // read as a file of the test's machine, too
+	m, _, err := segment.Generate(2, 3)
+	must(t, err)
+	must(t, os.WriteFile(manifest, m.Encode(), 0o600))
 	taken := func(m *machine, _ *config) {
 		m.listen = func(string) error { return errors.New("address already in use") }
 	}
@@ -112,13 +119,21 @@ func TestCheckFindings(t *testing.T) {
 		"configuration of a group":        {mode("srv/node/config.toml", 0o664), "files", levelWarn, "by a group"},
 		"parties of everybody":            {mode("srv/node/parties.txt", 0o646), "files", levelFail, "/srv/node/parties.txt"},
 		"requester's key of everybody":    {mode("srv/node/requester_public.pem", 0o602), "files", levelFail, "requester_public.pem"},
-		"client key of a group":           {mode("srv/node/node_client_key.pem", 0o640), "files", levelFail, "a private key or PIN is open to group or others: /srv/node/node_client_key.pem"},
-		"store of a group":                {mode("srv/node/asset.db", 0o640), "files", levelFail, "the sealed store is open to group or others"},
-		"folder of everybody":             {mode("srv/node", fs.ModeDir|0o707), "files", levelFail, "everybody can replace files in /srv/node"},
-		"folder of a group":               {mode("srv/node", fs.ModeDir|0o770), "files", levelWarn, "a group can replace files in /srv/node"},
-		"backups of a group":              {mode("srv/node/backups", fs.ModeDir|0o750), "files", levelWarn, "group or others can enter the folder of backups"},
-		"a rekey that was killed":         {mode("srv/node/asset.db.rekey", 0o600), "files", levelWarn, "a rekey was cut off and has left a copy of all shares: /srv/node/asset.db.rekey"},
-		"backups in a file":               {mode("srv/node/backups", 0o600), "files", levelWarn, "no folder"},
+		"segments of everybody": {func(m *machine, c *config) {
+			c.Storage.T, c.Storage.N, c.Storage.SegmentsPath = 2, 3, manifest
+			put(m, strings.TrimPrefix(manifest, "/"), &fstest.MapFile{Mode: 0o646})
+		}, "files", levelFail, "a file that says whom the node trusts can be written by everybody: " + manifest},
+		"token's library of everybody": {func(m *machine, c *config) {
+			c.Storage.AutoUnseal.Module = "/opt/token.so"
+			put(m, "opt/token.so", &fstest.MapFile{Mode: 0o757})
+		}, "files", levelFail, "the token's library can be written by everybody: /opt/token.so"},
+		"client key of a group":   {mode("srv/node/node_client_key.pem", 0o640), "files", levelFail, "a private key or PIN is open to group or others: /srv/node/node_client_key.pem"},
+		"store of a group":        {mode("srv/node/asset.db", 0o640), "files", levelFail, "the sealed store is open to group or others"},
+		"folder of everybody":     {mode("srv/node", fs.ModeDir|0o707), "files", levelFail, "everybody can replace files in /srv/node"},
+		"folder of a group":       {mode("srv/node", fs.ModeDir|0o770), "files", levelWarn, "a group can replace files in /srv/node"},
+		"backups of a group":      {mode("srv/node/backups", fs.ModeDir|0o750), "files", levelWarn, "group or others can enter the folder of backups"},
+		"a rekey that was killed": {mode("srv/node/asset.db.rekey", 0o600), "files", levelWarn, "a rekey was cut off and has left a copy of all shares: /srv/node/asset.db.rekey"},
+		"backups in a file":       {mode("srv/node/backups", 0o600), "files", levelWarn, "no folder"},
 		"no segments": {func(_ *machine, c *config) {
 			c.Storage.T, c.Storage.N, c.Storage.SegmentsPath = 2, 3, "/nowhere/at/all"
 		}, "files", levelWarn, "init and cmreset are refused"},

@@ -23,6 +23,7 @@ func (m machine) files(configPath string, c config) []finding {
 	for _, path := range c.trusted() {
 		add(m.trusted("a file that says whom the node trusts", path))
 	}
+	add(m.trusted("the token's library", c.Storage.AutoUnseal.Module))
 	for _, path := range c.private() {
 		add(m.private("a private key or PIN", path))
 	}
@@ -50,6 +51,9 @@ func (m machine) files(configPath string, c config) []finding {
 // trusted are the files that say whom the node trusts. Missing ones are told with the settings.
 func (c *config) trusted() []string {
 	out := []string{c.Parties.PartyIDsPath, c.Service.CAPath, c.AdminTLS.ClientCA, c.AdminTLS.CA}
+	if c.Storage.T > 1 {
+		out = append(out, c.Storage.SegmentsPath) // cmreset takes the segments that it describes
+	}
 	if c.Encrypt.Enable {
 		out = append(out, c.Encrypt.PublicKeyPath)
 	}
@@ -70,7 +74,7 @@ func (c *config) private() []string {
 
 // folders are those in which a file, or a folder on the way to it, could be replaced, each once.
 func (c *config) folders(configPath string) []string {
-	paths := append(append([]string{configPath, c.Storage.Path}, c.trusted()...), c.private()...)
+	paths := append(append([]string{configPath, c.Storage.Path, c.Storage.AutoUnseal.Module}, c.trusted()...), c.private()...)
 	if c.Log.File.Enable {
 		paths = append(paths, c.Log.File.Path)
 	}

@@ -38,11 +38,11 @@ type machine struct {
 	// image is what the image of a container says in containerVariable.
 	image string
 	lock  bool // whether the process may lock its memory
-	// listen tries whether an address can be listened at; nil: it can.
+	// listen tries whether an address can be listened at.
 	listen    func(address string) error
-	look      func(path string) error // keystore.Look; nil: the store is not looked at
-	mayWrite  func(folder string) error
-	forgotten func() []string // folders that verify has left
+	look      func(path string) error   // keystore.Look; nil: the store is not looked at
+	mayWrite  func(folder string) error // whether files can be made there; nil: they can
+	forgotten func() []string           // folders that verify has left; nil: none
 	// ours tells whether a node of this configuration answers at its admin address.
 	ours func(address string) bool
 }
