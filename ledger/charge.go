@@ -53,7 +53,7 @@ func parseReservation(b []byte) (*reservation, error) {
 	}
 	v := &reservation{amount: new(big.Int), signed: d.bool(), approved: d.u32(), released: d.u32()}
 	for range d.count(13) {
-		p := part{at: d.time(), signed: d.bool(), amount: new(big.Int).SetBytes(d.field())}
+		p := part{at: d.time(), signed: d.bool(), amount: d.amount()}
 		v.parts = append(v.parts, p)
 		v.amount.Add(v.amount, p.amount)
 	}

@@ -83,11 +83,17 @@ func (e *encoder) amount(n *big.Int) {
 
 // amount reads an unsigned number without leading zeros.
 func (d *decoder) amount() *big.Int {
+	n := new(big.Int)
+	d.amountTo(n)
+	return n
+}
+
+func (d *decoder) amountTo(n *big.Int) {
 	b := d.field()
 	if len(b) > 0 && b[0] == 0 {
 		d.fail("a number begins with zero")
 	}
-	return new(big.Int).SetBytes(b)
+	n.SetBytes(b)
 }
 
 func (e *encoder) bounds(bounds []Bound) {

@@ -201,14 +201,14 @@ func addShadowSum(tx Tx, t *shadowTotal, add ShadowSum) error {
 	e := encoder{b: []byte(shadowMagic)}
 	e.str(have.Key)
 	e.u64(have.Count + add.Count)
-	e.bytes(new(big.Int).Add(have.Amount, add.Amount).Bytes())
+	e.amount(new(big.Int).Add(have.Amount, add.Amount))
 	return tx.Put(bucketShadow, shadowSumKey(add.Key), e.b)
 }
 
 func parseShadowSum(v []byte) (ShadowSum, error) {
 	d := decoder{b: v}
 	d.magic(shadowMagic)
-	s := ShadowSum{Key: d.str(), Count: d.u64(), Amount: new(big.Int).SetBytes(d.bytes())}
+	s := ShadowSum{Key: d.str(), Count: d.u64(), Amount: d.amount()}
 	return s, d.done("a sum of the shadow")
 }
 

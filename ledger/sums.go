@@ -57,8 +57,8 @@ func parseSum(v []byte) (*sum, error) {
 		d.fail("its version is not known")
 	}
 	s := &sum{}
-	s.used.SetBytes(d.field())
-	s.reserved.SetBytes(d.field())
+	d.amountTo(&s.used)
+	d.amountTo(&s.reserved)
 	return s, d.done("a window's sum")
 }
 
