@@ -15,13 +15,14 @@ var writeCalls = map[uint64]string{1: "write", 18: "pwrite64", 20: "writev", 74:
 
 // At runs this test binary again under ptrace, with env added to its environment, and kills it just before its n-th call that
 // changes files. It returns the name of that call; empty where the child made fewer and ended by itself, without an error. The test
-// is skipped where ptrace is not permitted.
+// is skipped where ptrace is not permitted. It waits for whatever child ends, so that the test must have no other one.
 func At(t testing.TB, env []string, n int) string {
 	t.Helper()
 	runtime.LockOSThread() // ptrace belongs to a thread
 	defer runtime.UnlockOSThread()
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(append(os.Environ(), "GOMAXPROCS=1"), env...)
+	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr // files, so that nothing copies what it says
 	cmd.SysProcAttr = &syscall.SysProcAttr{Ptrace: true}
 	if err := cmd.Start(); err != nil {
 		t.Skipf("ptrace is not possible here: %v", err)
@@ -60,7 +61,7 @@ func At(t testing.TB, env []string, n int) string {
 			}
 			over = true
 			if status.Signaled() || status.ExitStatus() != 0 {
-				t.Fatalf("the child ended with %v", status)
+				t.Fatalf("the child ended with status %d, signal %d", status.ExitStatus(), status.Signal())
 			}
 			return ""
 		case status.StopSignal() == syscall.SIGTRAP|0x80:
