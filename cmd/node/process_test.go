@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"syscall"
@@ -43,7 +44,8 @@ type real struct {
 	t      testing.TB
 	dir    string
 	cmd    *exec.Cmd
-	ended  chan struct{} // closed once it has
+	said   *transcript
+	ended  chan struct{} // closed once it has, and all that it has said is in said
 	admin  string
 	health string
 }
@@ -56,10 +58,9 @@ func launch(t testing.TB, config string) *real {
 	must(t, os.WriteFile(filepath.Join(p.dir, "config.toml"), []byte(config), 0o600))
 	p.cmd = exec.Command("mpc-node", "start")
 	p.cmd.Dir = p.dir
-	log, err := os.Create(filepath.Join(p.dir, "out.log"))
+	said, err := newTranscript(filepath.Join(p.dir, "out.log"))
 	must(t, err)
-	defer log.Close()
-	p.cmd.Stderr = log
+	p.said, p.cmd.Stderr = said, said
 	out, err := p.cmd.StdoutPipe()
 	must(t, err)
 	must(t, p.cmd.Start())
@@ -70,12 +71,13 @@ func launch(t testing.TB, config string) *real {
 		for lines.Scan() {
 		}
 		_ = p.cmd.Wait()
+		_ = said.file.Close()
 	}()
 	t.Cleanup(func() {
 		_ = p.cmd.Process.Kill()
 		<-p.ended
 		if t.Failed() {
-			t.Logf("the log of the node:\n%s", p.log())
+			t.Logf("the log of the node:\n%s", said)
 		}
 	})
 	if !serves {
@@ -87,11 +89,6 @@ func launch(t testing.TB, config string) *real {
 	must(t, json.Unmarshal(data, &at))
 	p.admin, p.health = at.Admin, at.Monitoring
 	return p
-}
-
-func (p *real) log() string {
-	data, _ := os.ReadFile(filepath.Join(p.dir, "out.log"))
-	return string(data)
 }
 
 func (p *real) signal(s os.Signal) {
@@ -274,7 +271,7 @@ func TestStopWithASessionRunning(t *testing.T) {
 		t.Fatalf("the report is %v", report)
 	}
 	p.mustEnd()
-	if log := p.log(); !strings.Contains(log, "the node is stopping: nothing new is begun") || !strings.Contains(log, `msg="session aborted"`) || !strings.Contains(log, "session_id=session-1") || !strings.Contains(log, "node ended") {
+	if log := p.said.String(); !strings.Contains(log, "the node is stopping: nothing new is begun") || !strings.Contains(log, `msg="session aborted"`) || !strings.Contains(log, "session_id=session-1") || !strings.Contains(log, "node ended") {
 		t.Fatalf("the log is %s", log)
 	}
 }
@@ -301,7 +298,7 @@ func TestASecondSignalEndsAtOnce(t *testing.T) {
 	eventually(t, "readyz says so", func() bool { code, _ := p.ready(); return code == 503 })
 	p.signal(syscall.SIGTERM)
 	p.mustEnd()
-	if log := p.log(); !strings.Contains(log, "node ended at once, by a second signal") {
+	if log := p.said.String(); !strings.Contains(log, "node ended at once, by a second signal") {
 		t.Fatalf("the log is %s", log)
 	}
 }
@@ -327,7 +324,7 @@ func TestHangupOpensTheLogAnew(t *testing.T) {
 	must(t, os.Rename(filepath.Join(p.dir, "logs"), filepath.Join(p.dir, "moved")))
 	must(t, os.WriteFile(filepath.Join(p.dir, "logs"), nil, 0o600)) // where the folder was
 	p.signal(syscall.SIGHUP)
-	eventually(t, "a complaint", func() bool { return strings.Contains(p.log(), "the rest stays as it was") })
+	must(t, p.said.await(regexp.MustCompile("the rest stays as it was")))
 	p.signal(syscall.SIGTERM)
 	p.mustEnd()
 	if data, err := os.ReadFile(filepath.Join(p.dir, "moved", "node.log")); err != nil || !bytes.Contains(data, []byte("node ended")) {

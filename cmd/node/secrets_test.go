@@ -61,8 +61,8 @@ func TestNothingHoldsAPassword(t *testing.T) {
 	p.signal(syscall.SIGABRT)
 	<-p.ended
 	<-busy
-	if !strings.Contains(p.log(), "SIGABRT") || !strings.Contains(p.log(), "goroutine ") {
-		t.Fatalf("the node has not crashed with a trace: %.2000s", p.log())
+	if !strings.Contains(p.said.String(), "SIGABRT") || !strings.Contains(p.said.String(), "goroutine ") {
+		t.Fatalf("the node has not crashed with a trace: %.2000s", p.said.String())
 	}
 	files := 0
 	must(t, filepath.WalkDir(p.dir, func(path string, entry fs.DirEntry, err error) error {
