@@ -264,11 +264,7 @@ func (l *Ledger) VoteOnProposal(ctx context.Context, proposal string, s Signed) 
 		if err != nil {
 			return err
 		}
-		active, err := getActive(tx)
-		if err != nil {
-			return err
-		}
-		now, err := l.now(tx)
+		active, now, err := l.present(tx)
 		if err != nil {
 			return err
 		}
@@ -339,9 +335,11 @@ func (l *Ledger) Proposed(ctx context.Context, proposal string) (Proposed, error
 		if err != nil {
 			return err
 		}
-		if err := l.stateNow(r, p); err != nil {
+		active, now, err := l.present(r)
+		if err != nil {
 			return err
 		}
+		p.State = p.stateAt(now, active)
 		out = Proposed{Proposal: *p}
 		for _, d := range []struct {
 			to   *[]byte
@@ -362,17 +360,12 @@ func (l *Ledger) Proposed(ctx context.Context, proposal string) (Proposed, error
 	return out, nil
 }
 
-func (l *Ledger) stateNow(r Reader, p *Proposal) error {
-	active, err := getActive(r)
-	if err != nil {
-		return err
+// present is what the state of a proposal depends on beside itself: which policy is active, and the time.
+func (l *Ledger) present(r Reader) (active Active, now time.Time, err error) {
+	if active, err = getActive(r); err == nil {
+		now, err = l.now(r)
 	}
-	now, err := l.now(r)
-	if err != nil {
-		return err
-	}
-	p.State = p.stateAt(now, active)
-	return nil
+	return active, now, err
 }
 
 // Proposals lists all proposals that are kept, newest first.
@@ -380,14 +373,16 @@ func (l *Ledger) Proposals(ctx context.Context) ([]Proposal, error) {
 	var out []Proposal
 	err := l.view(ctx, func(r Reader) error {
 		out = nil
+		active, now, err := l.present(r)
+		if err != nil {
+			return err
+		}
 		return r.Scan(bucketProposal, nil, proposalsEnd, true, func(_, value []byte) (bool, error) {
 			p, err := parseProposal(value)
 			if err != nil {
 				return false, err
 			}
-			if err := l.stateNow(r, p); err != nil {
-				return false, err
-			}
+			p.State = p.stateAt(now, active)
 			out = append(out, *p)
 			return len(out) < MaxPage, nil
 		})
