@@ -83,85 +83,88 @@ func (l *Ledger) ProveGrowth(ctx context.Context, older []byte) ([]byte, error) 
 	return proof, nil
 }
 
-// pruneChunk is how many entries are removed in one transaction, so that decisions need not wait long.
+// pruneChunk is how many entries are gone over in one transaction, so that decisions need not wait long.
 const pruneChunk = 128
 
 // Prune removes what was recorded before the given time, except hashes: callback_ids stay taken, the log stays provable,
-// and approvals stay. It returns how many entries it removed, also with an error.
+// and approvals and the history of policies stay. It returns how many entries it removed, also with an error.
 func (l *Ledger) Prune(ctx context.Context, before time.Time) (int, error) {
 	total := 0
 	for {
-		n := 0
+		passed, removed := 0, 0
 		err := l.update(ctx, func(tx Tx) (err error) {
-			n, err = l.pruneSome(tx, before)
+			passed, removed, err = l.pruneSome(tx, before)
 			return err
 		})
 		if err != nil {
 			return total, fmt.Errorf("remove old entries: %w", err)
 		}
-		total += n
-		if n < pruneChunk {
+		total += removed
+		if passed < pruneChunk {
 			return total, nil
 		}
 	}
 }
 
-func (l *Ledger) pruneSome(tx Tx, before time.Time) (int, error) {
+func (l *Ledger) pruneSome(tx Tx, before time.Time) (passed, removed int, err error) {
 	size, err := l.log.Size(tx)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	floor, _, err := getMetaUint(tx, metaFloor)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
-	n := 0
-	for ; n < pruneChunk && int64(floor) < size; floor++ {
-		old, err := l.pruneOne(tx, int64(floor), before)
+	for ; passed < pruneChunk && int64(floor) < size; floor++ {
+		old, gone, err := l.pruneOne(tx, int64(floor), before)
 		if err != nil {
-			return 0, err
+			return 0, 0, err
 		}
 		if !old {
 			break
 		}
-		n++
+		passed++
+		if gone {
+			removed++
+		}
 	}
-	if n == 0 {
-		return 0, nil
+	if passed == 0 {
+		return 0, 0, nil
 	}
-	return n, putMetaUint(tx, metaFloor, floor)
+	return passed, removed, putMetaUint(tx, metaFloor, floor)
 }
 
-func (l *Ledger) pruneOne(tx Tx, index int64, before time.Time) (bool, error) {
+// pruneOne reports whether an entry is old, and whether it was removed for it.
+func (l *Ledger) pruneOne(tx Tx, index int64, before time.Time) (old, gone bool, err error) {
 	ref, _, err := l.log.Ref(tx, index)
 	if err != nil {
-		return false, err
+		return false, false, err
 	}
 	if len(ref) != len(id{}) {
-		return false, fmt.Errorf("%w: entry %d refers to nothing", ErrDamaged, index)
+		return false, false, fmt.Errorf("%w: entry %d refers to nothing", ErrDamaged, index)
 	}
 	name := id(ref)
 	_, e, err := getEntry(tx, name)
 	if err != nil || !e.Time().Before(before) {
-		return false, err
+		return false, false, err
 	}
 	if e.Activation != nil {
-		return true, nil // the history of policies stays
+		return true, false, nil // the history of policies stays
 	}
 	if r := e.Decision; r != nil {
 		if err := tx.Delete(bucketCallback, indexKey(r.Ask.CallbackID, index)); err != nil {
-			return false, err
+			return false, false, err
 		}
 		if r.Attachment != nil {
 			if err := tx.Delete(bucketAttachment, attachmentKey(index)); err != nil {
-				return false, err
+				return false, false, err
 			}
 		}
 		if r.Ask.RequestID != "" {
 			if err := tx.Delete(bucketRequest, indexKey(r.Ask.RequestID, index)); err != nil {
-				return false, err
+				return false, false, err
 			}
 		}
 	}
-	return true, tx.Put(bucketRecord, name[:], prunedValue(index))
+	return true, true, tx.Put(bucketRecord, name[:], prunedValue(index))
 }

@@ -112,8 +112,8 @@ func testActivations(t *testing.T, store ledger.Store) {
 		t.Fatal(err)
 	}
 	clock.Advance(time.Hour)
-	if _, err := l.Prune(ctx, clock.Now()); err != nil {
-		t.Fatal(err)
+	if n, err := l.Prune(ctx, clock.Now()); err != nil || n != 2 {
+		t.Fatalf("retention has removed %d entries, want the two decisions: %v", n, err)
 	}
 	if history, err := l.Activations(ctx, 0); err != nil || len(history) != 7 {
 		t.Fatalf("retention has removed of the history: %v %v", err, history)
