@@ -8,7 +8,7 @@
 //   - Values carry a checksum over bucket, key and value, since bbolt checks none of its pages. That a key is not there
 //     is believed only if both its neighbours are whole and in order: bit rot must not make what was stored look new.
 //   - The last commit or none: a damaged meta page is refused, where bbolt would go on with the commit before.
-//   - Readers see only what is on disk. bbolt shows a commit to readers before it is synced.
+//   - Readers see only what is on disk, unless they ask for more (Peek). bbolt shows a commit to readers before it is synced.
 //   - A panic of bbolt or a fault over a damaged file becomes an error and ends the use of the file. So does a failed sync,
 //     after which nobody knows what is on disk. A full disk does not: the same call may succeed later.
 //

@@ -21,7 +21,7 @@ import (
 
 // Clock stands still until it is stepped.
 type Clock struct {
-	mu  sync.Mutex
+	mu  sync.Mutex // guards now
 	now time.Time
 }
 
