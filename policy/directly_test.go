@@ -16,7 +16,7 @@ import (
 // and keygens, approved, rejected and waiting.
 func TestShippedDirectly(t *testing.T) {
 	for name, data := range map[string]object{"demo": demoData(), "traffic": trafficData(), "bitcoin": bitcoinData()} {
-		e := newEngine(t, data)
+		e := freshEngine(t, source(t, data)) // that nothing has asked yet
 		for _, left := range e.LeftToOPA() {
 			t.Errorf("%s: OPA has to evaluate %s", name, left)
 		}
@@ -95,8 +95,7 @@ func TestLeftToOPA(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := source(t, demoData())
 			s.Modules["own.rego"] = []byte(head + c.body + "\n}\n")
-			e, err := policy.New(t.Context(), policy.Config{Source: s, Timeout: unhurried})
-			must(t, err)
+			e := freshEngine(t, s)
 			if left := e.LeftToOPA(); (len(left) > 0) != c.left {
 				t.Errorf("left to OPA: %v", left)
 			}
@@ -137,8 +136,7 @@ reject contains {"id": "own.rule", "message": message} if {
 	message := sprintf("%v", [number])
 }
 `)
-	e, err := policy.New(t.Context(), policy.Config{Source: s, Timeout: unhurried})
-	must(t, err)
+	e := freshEngine(t, s)
 	in := transfer(e, "1500000000")
 	in.Call, in.Request.RequestType = nil, "none" // for which nothing is limited
 	want, _ := e.Whole().Evaluate(t.Context(), in)
@@ -150,7 +148,7 @@ reject contains {"id": "own.rule", "message": message} if {
 
 // TestOddNumbers: a number of the request that can be written in another way is OPA's to compare.
 func TestOddNumbers(t *testing.T) {
-	e := newEngine(t, demoData())
+	e := freshEngine(t, source(t, demoData())) // that nothing has asked yet
 	for _, amount := range []string{"1500000000", "1500000000.0", "-0", "0.50"} {
 		in := inputs(t, e)[0]
 		in["tx"].(map[string]any)["amount_base"] = json.Number(amount)

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"bytes"
+	"context"
 	"reflect"
 	"testing"
 
@@ -28,6 +29,26 @@ func (e *Engine) Whole() *Engine {
 	whole := *e
 	whole.parts = nil
 	return &whole
+}
+
+// Over builds an engine of another source as a reload does once that is proven: where it has the same modules, they are not compiled
+// again.
+func (e *Engine) Over(ctx context.Context, s *Source) (*Engine, error) {
+	return NewUntested(ctx, Config{Source: s, Timeout: e.timeout, proven: true, like: e})
+}
+
+// MaxRemembered is how many answers about the same parts of the input are remembered at the most.
+const MaxRemembered = maxRemembered
+
+// MostRemembered is how many there are of those of which there are the most.
+func (e *Engine) MostRemembered() int {
+	most := 0
+	for _, p := range []*program{e.parts.plain, e.parts.any} {
+		for _, m := range p.groups {
+			most = max(most, len(m.answers))
+		}
+	}
+	return most
 }
 
 // Remembered is how many answers the engine remembers.

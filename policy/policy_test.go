@@ -92,8 +92,16 @@ func demoData() object {
 // source is the shipped modules over some data, with one test in place of the shipped ones, which take their time.
 func source(t testing.TB, data object) *policy.Source {
 	t.Helper()
-	s, err := policy.Load(rego.FS(), "")
+	s, err := shipped(data)
 	must(t, err)
+	return s
+}
+
+func shipped(data object) (*policy.Source, error) {
+	s, err := policy.Load(rego.FS(), "")
+	if err != nil {
+		return nil, err
+	}
 	for name := range s.Modules {
 		if strings.HasSuffix(name, "_test.rego") {
 			delete(s.Modules, name)
@@ -101,8 +109,7 @@ func source(t testing.TB, data object) *policy.Source {
 	}
 	s.Modules["passing_test.rego"] = []byte(passing)
 	s.Data, err = json.Marshal(data)
-	must(t, err)
-	return s
+	return s, err
 }
 
 // passing is a test that every policy made up here brings along, since a policy without tests is refused.
@@ -111,12 +118,35 @@ const passing = "package countersign.passing_test\n\ntest_nothing if true\n"
 // unhurried is a time-out that a loaded machine does not reach; those of the tests that are about time-outs are their own.
 const unhurried = time.Minute
 
+// newEngine is an engine of the shipped modules over some data, with nothing remembered. Its modules are compiled once for all tests,
+// as they are for engines that follow each other.
 func newEngine(t testing.TB, data object) *policy.Engine {
 	t.Helper()
-	e, err := policy.New(t.Context(), policy.Config{Source: source(t, data), Timeout: unhurried})
+	compiled, err := compiledOnce()
+	must(t, err)
+	e, err := compiled.Over(t.Context(), source(t, data))
+	must(t, err)
+	if !e.SharesModules(compiled) {
+		t.Fatal("the shipped modules were compiled again")
+	}
+	return e
+}
+
+// freshEngine is newEngine that shares nothing with another engine.
+func freshEngine(t testing.TB, s *policy.Source) *policy.Engine {
+	t.Helper()
+	e, err := policy.New(t.Context(), policy.Config{Source: s, Timeout: unhurried})
 	must(t, err)
 	return e
 }
+
+var compiledOnce = sync.OnceValues(func() (*policy.Engine, error) {
+	s, err := shipped(demoData())
+	if err != nil {
+		return nil, err
+	}
+	return policy.New(context.Background(), policy.Config{Source: s, Timeout: unhurried})
+})
 
 // demoEngine is one engine of the shipped modules, their tests included, over the demo's data.
 func demoEngine(t testing.TB) *policy.Engine {
