@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"reflect"
 	"slices"
@@ -125,10 +126,13 @@ func TestOwnPolicies(t *testing.T) {
 		base = append(base, plain)
 	}
 	base = append(base, inputs(t, d)...)
+	shipped := source(t, data)
+	custom, err := json.Marshal(object{"custom": data["custom"]})
+	must(t, err)
 	seen := map[string]int{}
 	for built := 0; built < ownPolicies; {
 		module := p.module()
-		e, err := newOwn(t, data, module)
+		e, err := newOwn(t, shipped, custom, module)
 		if err != nil {
 			seen["refused"]++
 			if seen["refused"] > 400*ownPolicies {
@@ -176,10 +180,11 @@ func TestOwnPolicies(t *testing.T) {
 // ownPolicies is how many are tried.
 const ownPolicies = 4
 
-func newOwn(t *testing.T, data object, module string) (*policy.Engine, error) {
+// newOwn is an engine of the shipped modules with one more. Most are refused, which is soon told of one module, beside what a lint looks
+// at of the data.
+func newOwn(t *testing.T, shipped *policy.Source, custom []byte, module string) (*policy.Engine, error) {
 	t.Helper()
-	s := source(t, data)
-	alone := &policy.Source{Modules: map[string][]byte{"own.rego": []byte(module)}, Data: s.Data} // most are refused, which is soon told of one module
+	alone := &policy.Source{Modules: map[string][]byte{"own.rego": []byte(module)}, Data: custom}
 	found, err := alone.Lint()
 	if err != nil {
 		return nil, err
@@ -187,6 +192,8 @@ func newOwn(t *testing.T, data object, module string) (*policy.Engine, error) {
 	if i := slices.IndexFunc(found, func(f policy.Finding) bool { return f.Refused }); i >= 0 {
 		return nil, errors.New(found[i].String())
 	}
+	s := *shipped
+	s.Modules = maps.Clone(shipped.Modules)
 	s.Modules["own.rego"] = []byte(module)
-	return policy.New(t.Context(), policy.Config{Source: s, Timeout: unhurried})
+	return policy.New(t.Context(), policy.Config{Source: &s, Timeout: unhurried})
 }

@@ -131,12 +131,16 @@ func TestRemembers(t *testing.T) {
 	if now := e.Remembered(); now <= first {
 		t.Errorf("%d answers are remembered of two wallets, and %d of one", now, first)
 	}
-	for i := range 10_000 {
+	for i := range policy.MaxRemembered + 10 {
 		ask(fmt.Sprint(i), "1")
+		if most := e.MostRemembered(); most > policy.MaxRemembered {
+			t.Fatalf("%d answers are remembered", most)
+		}
 	}
+	before := e.Remembered()
 	ask(strings.Repeat("1", 5000), "1") // too long to be remembered
-	if now := e.Remembered(); now > 8192 {
-		t.Errorf("%d answers are remembered", now)
+	if now := e.Remembered(); now != before {
+		t.Errorf("%d answers are remembered behind a long one, and %d before", now, before)
 	}
 }
 
