@@ -88,7 +88,7 @@ func TestShellcheckTakesTheScripts(t *testing.T) {
 	if err != nil {
 		t.Skip("shellcheck is not installed: apt-get install shellcheck")
 	}
-	if out, err := exec.Command(tool, "node.sh").CombinedOutput(); err != nil {
+	if out, err := exec.Command(tool, "node.sh", "fuzz.sh", "vulncheck.sh", "../.ci/run", "../.ci/postgres").CombinedOutput(); err != nil {
 		t.Errorf("%v\n%s", err, out)
 	}
 }
