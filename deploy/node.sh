@@ -33,7 +33,7 @@ folder of that name beside this script. create and start make it, with a copy of
   check     examine the machine, the configuration and the files, and say what to fix
   list      list the instances and what state they are in
   help      print this
-  auto-unseal backup config keys password rekey restore seal sessions version
+  auto-unseal backup config keys password rekey restore sessions version
             as mpc-node COMMAND -- ARGUMENT... does it, in the node's folder
 
 --docker runs the node in a container of the image $IMAGE (MPC_NODE_IMAGE gives another) on the host's network.
