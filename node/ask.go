@@ -84,7 +84,8 @@ func (p *party) ask(r *request) {
 		if p.ctx.Err() != nil {
 			return // it goes on after the next start
 		}
-		p.settle(r, func(rec *requestRecord) { rec.State, rec.Reason = StateRefused, err.Error() })
+		p.about(r).Warn("request refused", "error", err)
+		p.settle(r, func(rec *requestRecord) { rec.State, rec.Reason = StateRefused, reasonOf(err) })
 	})
 }
 
@@ -148,7 +149,7 @@ func (p *party) tried(r *request, try asking.Try) {
 		return
 	}
 	rec := *r.record
-	rec.Reason = clip(try.Err.Error(), maxTold)
+	rec.Reason = clip(try.Told(), maxTold)
 	r.record = &rec
 	p.tell(r)
 }

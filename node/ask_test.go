@@ -288,7 +288,7 @@ func TestNoAnswerIsNoApproval(t *testing.T) {
 	s := r.offer(r.signing())
 	c := r.guard.next(t)
 	bad := "callback server \xff does not answer" + strings.Repeat("é", 1000)
-	c.progress(asking.Try{Err: errors.New(bad)})
+	c.progress(asking.Try{Err: &wire.ReplyError{Fault: wire.FaultStatus, Detail: bad}})
 	if a := r.awaitAnswerWith(s, r.a.id, "does not answer"); a.State != linkv1.Answer_ASKING || len(a.Reason) > 1024 {
 		t.Fatalf("the answer is %v", a)
 	}

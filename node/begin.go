@@ -46,7 +46,7 @@ func (p *party) beginSeat(b *linkv1.Begin) {
 	}
 	if err := p.join(r, b); err != nil {
 		p.about(r).Warn("session not joined", "error", err)
-		abort := &signing.Abort{Reason: err.Error()}
+		abort := &signing.Abort{Reason: "this node does not join the session", Err: err}
 		p.recent.add(r.offered().ended(p.clock(), abort))
 		p.fail(b.SessionId, abort)
 		r.seat = nil
@@ -267,7 +267,7 @@ func readContribution(f *linkv1.Contribution) (manifest.Contribution, error) {
 
 // fail reports a session that ended without a result at this node.
 func (p *party) fail(session string, abort *signing.Abort) {
-	report := manifest.Report{SessionID: session, Reason: clip(abortText(abort), maxTold), Culprit: byte(abort.Culprit)}
+	report := manifest.Report{SessionID: session, Reason: clip(reasonOfAbort(abort), maxTold), Culprit: byte(abort.Culprit)}
 	if err := report.Sign(p.identity); err != nil {
 		p.log.Error("failure could not be reported", "session_id", session, "error", err)
 		return
@@ -275,6 +275,7 @@ func (p *party) fail(session string, abort *signing.Abort) {
 	p.report(&report)
 }
 
+// abortText is the whole end of a session, for operators.
 func abortText(a *signing.Abort) string {
 	if a.Err != nil {
 		return a.Reason + ": " + a.Err.Error()

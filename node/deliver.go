@@ -116,7 +116,7 @@ func (p *party) tryDeliver(bucket, key string) (*reportRecord, error) {
 		return nil, p.ctx.Err()
 	}
 	rec, found := new(reportRecord), false
-	err := p.records.store.View(func(tx *keystore.Tx) (err error) {
+	err := p.records.view(func(tx *keystore.Tx) (err error) {
 		found, err = get(tx, bucket, key, rec)
 		return err
 	})
@@ -136,7 +136,7 @@ func (p *party) tryDeliver(bucket, key string) (*reportRecord, error) {
 	if err != nil {
 		return rec, err
 	}
-	if err := p.records.store.Update(func(tx *keystore.Tx) error { return tx.Delete(bucket, key) }); err != nil {
+	if err := p.records.update(func(tx *keystore.Tx) error { return tx.Delete(bucket, key) }); err != nil {
 		return rec, fmt.Errorf("forget acknowledged report: %w", err)
 	}
 	return nil, nil

@@ -102,7 +102,7 @@ func (p *party) accept(o offer) (*requestRecord, error) {
 func (p *party) checkRequester(o offer) error {
 	known, required, err := p.settings.Requesters()
 	if err != nil {
-		return fmt.Errorf("the requesters of this node cannot be read: %w", err)
+		return prefixed("the requesters of this node cannot be read", err)
 	}
 	if o.auth == nil {
 		if required {
@@ -157,7 +157,7 @@ func (p *party) checkKeygenParties(o offer) error {
 func (p *party) checkPeers(parties []manifest.Party) error {
 	allowed, err := p.settings.Parties()
 	if err != nil {
-		return fmt.Errorf("the allow-list of parties cannot be read: %w", err)
+		return prefixed("the allow-list of parties cannot be read", err)
 	}
 	for _, party := range parties {
 		if party.NodeID != p.id && !allowed[party.NodeID] {

@@ -19,7 +19,7 @@ const (
 // forgotten.
 func (p *party) prune() error {
 	now := p.clock()
-	err := p.records.store.Update(func(tx *keystore.Tx) error {
+	err := p.records.update(func(tx *keystore.Tx) error {
 		old := func(rec *requestRecord) bool {
 			return rec.Expires.Before(now.Add(-keepRequests)) && (rec.State.final() || rec.State == StateApproved && !rec.Ask.owes())
 		}

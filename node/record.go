@@ -212,6 +212,25 @@ func nonceKey(a *manifest.Authorization) string {
 // records reads and writes the node's records in its sealed store.
 type records struct{ store *keystore.Store }
 
+// view runs fn in a read-only transaction.
+func (r records) view(fn func(*keystore.Tx) error) error { return r.run(r.store.View, fn) }
+
+// update runs fn in a transaction that is on the disk when this returns nil.
+func (r records) update(fn func(*keystore.Tx) error) error { return r.run(r.store.Update, fn) }
+
+// run runs fn in a transaction. What the store itself says names its file: of that others hear no more than its state.
+func (r records) run(transaction func(func(*keystore.Tx) error) error, fn func(*keystore.Tx) error) error {
+	var own error
+	err := transaction(func(tx *keystore.Tx) error {
+		own = fn(tx)
+		return own
+	})
+	if err == nil || own != nil || errors.Is(err, keystore.ErrSealed) || errors.Is(err, keystore.ErrClosed) {
+		return err
+	}
+	return &private{err, "this node could not use its key store: its log says why"}
+}
+
 func put(tx *keystore.Tx, bucket, key string, record any) error {
 	data, err := json.Marshal(record)
 	defer secret.Wipe(data)
@@ -255,7 +274,7 @@ func decode(bucket, key string, data []byte, record any) error {
 func (r records) saveRequest(rec *requestRecord, extra func(*keystore.Tx) error) error {
 	rec.Version = recordVersion
 	rec.shrink()
-	err := r.store.Update(func(tx *keystore.Tx) error {
+	err := r.update(func(tx *keystore.Tx) error {
 		if extra != nil {
 			if err := extra(tx); err != nil {
 				return err
@@ -272,7 +291,7 @@ func (r records) saveRequest(rec *requestRecord, extra func(*keystore.Tx) error)
 func (r records) request(sinoID string) (*requestRecord, error) {
 	rec := new(requestRecord)
 	found := false
-	err := r.store.View(func(tx *keystore.Tx) (err error) {
+	err := r.view(func(tx *keystore.Tx) (err error) {
 		found, err = get(tx, bucketRequest, sinoID, rec)
 		return err
 	})
@@ -286,7 +305,7 @@ func (r records) request(sinoID string) (*requestRecord, error) {
 func (r records) key(keyID string) (*keyRecord, error) {
 	rec := new(keyRecord)
 	found := false
-	err := r.store.View(func(tx *keystore.Tx) (err error) {
+	err := r.view(func(tx *keystore.Tx) (err error) {
 		found, err = get(tx, bucketKey, keyID, rec)
 		return err
 	})
@@ -298,7 +317,7 @@ func (r records) key(keyID string) (*keyRecord, error) {
 
 // updateKey changes one key's record in a transaction; change may say that nothing needs to be written.
 func (r records) updateKey(keyID string, change func(*keyRecord) (write bool, err error)) error {
-	return r.store.Update(func(tx *keystore.Tx) error { return changeKey(tx, keyID, change) })
+	return r.update(func(tx *keystore.Tx) error { return changeKey(tx, keyID, change) })
 }
 
 // changeKey is updateKey inside a transaction.
@@ -321,7 +340,7 @@ func changeKey(tx *keystore.Tx, keyID string, change func(*keyRecord) (write boo
 
 // each calls f with every record of a bucket.
 func each[T any](r records, bucket string, f func(*T) error) error {
-	return r.store.View(func(tx *keystore.Tx) error {
+	return r.view(func(tx *keystore.Tx) error {
 		return tx.ForEach(bucket, "", func(key string, data []byte) error {
 			rec := new(T)
 			if err := decode(bucket, key, data, rec); err != nil {

@@ -16,7 +16,7 @@ func (p *party) offer(frame *linkv1.Offer) {
 	o, err := readOffer(frame)
 	if err != nil {
 		p.log.Warn("offer refused", "session_id", excerpt(frame.GetSessionId()), "error", err)
-		p.answer(frame.GetSessionId(), linkv1.Answer_REFUSED, err.Error(), nil)
+		p.answer(frame.GetSessionId(), linkv1.Answer_REFUSED, reasonOf(err), nil)
 		return
 	}
 	p.mu.Lock()
@@ -36,7 +36,7 @@ func (p *party) offer(frame *linkv1.Offer) {
 	if err != nil {
 		p.log.Warn("offer refused", "session_id", o.session, "sino_id", o.sinoID, "error", err)
 		p.metrics.request(o.terms.Type, StateRefused)
-		p.answer(o.session, linkv1.Answer_REFUSED, err.Error(), nil)
+		p.answer(o.session, linkv1.Answer_REFUSED, reasonOf(err), nil)
 		return
 	}
 	r.seat, r.next = &seat{session: o.session, since: p.clock(), token: o.token, parties: o.parties}, nil

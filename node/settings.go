@@ -82,14 +82,17 @@ func (s *FileSettings) Guard() (Guard, error) {
 	}
 	cfg := asking.Config{Mode: s.CallbackMode, RetryTimes: s.RetryTimes, Sleep: s.Sleep, Timeout: s.Timeout}
 	var problems []error
-	for _, server := range s.CallbackServers {
+	for i, server := range s.CallbackServers {
 		key, err := loadKey(server.PublicKeyPath)
 		if err != nil {
-			problems = append(problems, fmt.Errorf("the public key of callback server %s (callback.server.public-key-path) cannot be read: %w", server.Address, err))
+			const text = "the public key of callback server %s (callback.server.public-key-path) cannot be read: %w"
+			problems = append(problems, &private{fmt.Errorf(text, server.Address, err),
+				fmt.Sprintf("the public key of callback server %d of this node (callback.server.public-key-path) cannot be read: %s", i+1, reasonOf(err))})
 		}
 		config, err := asking.LoadTLS(server.TLS)
 		if err != nil {
-			problems = append(problems, fmt.Errorf("callback server %s: %w", server.Address, err))
+			problems = append(problems, &private{fmt.Errorf("callback server %s: %w", server.Address, err),
+				fmt.Sprintf("the TLS files of callback server %d of this node cannot be used: its log says why", i+1)})
 		}
 		cfg.Servers = append(cfg.Servers, asking.Server{Address: server.Address, Key: key, TLS: config, Outcome: server.Outcome, UnsignedAck: server.UnsignedAck})
 	}
@@ -98,7 +101,7 @@ func (s *FileSettings) Guard() (Guard, error) {
 	}
 	asker, err := asking.New(cfg)
 	if err != nil {
-		return nil, err
+		return nil, &private{err, "[callback] of this node's configuration cannot be used: its log says why"}
 	}
 	return asker, nil
 }
@@ -112,7 +115,7 @@ func (s *FileSettings) Parties() (map[wire.NodeID]bool, error) {
 			err = trusted(s.PartyIDsPath)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("parties.party-ids-path: %w", err)
+			return nil, prefixed("parties.party-ids-path", err)
 		}
 		ids = append(lines, ids...)
 	}
@@ -140,12 +143,12 @@ func (s *FileSettings) Requesters() (map[string]manifest.RequesterKey, bool, err
 			err = trusted(path)
 		}
 		if err != nil {
-			problems = append(problems, fmt.Errorf("authorization.public-key-paths: %w", err))
+			problems = append(problems, prefixed("authorization.public-key-paths", err))
 			continue
 		}
 		key, err := manifest.ParseRequesterKey(data)
 		if err != nil {
-			problems = append(problems, fmt.Errorf("authorization.public-key-paths: %s: %w", path, err))
+			problems = append(problems, &private{fmt.Errorf("authorization.public-key-paths: %s: %w", path, err), "authorization.public-key-paths: " + reasonOf(err)})
 			continue
 		}
 		keys[key.ID()] = key
@@ -202,7 +205,7 @@ func (s *FileSettings) Recipient() (string, error) {
 	}
 	key, err := loadKey(s.EncryptPublicKeyPath)
 	if err != nil {
-		return "", fmt.Errorf("the key that results are encrypted to (encrypt-signature.public-key-path) cannot be read: %w", err)
+		return "", prefixed("the key that results are encrypted to (encrypt-signature.public-key-path) cannot be read", err)
 	}
 	der, err := x509.MarshalPKIXPublicKey(key)
 	if err != nil {
@@ -259,12 +262,12 @@ func loadKey(path string) (*ecdsa.PublicKey, error) {
 	}
 	key, err := wire.LoadPublicKey(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%s does not exist: put the PEM public key there", path)
+		return nil, &private{fmt.Errorf("%s does not exist: put the PEM public key there", path), "the file does not exist: put the PEM public key there"}
 	}
-	if err == nil {
-		err = trusted(path)
+	if err != nil {
+		return nil, &private{err, "the file is not a PEM public key that can be read"}
 	}
-	return key, err
+	return key, trusted(path)
 }
 
 // trusted refuses a file that everybody can write, or replace in its folder: it says whom the node trusts, and is read anew for each
@@ -275,14 +278,15 @@ func trusted(path string) error {
 		return err
 	}
 	if info.Mode()&0o002 != 0 {
-		return fmt.Errorf("everybody can write %s, mode %v: chmod go-w %s", path, info.Mode(), path)
+		return &private{fmt.Errorf("everybody can write %s, mode %v: chmod go-w %s", path, info.Mode(), path), "everybody can write the file: chmod go-w"}
 	}
 	dir := filepath.Dir(path)
 	if info, err = os.Stat(dir); err != nil {
 		return err
 	}
 	if info.Mode()&0o002 != 0 && info.Mode()&fs.ModeSticky == 0 {
-		return fmt.Errorf("everybody can replace %s, as its folder has mode %v: chmod o-w %s", path, info.Mode(), dir)
+		return &private{fmt.Errorf("everybody can replace %s, as its folder has mode %v: chmod o-w %s", path, info.Mode(), dir),
+			"everybody can replace the file, as its folder is writable: chmod o-w"}
 	}
 	return nil
 }

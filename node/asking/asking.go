@@ -140,6 +140,24 @@ type Try struct {
 	Took   time.Duration
 }
 
+// Told is why nothing came that counts, for others than this node's operator: it does not name the server.
+func (t Try) Told() string {
+	return "a callback server of this node gave no answer that counts: " + toldCause(t.Err)
+}
+
+// toldCause is what others hear of a failed try: what a server answered, and of anything else its kind. Errors of the network name
+// addresses, those of certificates names.
+func toldCause(err error) string {
+	var reply *wire.ReplyError
+	switch {
+	case errors.As(err, &reply):
+		return reply.Error()
+	case errors.Is(err, context.DeadlineExceeded):
+		return "it did not answer in time"
+	}
+	return "it could not be asked, this node's log says why"
+}
+
 // UnansweredError says that no answer that counts came from a server, after all tries.
 type UnansweredError struct {
 	Server string
@@ -150,6 +168,11 @@ type UnansweredError struct {
 // Error names the server and the last cause.
 func (e *UnansweredError) Error() string {
 	return fmt.Sprintf("callback server %s gave no answer that counts in %d tries: %v", e.Server, e.Tries, e.Last)
+}
+
+// Told is Error for others than this node's operator: it does not name the server.
+func (e *UnansweredError) Told() string {
+	return fmt.Sprintf("a callback server of this node gave no answer that counts in %d tries: %s", e.Tries, toldCause(e.Last))
 }
 
 // Unwrap returns the cause of the last try.
