@@ -299,14 +299,7 @@ func genValue(t *rapid.T, typ abi.Type) reflect.Value {
 		if typ.T == abi.IntTy {
 			number.Sub(number, new(big.Int).Lsh(n(1), uint(typ.Size-1)))
 		}
-		switch {
-		case out.CanUint():
-			out.SetUint(number.Uint64())
-		case out.CanInt():
-			out.SetInt(number.Int64())
-		default:
-			out.Set(reflect.ValueOf(number))
-		}
+		setNumber(out, number)
 	default: // arrays of bytes
 		reflect.Copy(out, reflect.ValueOf(rapid.SliceOfN(rapid.Byte(), out.Len(), out.Len()).Draw(t, "fixed bytes")))
 	}

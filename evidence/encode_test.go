@@ -118,18 +118,24 @@ func value(t testing.TB, typ abi.Type, described any) reflect.Value {
 		reflect.Copy(out, reflect.ValueOf(unhex(described.(string)[2:])))
 	case abi.UintTy, abi.IntTy:
 		number, ok := new(big.Int).SetString(described.(string), 10)
-		switch {
-		case !ok:
+		if !ok {
 			t.Fatalf("%v is no number", described)
-		case out.CanUint():
-			out.SetUint(number.Uint64())
-		case out.CanInt():
-			out.SetInt(number.Int64())
-		default:
-			out.Set(reflect.ValueOf(number))
 		}
+		setNumber(out, number)
 	default:
 		out.Set(reflect.ValueOf(described))
 	}
 	return out
+}
+
+// setNumber sets a value of the Go type that go-ethereum has for an integer type.
+func setNumber(out reflect.Value, number *big.Int) {
+	switch {
+	case out.CanUint():
+		out.SetUint(number.Uint64())
+	case out.CanInt():
+		out.SetInt(number.Int64())
+	default:
+		out.Set(reflect.ValueOf(number))
+	}
 }

@@ -14,28 +14,16 @@ func (d *Decoded) JSON() ([]byte, error) {
 	w.b = append(w.b, '{')
 	w.text("kind", string(d.Kind))
 	w.given("digest", d.Digest)
-	if d.Transaction != nil {
-		w.transaction(d.Transaction)
-	}
+	writeObject(&w, "transaction", d.Transaction, (*jsonWriter).transaction)
 	if d.Bitcoin != nil {
 		w.other("bitcoin", d.Bitcoin)
 	}
-	if d.Call != nil {
-		w.call(d.Call)
-	}
-	if d.Calls != nil {
-		writeList(&w, "calls", d.Calls, (*jsonWriter).step)
-	}
-	if d.Movements != nil {
-		writeList(&w, "movements", d.Movements, (*jsonWriter).movement)
-	}
-	if d.Approvals != nil {
-		writeList(&w, "approvals", d.Approvals, (*jsonWriter).approval)
-	}
+	writeObject(&w, "call", d.Call, (*jsonWriter).call)
+	writeList(&w, "calls", d.Calls, (*jsonWriter).step)
+	writeList(&w, "movements", d.Movements, (*jsonWriter).movement)
+	writeList(&w, "approvals", d.Approvals, (*jsonWriter).approval)
 	w.givenTrue("complete", d.Complete)
-	if d.Transfer != nil {
-		w.transfer(d.Transfer)
-	}
+	writeObject(&w, "transfer", d.Transfer, (*jsonWriter).transfer)
 	w.given("text", d.Text)
 	w.given("data", d.Data)
 	if d.TypedData != nil {
@@ -51,20 +39,18 @@ type jsonWriter struct {
 	err error
 }
 
-// name begins a member.
-func (w *jsonWriter) name(name string) {
-	if last := w.b[len(w.b)-1]; last != '{' {
+// next begins a member or an element.
+func (w *jsonWriter) next() {
+	if last := w.b[len(w.b)-1]; last != '{' && last != '[' {
 		w.b = append(w.b, ',')
 	}
+}
+
+// name begins a member.
+func (w *jsonWriter) name(name string) {
+	w.next()
 	w.b = append(append(append(w.b, '"'), name...), '"', ':')
 }
-
-func (w *jsonWriter) open(name string) {
-	w.name(name)
-	w.b = append(w.b, '{')
-}
-
-func (w *jsonWriter) close() { w.b = append(w.b, '}') }
 
 func (w *jsonWriter) text(name, value string) {
 	w.name(name)
@@ -128,23 +114,35 @@ func (w *jsonWriter) quote(text string) {
 	w.b = append(append(append(w.b, '"'), text...), '"')
 }
 
-// writeList writes a list of objects, of each of which write writes the members.
+// writeObject writes an object, of which write writes the members; it is left out where there is none.
+func writeObject[T any](w *jsonWriter, name string, object *T, write func(*jsonWriter, *T)) {
+	if object != nil {
+		w.name(name)
+		writeMembers(w, object, write)
+	}
+}
+
+func writeMembers[T any](w *jsonWriter, object *T, write func(*jsonWriter, *T)) {
+	w.b = append(w.b, '{')
+	write(w, object)
+	w.b = append(w.b, '}')
+}
+
+// writeList writes a list of objects, of each of which write writes the members; nil is left out, as by omitzero.
 func writeList[T any](w *jsonWriter, name string, list []T, write func(*jsonWriter, *T)) {
+	if list == nil {
+		return
+	}
 	w.name(name)
 	w.b = append(w.b, '[')
 	for i := range list {
-		if i > 0 {
-			w.b = append(w.b, ',')
-		}
-		w.b = append(w.b, '{')
-		write(w, &list[i])
-		w.b = append(w.b, '}')
+		w.next()
+		writeMembers(w, &list[i], write)
 	}
 	w.b = append(w.b, ']')
 }
 
 func (w *jsonWriter) transaction(t *Transaction) {
-	w.open("transaction")
 	w.text("type", t.Type)
 	w.given("chain_id", t.ChainID)
 	w.text("nonce", t.Nonce)
@@ -163,18 +161,15 @@ func (w *jsonWriter) transaction(t *Transaction) {
 	if len(t.Authorizations) > 0 {
 		w.other("authorizations", t.Authorizations)
 	}
-	w.close()
 }
 
 func (w *jsonWriter) call(c *CallFields) {
-	w.open("call")
 	w.text("method", c.Method)
 	w.text("selector", c.Selector)
 	w.given("contract", c.Contract)
 	w.given("from", c.From)
 	w.text("to", c.To)
 	w.text("amount", c.Amount)
-	w.close()
 }
 
 func (w *jsonWriter) step(s *Step) {
@@ -200,11 +195,10 @@ func (w *jsonWriter) args(args map[string]any) {
 		names = append(names, name)
 	}
 	slices.Sort(names)
-	w.open("args")
-	for i, name := range names {
-		if i > 0 {
-			w.b = append(w.b, ',')
-		}
+	w.name("args")
+	w.b = append(w.b, '{')
+	for _, name := range names {
+		w.next()
 		w.quote(name)
 		w.b = append(w.b, ':')
 		if text, ok := args[name].(string); ok {
@@ -213,13 +207,18 @@ func (w *jsonWriter) args(args map[string]any) {
 			w.value(args[name])
 		}
 	}
-	w.close()
+	w.b = append(w.b, '}')
+}
+
+// asset begins a movement and a transfer.
+func (w *jsonWriter) asset(kind AssetKind, contract, tokenID string) {
+	w.text("asset", string(kind))
+	w.given("contract", contract)
+	w.given("token_id", tokenID)
 }
 
 func (w *jsonWriter) movement(m *Movement) {
-	w.text("asset", string(m.Asset))
-	w.given("contract", m.Contract)
-	w.given("token_id", m.TokenID)
+	w.asset(m.Asset, m.Contract, m.TokenID)
 	w.given("from", m.From)
 	w.text("to", m.To)
 	w.given("amount", m.Amount)
@@ -242,11 +241,7 @@ func (w *jsonWriter) approval(a *Approval) {
 }
 
 func (w *jsonWriter) transfer(t *Transfer) {
-	w.open("transfer")
-	w.text("asset", string(t.Asset))
-	w.given("contract", t.Contract)
-	w.given("token_id", t.TokenID)
+	w.asset(t.Asset, t.Contract, t.TokenID)
 	w.text("to", t.To)
 	w.text("amount", t.Amount)
-	w.close()
 }
