@@ -141,7 +141,7 @@ func (o *options) progress(n int) func() {
 }
 
 func (o *options) printBacktest(b *callback.Backtest, most int) {
-	fmt.Fprintf(o.out, "revision %s\n%d requests judged, %d reports, %d skipped; decisions that would flip: %d\n", b.Revision, b.Judged, b.Reports, b.Skipped, len(b.Flips))
+	fmt.Fprintf(o.out, "revision %s\n%s judged, %s, %d skipped; decisions that would flip: %d\n", b.Revision, counted(b.Judged, "request"), counted(b.Reports, "report"), b.Skipped, len(b.Flips))
 	if b.Untaken > 0 {
 		fmt.Fprintf(o.out, "%d records have no effect here, since they do not go with what this policy decided before them: %s\n", b.Untaken, printable(firstOf(b.UntakenIDs, b.Untaken)))
 	}

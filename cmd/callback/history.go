@@ -118,6 +118,6 @@ func (o *options) writeRevision(cmd *cobra.Command, server *admin, revision, dir
 			return err
 		}
 	}
-	fmt.Fprintf(o.out, "%s: policy %s, %d files\n", dir, revision, len(files))
+	fmt.Fprintf(o.out, "%s: policy %s, %s\n", dir, revision, counted(len(files), "file"))
 	return nil
 }

@@ -116,7 +116,7 @@ entry is in the log, or that a log holds, unchanged and in the same places, all 
 			if asJSON {
 				return o.printJSON(map[string]any{"id": e.ID(), "time": e.Time(), "index": index, "size": size})
 			}
-			fmt.Fprintf(o.out, "%s is entry %d of the log of %d entries\n", e.ID(), index, size)
+			fmt.Fprintf(o.out, "%s is entry %d of the log of %s\n", e.ID(), index, counted(size, "entry"))
 			return nil
 		},
 	}
@@ -134,7 +134,7 @@ func (o *options) checkGrowth(public string, older, proof []byte, asJSON bool) e
 	if asJSON {
 		return o.printJSON(map[string]any{"old_size": from, "size": to})
 	}
-	fmt.Fprintf(o.out, "the log of %d entries grew out of the checkpoint over %d\n", to, from)
+	fmt.Fprintf(o.out, "the log of %s grew out of the checkpoint over %d\n", counted(to, "entry"), from)
 	return nil
 }
 

@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -108,6 +109,17 @@ type options struct {
 	// wrapStore, if not nil, stands between the server and its store: in tests, to end the process at a point of their choice.
 	wrapStore func(store) store
 	again     bool // this process is the program itself, which may be started again to test a policy
+}
+
+// counted is so many of something, in words.
+func counted[N int | int64 | uint64](n N, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	if stem, ok := strings.CutSuffix(what, "y"); ok {
+		what = stem + "ie"
+	}
+	return fmt.Sprintf("%d %ss", n, what)
 }
 
 // printJSON writes a value as indented JSON.

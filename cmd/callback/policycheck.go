@@ -61,13 +61,6 @@ func refusedCheck(r *policy.CheckReport, strict bool) error {
 	return nil
 }
 
-func counted(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
-}
-
 func (o *options) printCheck(r *policy.CheckReport, files policyFiles) {
 	for _, f := range r.Faults {
 		fmt.Fprintf(o.err, "%s\n", f)
@@ -98,7 +91,7 @@ func (o *options) printCheck(r *policy.CheckReport, files policyFiles) {
 	if r.Tests != nil {
 		tests = r.Tests.Passed
 	}
-	fmt.Fprintf(o.out, "ok: %d rules, %d groups, %d tests", r.Rules, r.Groups, tests)
+	fmt.Fprintf(o.out, "ok: %s, %s, %s", counted(r.Rules, "rule"), counted(r.Groups, "group"), counted(tests, "test"))
 	if n := r.Warnings(); n > 0 {
 		fmt.Fprintf(o.out, ", %s", counted(n, "warning"))
 	}

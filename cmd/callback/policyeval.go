@@ -168,7 +168,7 @@ func (t *trial) print(w io.Writer) {
 		fmt.Fprintf(w, "  %-7s  %s: %s\n", r.Severity, r.RuleID, printable(r.Message))
 	}
 	if r := t.Decision.Requirement; r != nil {
-		fmt.Fprintf(w, "needs     %d approvals of group %s within %d seconds\n", r.Threshold, r.Group, r.ExpirySeconds)
+		fmt.Fprintf(w, "needs     %s of group %s within %s\n", counted(r.Threshold, "approval"), r.Group, counted(r.ExpirySeconds, "second"))
 	}
 	var in struct {
 		Evidence policy.Evidence          `json:"evidence"`

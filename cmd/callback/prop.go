@@ -196,7 +196,11 @@ func (o *options) endProperties(p *propOptions, report propReport) error {
 			return err
 		}
 	} else {
-		fmt.Fprintf(o.out, "data %s\n%d properties hold, %d do not\n", report.Data, len(report.Properties)-failed, failed)
+		hold := counted(len(report.Properties)-failed, "property") + " hold"
+		if len(report.Properties)-failed == 1 {
+			hold += "s"
+		}
+		fmt.Fprintf(o.out, "data %s\n%s, %d do not\n", report.Data, hold, failed)
 		if report.Approves == 0 {
 			fmt.Fprintln(o.err, "note: this policy and data approved none of the requests that were generated, so that what forbids an approval holds of itself")
 		}

@@ -235,7 +235,7 @@ passes its lint and its own tests. Nothing is made or changed; the server may be
 				}
 				return o.printJSON(map[string]any{"config": o.config, "nodes": names, "revision": engine.Revision()})
 			}
-			fmt.Fprintf(o.out, "%s: ok, %d nodes, policy %s\n", o.config, len(nodes), engine.Revision())
+			fmt.Fprintf(o.out, "%s: ok, %s, policy %s\n", o.config, counted(len(nodes), "node"), engine.Revision())
 			if len(nodes) == 0 {
 				fmt.Fprintln(o.out, "warning: no [[node]] is configured: every request would be refused")
 			}

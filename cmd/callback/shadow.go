@@ -126,7 +126,7 @@ func (o *options) printShadow(v *callback.ShadowView) {
 		return
 	}
 	fmt.Fprintf(o.out, "shadow %s, set by %s at %s\n", v.Revision, printable(v.Operator), v.Since.UTC().Format(time.RFC3339))
-	fmt.Fprintf(o.out, "%d requests judged, %d would be decided otherwise; %d not seen, %d could not be judged\n", v.Judged, v.Differences, v.Dropped, v.Skipped)
+	fmt.Fprintf(o.out, "%s judged, %d would be decided otherwise; %d not seen, %d could not be judged\n", counted(v.Judged, "request"), v.Differences, v.Dropped, v.Skipped)
 	for _, s := range v.Sums {
 		o.printSum(s)
 	}

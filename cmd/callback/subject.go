@@ -133,7 +133,7 @@ func describe(r ledger.Requirement) string {
 	for _, a := range r.Approvers {
 		names = append(names, a.Name)
 	}
-	text := fmt.Sprintf("%d approvals of group %s (%s)", r.Threshold, r.Group, strings.Join(names, ", "))
+	text := fmt.Sprintf("%s of group %s (%s)", counted(r.Threshold, "approval"), r.Group, strings.Join(names, ", "))
 	if r.NotRequester {
 		text += ", not the requester's,"
 	}

@@ -194,7 +194,7 @@ good, so export them before ("callback log export"). A server does it by itself 
 			if asJSON {
 				return o.printJSON(view)
 			}
-			fmt.Fprintf(o.out, "%d entries from before %s removed; their hashes stay\n", view.Removed, view.Before.Format(time.RFC3339))
+			fmt.Fprintf(o.out, "%s from before %s removed; the hashes stay\n", counted(view.Removed, "entry"), view.Before.Format(time.RFC3339))
 			return nil
 		},
 	}

@@ -75,11 +75,11 @@ func (o *options) printVerified(report auditlog.Report, public string) {
 	}
 	if report.OK() {
 		for _, size := range report.Kept {
-			fmt.Fprintf(o.out, "the log grew out of the checkpoint over %d entries that was kept elsewhere\n", size)
+			fmt.Fprintf(o.out, "the log grew out of the checkpoint over %s that was kept elsewhere\n", counted(size, "entry"))
 		}
 	}
-	fmt.Fprintf(o.out, "log key %s\n%d entries, %d of them below the newest of %d checkpoints, %d problems\n",
-		printable(public), report.Size, report.Covered, report.Checkpoints+len(report.Kept), len(report.Problems))
+	fmt.Fprintf(o.out, "log key %s\n%s, %d of them below the newest of %s, %s\n", printable(public), counted(report.Size, "entry"), report.Covered,
+		counted(report.Checkpoints+len(report.Kept), "checkpoint"), counted(len(report.Problems), "problem"))
 }
 
 // verifyLog verifies a log under the key that is expected, as far as one is known, and returns the key that it has.
