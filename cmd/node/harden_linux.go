@@ -38,15 +38,15 @@ func harden() []string {
 // lockMemory keeps the memory of the process, keys and passwords with it, from being swapped to a disk, where the process may.
 // It locks all or nothing: with a limit on locked memory the process would later die for lack of it.
 func lockMemory() string {
-	const what = "memory locked, never swapped to disk (mlockall)"
+	const unlocked = "NOT memory locked, so it may be swapped to disk: "
 	if !mayLock() {
-		return "NOT " + what + ": it needs CAP_IPC_LOCK or an unlimited RLIMIT_MEMLOCK (systemd: LimitMEMLOCK=infinity; Docker: --ulimit memlock=-1)," +
+		return unlocked + "it needs CAP_IPC_LOCK or an unlimited RLIMIT_MEMLOCK (systemd: LimitMEMLOCK=infinity; Docker: --ulimit memlock=-1)," +
 			" else turn swap off or encrypt it"
 	}
 	if err := syscall.Mlockall(syscall.MCL_CURRENT | syscall.MCL_FUTURE | mclOnFault); err != nil {
-		return fmt.Sprintf("NOT %s: %v", what, err)
+		return unlocked + err.Error()
 	}
-	return what
+	return "memory locked, never swapped to disk (mlockall)"
 }
 
 func mayLock() bool {
