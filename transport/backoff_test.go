@@ -68,9 +68,15 @@ func runLink(t testing.TB, p *pauses, times int, serve http.HandlerFunc) {
 	t.Helper()
 	server := httptest.NewServer(serve)
 	defer server.Close()
+	tryLink(t, p, server.URL, times)
+}
+
+// tryLink runs a link to an address until it has waited so many times.
+func tryLink(t testing.TB, p *pauses, address string, times int) {
+	t.Helper()
 	id, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	must(t, err)
-	link, err := transport.NewLink(transport.LinkConfig{URL: "ws" + strings.TrimPrefix(server.URL, "http") + "/proxy", Identity: id, Instance: "i",
+	link, err := transport.NewLink(transport.LinkConfig{URL: "ws" + strings.TrimPrefix(address, "http") + "/proxy", Identity: id, Instance: "i",
 		Handler: deaf{}, Log: slog.New(slog.DiscardHandler), Now: p.clock, Pause: p.pause})
 	must(t, err)
 	ctx, cancel := context.WithCancel(context.Background())

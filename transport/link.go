@@ -212,10 +212,11 @@ func (l *Link) connect(ctx context.Context) (up time.Time, err error) {
 func (l *Link) dial(ctx context.Context) (*websocket.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, handshakeTimeout)
 	defer cancel()
-	transport := &http.Transport{TLSClientConfig: l.cfg.TLS, Proxy: nil}
-	conn, response, err := websocket.Dial(ctx, l.cfg.URL, &websocket.DialOptions{
-		HTTPClient: &http.Client{Transport: transport}, Subprotocols: []string{subprotocol},
-	})
+	client := &http.Client{ // of one try: it keeps no connection behind it, and goes to nobody but the address that is configured
+		Transport:     &http.Transport{TLSClientConfig: l.cfg.TLS, DisableKeepAlives: true},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	conn, response, err := websocket.Dial(ctx, l.cfg.URL, &websocket.DialOptions{HTTPClient: client, Subprotocols: []string{subprotocol}})
 	if err != nil {
 		if response != nil {
 			return nil, fmt.Errorf("connect to %s: it answered HTTP %d: is this the coordinator's address and path?", l.cfg.URL, response.StatusCode)
