@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"regexp"
 	"strconv"
+
+	"github.com/countersign-mpc/countersign/evidence"
 )
 
 // maxDeadline bounds max_deadline_seconds: ten years.
@@ -127,7 +129,7 @@ func (c *compiler) typedData() map[string]any {
 }
 
 func (c *compiler) domain(at []string, f fileDomain) string {
-	d := decodedDomain{Name: f.Name, Version: f.Version, Salt: f.Salt}
+	d := evidence.TypedDomain{Name: f.Name, Version: f.Version, Salt: f.Salt}
 	if f.Name == nil && f.VerifyingContract == nil {
 		c.add(at, "has neither name nor verifying_contract: it would be that of anybody")
 	}
@@ -145,7 +147,7 @@ func (c *compiler) domain(at []string, f fileDomain) string {
 	if f.Salt != nil && !saltPattern.MatchString(*f.Salt) {
 		c.add(under(at, "salt"), "is not 0x and 64 lower-case hex digits")
 	}
-	return d.key()
+	return domainKey(d)
 }
 
 func (c *compiler) permits() map[string]any {

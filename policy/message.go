@@ -5,6 +5,8 @@ import (
 	"math/big"
 	"strconv"
 	"strings"
+
+	"github.com/countersign-mpc/countersign/evidence"
 )
 
 // Message is what a sign_type 2 request signs, made of verified evidence.
@@ -42,30 +44,8 @@ type Permit struct {
 	Deadline  json.Number `json:"deadline_unix,omitempty"`
 }
 
-// decodedMessage is the part of the evidence's account (docs/POLICY.md, "Input", evidence.decoded) that a message is
-// made of.
-type decodedMessage struct {
-	Kind      string `json:"kind"`
-	Text      string `json:"text"`
-	Data      string `json:"data"`
-	TypedData *struct {
-		PrimaryType string         `json:"primary_type"`
-		EncodedType string         `json:"encoded_type"`
-		Domain      decodedDomain  `json:"domain"`
-		Message     map[string]any `json:"message"`
-	} `json:"typed_data"`
-}
-
-type decodedDomain struct {
-	Name              *string `json:"name"`
-	Version           *string `json:"version"`
-	ChainID           *string `json:"chain_id"`
-	VerifyingContract *string `json:"verifying_contract"`
-	Salt              *string `json:"salt"`
-}
-
-// key writes the domain's fields, absent ones as null, so that two domains have one key only if they are the same.
-func (d decodedDomain) key() string {
+// domainKey writes a domain's fields, absent ones as null, so that two domains have one key only if they are the same.
+func domainKey(d evidence.TypedDomain) string {
 	if d.VerifyingContract != nil {
 		lower := strings.ToLower(*d.VerifyingContract)
 		d.VerifyingContract = &lower
@@ -78,21 +58,19 @@ func (d decodedDomain) key() string {
 }
 
 // message reads what evidence decoded of a message; nil for anything that is none.
-func (d *Data) message(decoded json.RawMessage) *Message {
-	var m decodedMessage
-	if len(decoded) == 0 || json.Unmarshal(decoded, &m) != nil {
-		return nil
-	}
+func (d *Data) message(found *evidence.Decoded) *Message {
 	switch {
-	case m.Kind == "eip191" && m.Data != "":
+	case found == nil:
+		return nil
+	case found.Kind == evidence.KindEIP191 && found.Data != "":
 		return &Message{Kind: MessageBytes}
-	case m.Kind == "eip191":
-		return &Message{Kind: MessageText, Text: m.Text}
-	case m.Kind != "eip712" || m.TypedData == nil:
+	case found.Kind == evidence.KindEIP191:
+		return &Message{Kind: MessageText, Text: found.Text}
+	case found.Kind != evidence.KindEIP712 || found.TypedData == nil:
 		return nil
 	}
-	t := m.TypedData
-	out := &Message{Kind: MessageTypedData, Domain: t.Domain.key(), PrimaryType: t.PrimaryType, Grants: grantsPower(t.PrimaryType, t.EncodedType)}
+	t := found.TypedData
+	out := &Message{Kind: MessageTypedData, Domain: domainKey(t.Domain), PrimaryType: t.PrimaryType, Grants: grantsPower(t.PrimaryType, t.EncodedType)}
 	if t.EncodedType == safeTxType {
 		out.Transaction, out.Grants = true, false // what it does, its power over tokens included, is judged as a transaction's
 		return out
@@ -151,9 +129,9 @@ type signedPermit struct {
 
 // permitForms reads the forms of typed data that give power over tokens, by encodeType (EIP-712): the whole of it, since
 // a struct of the same name with other fields means something else.
-var permitForms = map[string]func(decodedDomain, map[string]any) []signedPermit{
+var permitForms = map[string]func(evidence.TypedDomain, map[string]any) []signedPermit{
 	// ERC-2612
-	"Permit(address owner,address spender,uint256 value,uint256 nonce,uint256 deadline)": func(d decodedDomain, m map[string]any) []signedPermit {
+	"Permit(address owner,address spender,uint256 value,uint256 nonce,uint256 deadline)": func(d evidence.TypedDomain, m map[string]any) []signedPermit {
 		return []signedPermit{{token: contract(d), spender: text(m, "spender"), value: text(m, "value"), deadlines: []string{text(m, "deadline")}}}
 	},
 	"Permit(address holder,address spender,uint256 nonce,uint256 expiry,bool allowed)": readDAI,
@@ -174,7 +152,7 @@ const (
 )
 
 // readDAI: allowed means all, for ever or until expiry; 0 means for ever.
-func readDAI(d decodedDomain, m map[string]any) []signedPermit {
+func readDAI(d evidence.TypedDomain, m map[string]any) []signedPermit {
 	p := signedPermit{token: contract(d), spender: text(m, "spender"), value: "0", deadlines: []string{text(m, "expiry")}}
 	if m["allowed"] != false {
 		p.value = maxBase.String()
@@ -185,12 +163,12 @@ func readDAI(d decodedDomain, m map[string]any) []signedPermit {
 	return []signedPermit{p}
 }
 
-func read3009(d decodedDomain, m map[string]any) []signedPermit {
+func read3009(d evidence.TypedDomain, m map[string]any) []signedPermit {
 	return []signedPermit{{token: contract(d), spender: text(m, "to"), value: text(m, "value"), deadlines: []string{text(m, "validBefore")}}}
 }
 
 // readAllowances: the signature may be used until sigDeadline, the allowance until expiration.
-func readAllowances(_ decodedDomain, m map[string]any) []signedPermit {
+func readAllowances(_ evidence.TypedDomain, m map[string]any) []signedPermit {
 	var out []signedPermit
 	for _, details := range structs(m["details"]) {
 		out = append(out, signedPermit{
@@ -201,7 +179,7 @@ func readAllowances(_ decodedDomain, m map[string]any) []signedPermit {
 	return out
 }
 
-func readTransfers(_ decodedDomain, m map[string]any) []signedPermit {
+func readTransfers(_ evidence.TypedDomain, m map[string]any) []signedPermit {
 	var out []signedPermit
 	for _, permitted := range structs(m["permitted"]) {
 		out = append(out, signedPermit{
@@ -212,7 +190,7 @@ func readTransfers(_ decodedDomain, m map[string]any) []signedPermit {
 }
 
 // permit makes a permit exact against data.json: the token is that of a chain with the domain's chain id.
-func (d *Data) permit(domain decodedDomain, p signedPermit) Permit {
+func (d *Data) permit(domain evidence.TypedDomain, p signedPermit) Permit {
 	out := Permit{ValueBase: exactBase(p.value), Deadline: latest(p.deadlines)}
 	evm := Chain{Family: FamilyEVM}
 	out.Token, _ = evm.canonicalAddress(p.token)
@@ -259,7 +237,7 @@ func isUnlimited(n json.Number) bool {
 	return false
 }
 
-func contract(d decodedDomain) string {
+func contract(d evidence.TypedDomain) string {
 	if d.VerifyingContract == nil {
 		return ""
 	}

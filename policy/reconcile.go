@@ -17,7 +17,7 @@ func (e *Engine) Complete(in *Input) {
 	switch {
 	case in.Request.SignType == wire.SignTypeMessage:
 		if in.Evidence.Status == EvidenceVerified {
-			in.Message = e.data.message(in.Evidence.Decoded)
+			in.Message = e.data.message(in.Evidence.decoded())
 			if in.Message != nil && in.Message.Transaction {
 				e.data.byMessage(in)
 			}
