@@ -64,7 +64,8 @@ func (a caller) call(ctx context.Context, method, path string, body any) ([]byte
 	}
 	request.Header.Set("X-API-Key", a.key)
 	request.Header.Set("Content-Type", "application/json")
-	response, err := http.DefaultClient.Do(request)
+	client := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }} // the key would go along
+	response, err := client.Do(request)
 	if err != nil {
 		return nil, fmt.Errorf("no coordinator answers at %s: %w", a.base, err)
 	}

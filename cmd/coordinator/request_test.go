@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"log/slog"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -195,5 +196,22 @@ func TestRequestRefusals(t *testing.T) {
 				t.Errorf("%q, want %q (taken: %t)", errs, c.says, offer != nil)
 			}
 		})
+	}
+}
+
+// An API key is for the coordinator that was named, wherever that sends its callers.
+func TestTheAPIKeyGoesNowhereElse(t *testing.T) {
+	d := newDesk(t)
+	keys := make(chan string, 16)
+	other := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { keys <- r.Header.Get("X-API-Key") }))
+	t.Cleanup(other.Close)
+	server := httptest.NewServer(http.RedirectHandler(other.URL, http.StatusTemporaryRedirect))
+	t.Cleanup(server.Close)
+	d.server = server.URL
+	if offer, errs := d.request(t, "--key-id", d.secp, "--message", coordtest.Hex(coordtest.Digest("payment"))); offer != nil || !strings.Contains(errs, "answered HTTP 307") {
+		t.Errorf("it ended with %q", errs)
+	}
+	if len(keys) != 0 {
+		t.Errorf("another server was asked, with the key %q", <-keys)
 	}
 }
