@@ -137,31 +137,7 @@ public-key-path = "keys/node-a_public.pem"
 reply-key-path = "keys/reply-a.pem"
 `
 
-// roomPolicy says yes where the window has room. It is built in no time.
-var roomPolicy = map[string]string{
-	"main.rego": `package countersign
-
-decision := {"allow": allow, "reject": reject, "wait": set(), "require": {"window.max"}}
-
-# METADATA
-# title: The window has room
-# labels:
-#   id: window.max
-allow contains {"id": "window.max"} if input.windows.few.after <= data.windows.few.max_base
-
-# METADATA
-# title: The window is full
-# labels:
-#   id: window.max
-reject contains {"id": "window.max", "message": "full"} if input.windows.few.after > data.windows.few.max_base
-`,
-	"main_test.rego": `package countersign.main_test
-
-test_windows if count(data.windows) == 1
-`,
-}
-
-// roomData is a policy that takes so many messages.
+// roomData is data of windowPolicy for so many messages.
 func roomData(room int) string {
 	return fmt.Sprintf(`{"format":"countersign/policy-data/v1","request_types":["sign"],"messages":{"0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798":{"any_requester":true,"text":["hello .*"]}},
 "windows":{"few":{"measure":"count","kinds":["message"],"scope":["key"],"rolling_seconds":3600,"max":"%d"}}}`, room)
@@ -180,12 +156,7 @@ func newCluster(t *testing.T, room int, kills []string) *cluster {
 	}
 	write("pg.url", url+"\n")
 	write("data.json", roomData(room))
-	if err := os.Mkdir(filepath.Join(c.dir, "policy"), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	for name, text := range roomPolicy {
-		write(filepath.Join("policy", name), text)
-	}
+	ok(t, windowPolicy(filepath.Join(c.dir, "policy")))
 	for i := range kills {
 		write(fmt.Sprintf("r%d.toml", i), strings.NewReplacer("NAME", fmt.Sprintf("r%d", i), "SCHEMA", schema).Replace(replicaConfig))
 	}
@@ -357,9 +328,13 @@ func (c *cluster) run(few, room, requests int) {
 
 // activate makes the policy with more room live, through whichever replica does it.
 func (c *cluster) activate(room int) error {
-	text := callback.PolicyText{Modules: roomPolicy, Data: roomData(room)}
+	source, err := policyFiles{dir: filepath.Join(c.dir, "policy")}.read()
+	if err != nil {
+		return err
+	}
+	text := callback.PolicyTextOf(source)
+	text.Data = roomData(room)
 	var rec ledger.ActivationRecord
-	var err error
 	for end := time.Now().Add(time.Minute); time.Now().Before(end); {
 		err = c.admin(http.MethodPost, "/admin/v1/policy/activate", callback.PolicyRequest{PolicyText: text, Reason: "more room"}, &rec)
 		if err == nil || strings.Contains(err.Error(), ledger.ErrUnchanged.Error()) { // it was made, and the reply was lost
