@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/countersign-mpc/countersign/node"
 	"github.com/countersign-mpc/countersign/node/asking"
@@ -18,23 +17,17 @@ import (
 // linkError waits until the node says why it is not linked.
 func (m *member) linkError() string {
 	m.h.t.Helper()
-	ticker := time.NewTicker(time.Millisecond)
-	defer ticker.Stop()
-	for late := time.After(patience); ; {
+	var link *node.LinkInfo
+	spin(m.h.t, "the node tries to link", func() bool {
 		info, err := m.node.Info()
 		must(m.h.t, err)
-		if info.Link.Connected {
-			m.h.t.Fatal("the node is linked")
-		}
-		if info.Link.LastError != "" {
-			return info.Link.LastError
-		}
-		select {
-		case <-ticker.C:
-		case <-late:
-			m.h.t.Fatal("the node did not try to link")
-		}
+		link = info.Link
+		return link.Connected || link.LastError != ""
+	})
+	if link.Connected {
+		m.h.t.Fatal("the node is linked")
 	}
+	return link.LastError
 }
 
 func TestOnlyListedCoordinators(t *testing.T) {

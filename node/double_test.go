@@ -205,18 +205,9 @@ func (d *double) mustBeQuiet(m *member, words int) {
 // store.
 func (m *member) awaitNone(bucket string) {
 	m.h.t.Helper()
-	ticker := time.NewTicker(time.Millisecond)
-	defer ticker.Stop()
-	for late := time.After(patience); ; {
+	spin(m.h.t, "each "+bucket+" is acknowledged", func() bool {
 		stat, err := m.store.Stat()
 		must(m.h.t, err)
-		if stat.Records[bucket] == 0 {
-			return
-		}
-		select {
-		case <-ticker.C:
-		case <-late:
-			m.h.t.Fatalf("%d records %s are not acknowledged", stat.Records[bucket], bucket)
-		}
-	}
+		return stat.Records[bucket] == 0
+	})
 }

@@ -111,10 +111,7 @@ func (n *Node) Init(ctx context.Context, password secret.Bytes) (Identity, error
 func (n *Node) initWith(ctx context.Context, under keystore.Credential) (Identity, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.closed {
-		return Identity{}, errClosing
-	}
-	if n.draining.Load() {
+	if n.closed || n.draining.Load() {
 		return Identity{}, errClosing
 	}
 	if err := n.cfg.Store.InitWith(ctx, under); err != nil {
@@ -144,10 +141,7 @@ func (n *Node) unsealWith(ctx context.Context, under keystore.Credential) error 
 func (n *Node) unsealBy(unseal func() error) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.closed {
-		return errClosing
-	}
-	if n.draining.Load() {
+	if n.closed || n.draining.Load() {
 		return errClosing
 	}
 	if err := unseal(); err != nil {

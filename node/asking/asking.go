@@ -1,6 +1,6 @@
-// Package asking puts a node's questions to its callback servers: the check before every keygen and every signature, and
-// the report of a finished signature, and the word on how an approved request ended. It follows the node's side of the callback protocol: what counts as an answer, what
-// is tried again, and how the answers of several servers become one.
+// Package asking puts a node's questions to its callback servers: the check before every keygen and every signature, the
+// report of a finished signature, and the word on how an approved request ended. It follows the node's side of the callback
+// protocol: what counts as an answer, what is tried again, and how the answers of several servers become one.
 //
 // It decides nothing and stores nothing: the caller keeps the exact body before it asks, and acts only on a Decision.
 package asking
