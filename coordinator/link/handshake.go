@@ -118,7 +118,7 @@ func (s *Server) prove(h *linkv1.Hello, challenge []byte, host string) (wire.Nod
 		return "", &refusal{"bad_hello", fmt.Sprintf("the node's instance has 1 to %d bytes", maxInstance)}
 	case !s.knownAs(h.Address, host):
 		return "", &refusal{"wrong_address", "the address that the node dialled is not one of this coordinator's: " +
-			"set it in coordinator.address of the node, or add it to public-names of the coordinator"}
+			"set mpc-service.address of the node, or add it to public-names of the coordinator"}
 	}
 	pub, err := node.PublicKey()
 	if err != nil {
