@@ -51,7 +51,7 @@ func (r *CheckReport) Warnings() int {
 }
 
 // Passed says that [New] would take the policy.
-func (r *CheckReport) Passed() bool { return len(r.Faults) == 0 && r.Refused() == 0 }
+func (r *CheckReport) Passed() bool { return len(r.Faults) == 0 && r.Refused() == 0 && r.Tests != nil }
 
 // Check reads, lints, compiles and tests a policy as [New] does, and goes on after a fault, so that all are told at once.
 func (s *Source) Check(ctx context.Context) *CheckReport {
@@ -119,11 +119,13 @@ func (r *CheckReport) add(err error) {
 	}
 }
 
-// compile notes what does not compile and the linter has not told of already.
+// compile notes what does not compile, but for lines for which the linter has refused the policy already.
 func (r *CheckReport) compile(modules map[string]*ast.Module) bool {
 	told := map[string]bool{}
 	for _, f := range r.Findings {
-		told[fmt.Sprintf("%s:%d", f.File, f.Row)] = true
+		if f.Refused {
+			told[fmt.Sprintf("%s:%d", f.File, f.Row)] = true
+		}
 	}
 	c := newCompiler()
 	c.SetErrorLimit(0)

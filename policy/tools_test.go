@@ -43,6 +43,22 @@ func TestCheckTellsAllAtOnce(t *testing.T) {
 	}
 }
 
+// TestCheckPassesWhatNewTakes: a warning does not hide what the compiler says of the same line.
+func TestCheckPassesWhatNewTakes(t *testing.T) {
+	for name, condition := range map[string]string{
+		"warning":           "startswith(input.tx.to, \"0x12\")",
+		"warning and fault": "startswith(input.tx.to, \"0x12\"); nonsense(1)",
+		"refused":           "input.tx.amout_base > 5",
+	} {
+		s := source(t, demoData())
+		s.Modules["own.rego"] = []byte(own + fmt.Sprintf(banned, condition))
+		_, err := policy.New(t.Context(), policy.Config{Source: s})
+		if r := s.Check(t.Context()); r.Passed() != (err == nil) || (r.Refused() == 0) != (err == nil) {
+			t.Errorf("%s: passed %t with faults %q and findings %q, and New says %v", name, r.Passed(), r.Faults, r.Findings, err)
+		}
+	}
+}
+
 // TestRunAndCoverage: single tests, and the lines of each file that they run through.
 func TestRunAndCoverage(t *testing.T) {
 	s, err := policy.Load(rego.FS(), "")
