@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 
@@ -75,6 +76,36 @@ func TestRekeyThatIsStopped(t *testing.T) {
 		t.Errorf("the unfinished file is there: %v", err)
 	}
 	mustGet(t, mustUnseal(t, path), "b", "k", "it goes on")
+}
+
+// TestRekeyThatIsKeptElsewhereOnly: where the new file is durable and the working copy is not, nobody is told that the old password
+// still counts.
+func TestRekeyThatIsKeptElsewhereOnly(t *testing.T) {
+	ctx, path := context.Background(), newPath(t)
+	var elsewhere bytes.Buffer
+	var broken bool
+	c := config(path)
+	c.Persist = func(contents func(io.Writer) error) error {
+		elsewhere.Reset()
+		if broken {
+			must(t, os.Remove(path))
+			must(t, os.MkdirAll(filepath.Join(path, "in the way"), 0o700))
+		}
+		return contents(&elsewhere)
+	}
+	s := mustOpen(t, c)
+	must(t, s.Init(ctx, pass(goodPassword)))
+	must(t, s.Put("b", "k", []byte("v")))
+	broken = true
+	_, err := s.Rekey(ctx, keystore.Password(pass(newPassword)))
+	if err == nil || strings.Contains(err.Error(), "as it was") || !strings.Contains(err.Error(), "the new file") {
+		t.Errorf("it ended with %v", err)
+	}
+	kept := newPath(t)
+	mustWrite(t, kept, elsewhere.Bytes())
+	again := mustOpen(t, config(kept))
+	must(t, again.Unseal(ctx, pass(newPassword)))
+	mustGet(t, again, "b", "k", "v")
 }
 
 // childRekey makes new master keys for ever, saying each.

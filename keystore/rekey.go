@@ -27,7 +27,7 @@ const (
 // that is written from now on. Copies made before still hold the shares of then.
 //
 // The store must be unsealed and be in nobody else's use; it is closed when Rekey has succeeded, and unchanged when it has
-// not. The caller opens the file again.
+// not, or the error says otherwise. The caller opens the file again.
 func (s *Store) Rekey(ctx context.Context, next Credential) (Stat, error) {
 	if err := next.check(); err != nil {
 		return Stat{}, err
@@ -49,7 +49,11 @@ func (s *Store) Rekey(ctx context.Context, next Credential) (Stat, error) {
 		return Stat{}, errors.Join(fmt.Errorf("rekey: %w", err), removeIfThere(c.Path))
 	}
 	if err := os.Rename(c.Path, s.cfg.Path); err != nil {
-		return Stat{}, errors.Join(fmt.Errorf("rekey (the store is as it was): %w", err), removeIfThere(c.Path))
+		left := "the store is as it was"
+		if s.cfg.Persist != nil {
+			left = "the new file is where this store is kept, and counts when it is opened again"
+		}
+		return Stat{}, errors.Join(fmt.Errorf("rekey (%s): %w", left, err), removeIfThere(c.Path))
 	}
 	if err := errors.Join(syncDir(filepath.Dir(s.cfg.Path)), s.Close()); err != nil {
 		return Stat{}, fmt.Errorf("rekey: the new file is in place, but: %w", err)
