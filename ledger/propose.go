@@ -284,12 +284,8 @@ func (l *Ledger) VoteOnProposal(ctx context.Context, proposal string, s Signed) 
 
 // take adds the vote to the proposal unless it is there already.
 func (p *Proposal) take(s Signed, now time.Time, active Active) (counted bool, err error) {
-	err = p.admit(s, p.Votes)
-	if errors.Is(err, ErrAlreadyVoted) && s.among(p.Votes) {
-		return true, nil
-	}
-	if err != nil {
-		return false, err
+	if counted, err := s.again(p.admit(s, p.Votes), p.Votes); counted || err != nil {
+		return counted, err
 	}
 	switch p.stateAt(now, active) {
 	case ProposalVoid, ProposalActivated:

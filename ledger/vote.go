@@ -49,12 +49,8 @@ func (l *Ledger) SubmitApproval(ctx context.Context, approval string, s Signed) 
 
 // take adds the vote to the approval unless it is there already.
 func (a *Approval) take(s Signed, now time.Time) (counted bool, err error) {
-	err = a.admit(s, a.Votes)
-	if errors.Is(err, ErrAlreadyVoted) && s.among(a.Votes) {
-		return true, nil
-	}
-	if err != nil {
-		return false, err
+	if counted, err := s.again(a.admit(s, a.Votes), a.Votes); counted || err != nil {
+		return counted, err
 	}
 	switch a.stateAt(now) {
 	case ApprovalVoid:
@@ -102,9 +98,13 @@ func (r Requirement) admit(s Signed, msg []byte, own func(Approver) bool, earlie
 	return nil
 }
 
-// among tells whether the approver has voted so already.
-func (s Signed) among(votes []Vote) bool {
-	return slices.ContainsFunc(votes, func(v Vote) bool { return v.Approver == s.Approver && v.Decision == s.Decision })
+// again is what came of admitting a vote: the same one a second time is no error.
+func (s Signed) again(err error, votes []Vote) (counted bool, _ error) {
+	same := func(v Vote) bool { return v.Approver == s.Approver && v.Decision == s.Decision }
+	if errors.Is(err, ErrAlreadyVoted) && slices.ContainsFunc(votes, same) {
+		return true, nil
+	}
+	return false, err
 }
 
 // at is the vote as it is recorded.
