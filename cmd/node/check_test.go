@@ -110,6 +110,7 @@ func TestCheckFindings(t *testing.T) {
 		"nearly full disk":                {free(64e9, 1e9, nil), "disk", levelWarn, "1.0 GB of them free"},
 		"full disk":                       {free(64e9, 1e6, nil), "disk", levelFail, "0.0 GB of them free"},
 		"no folder":                       {free(0, 0, errors.New("statfs /srv/node: no such file")), "disk", levelFail, "no such file"},
+		"disk of which nothing is known":  {free(0, 0, errors.ErrUnsupported), "disk", levelWarn, "is known on Linux only"},
 		"clock of the past":               {func(m *machine, _ *config) { m.now = time.Unix(1e9, 0) }, "clock", levelFail, "it says 2001-09-09T01:46:40Z, which is past"},
 		"clock before the store":          {func(m *machine, _ *config) { m.now = checkTime.Add(-2 * time.Hour) }, "clock", levelFail, "and the store was written at 2026-11-21T11:00:00Z"},
 		"clock that nobody keeps":         {clock(clockState{}, nil), "clock", levelWarn, "nothing keeps it"},
@@ -137,10 +138,11 @@ func TestCheckFindings(t *testing.T) {
 		"no segments": {func(_ *machine, c *config) {
 			c.Storage.T, c.Storage.N, c.Storage.SegmentsPath = 2, 3, "/nowhere/at/all"
 		}, "files", levelWarn, "init and cmreset are refused"},
-		"core dumps":      {func(m *machine, _ *config) { m.core = 1 << 20 }, "core dumps", levelWarn, "RLIMIT_CORE"},
-		"swap":            {file("proc/swaps", "Filename Type\n/swap file 1 0 -2\n"), "memory lock", levelWarn, "has swap"},
-		"root":            {func(m *machine, _ *config) { m.uid = 0 }, "user", levelWarn, "this is root"},
-		"port of another": {taken, "port", levelFail, "storage.unseal-server-address 127.0.0.1:10080 cannot be listened at: address already in use"},
+		"core dumps":                     {func(m *machine, _ *config) { m.core = 1 << 20 }, "core dumps", levelWarn, "RLIMIT_CORE"},
+		"swap":                           {file("proc/swaps", "Filename Type\n/swap file 1 0 -2\n"), "memory lock", levelWarn, "has swap"},
+		"swap of which nothing is known": {func(m *machine, _ *config) { delete(m.root.(fstest.MapFS), "proc/swaps") }, "memory lock", levelWarn, "whether the machine has swap is unknown"},
+		"root":                           {func(m *machine, _ *config) { m.uid = 0 }, "user", levelWarn, "this is root"},
+		"port of another":                {taken, "port", levelFail, "storage.unseal-server-address 127.0.0.1:10080 cannot be listened at: address already in use"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			m, c := fit()

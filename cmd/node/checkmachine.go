@@ -126,6 +126,9 @@ func (m machine) storage(c config) []finding {
 	const name = "disk"
 	dir := "/" + inRoot(filepath.Dir(c.Storage.Path))
 	total, free, err := m.disk(dir)
+	if errors.Is(err, errors.ErrUnsupported) {
+		return []finding{{name, levelWarn, "how much room there is for " + dir + " is known on Linux only", "see to it that 5 GB are free"}}
+	}
 	if err != nil {
 		return []finding{{name, levelFail, err.Error(), "make the folder of storage.db-file-path"}}
 	}
@@ -193,21 +196,24 @@ func (m machine) process() []finding {
 	if m.core != 0 {
 		out[0] = finding{"core dumps", levelWarn, "RLIMIT_CORE cannot be set to 0: a crash may write keys to the disk", "ulimit -c 0; systemd: LimitCORE=0"}
 	}
-	swap := strings.Count(strings.TrimSpace(m.text("proc/swaps")), "\n") // the first line is the heading
+	swaps := strings.TrimSpace(m.text("proc/swaps")) // the first line is the heading
 	switch {
 	case m.lock:
 		out = append(out, good("memory lock", "the process may lock its memory"))
-	case swap == 0:
+	case swaps == "":
+		out = append(out, finding{"memory lock", levelWarn, "the process may not lock its memory, and whether the machine has swap is unknown: there is no /proc/swaps", lockFix})
+	case !strings.Contains(swaps, "\n"):
 		out = append(out, good("memory lock", "the process may not lock its memory, and the machine has no swap"))
 	default:
-		out = append(out, finding{"memory lock", levelWarn, "the process may not lock its memory, and the machine has swap: keys may get to the disk",
-			"turn swap off or encrypt it, or allow it: systemd LimitMEMLOCK=infinity, Docker --ulimit memlock=-1"})
+		out = append(out, finding{"memory lock", levelWarn, "the process may not lock its memory, and the machine has swap: keys may get to the disk", lockFix})
 	}
 	if m.uid == 0 {
 		out = append(out, finding{"user", levelWarn, "this is root", "run the node as a user of its own, to whom its folder belongs"})
 	}
 	return out
 }
+
+const lockFix = "turn swap off or encrypt it, or allow it: systemd LimitMEMLOCK=infinity, Docker --ulimit memlock=-1"
 
 // inContainer tells whether this is a container, by what Docker and Podman leave in it, or by what the image says.
 func (m machine) inContainer() bool {
