@@ -40,7 +40,7 @@ var errFilesNotRead = errors.New("policy.source is \"activated\": the files are 
 // activation is how a server holds to the active policy.
 type activation struct {
 	changing gate                          // held while the active policy is changed, or a new one is loaded
-	failed   atomic.Pointer[failedBuild]   // the last active policy that could not be built; nil: none
+	failed   failedBuilds                  // of active policies
 	behind   atomic.Pointer[string]        // why the server does not have the active policy; nil: it has
 	old      atomic.Pointer[policy.Engine] // the last one that was built to judge again what another policy decided
 }
@@ -61,7 +61,7 @@ func (g gate) lock(ctx context.Context) error {
 
 func (g gate) unlock() { <-g }
 
-// failedBuild is an active policy that could not be built here, why, and until when that is not tried again.
+// failedBuild is a policy that could not be built here, why, and until when that is not tried again.
 type failedBuild struct {
 	revision    string
 	why         error
@@ -71,25 +71,28 @@ type failedBuild struct {
 func (f *failedBuild) Error() string { return f.why.Error() }
 func (f *failedBuild) Unwrap() error { return f.why }
 
-// failedBefore returns the failure of a policy that is not to be tried again yet; nil if it is.
-func (s *Server) failedBefore(revision string) error {
-	if f := s.active.failed.Load(); f != nil && f.revision == revision && s.clock.Elapsed() < f.until {
-		return f
+// failedBuilds remembers the last policy that could not be built. Safe for concurrent use; the zero value knows none.
+type failedBuilds struct{ last atomic.Pointer[failedBuild] }
+
+// before returns the failure of a policy that is not to be tried again yet, by the clock's Elapsed; nil if it is.
+func (f *failedBuilds) before(revision string, now time.Duration) error {
+	if last := f.last.Load(); last != nil && last.revision == revision && now < last.until {
+		return last
 	}
 	return nil
 }
 
 // remember keeps why a policy could not be built. What a store could not read is tried again at once.
-func (s *Server) remember(revision string, why error) {
+func (f *failedBuilds) remember(revision string, why error, now time.Duration) {
 	if errors.Is(why, ledger.ErrUnavailable) {
 		return
 	}
-	f := &failedBuild{revision: revision, why: why, wait: buildAgain}
-	if before := s.active.failed.Load(); before != nil && before.revision == revision {
-		f.wait = min(2*before.wait, buildAgainMost)
+	next := &failedBuild{revision: revision, why: why, wait: buildAgain}
+	if last := f.last.Load(); last != nil && last.revision == revision {
+		next.wait = min(2*last.wait, buildAgainMost)
 	}
-	f.until = s.clock.Elapsed() + f.wait
-	s.active.failed.Store(f)
+	next.until = now + next.wait
+	f.last.Store(next)
 }
 
 // guardOf is what a policy asks of its change, in the ledger's terms.
@@ -204,12 +207,12 @@ func (s *Server) catchUp(ctx context.Context) error {
 	if active.Number == 0 || active.Revision == before {
 		return nil
 	}
-	if err := s.failedBefore(active.Revision); err != nil {
+	if err := s.active.failed.before(active.Revision, s.clock.Elapsed()); err != nil {
 		return err
 	}
 	e, err := storedActive(ctx, s.cfg.Ledger, active, s.cfg.Policy.Build)
 	if err != nil {
-		s.remember(active.Revision, err)
+		s.active.failed.remember(active.Revision, err, s.clock.Elapsed())
 		s.reload.failed(s.clock.Now(), err)
 		s.metrics.reloaded("failed")
 		return err

@@ -1,6 +1,8 @@
 package callback
 
 import (
+	"context"
+
 	"github.com/countersign-mpc/countersign/ledger"
 	"github.com/countersign-mpc/countersign/wire"
 )
@@ -52,3 +54,6 @@ func Derived(k *Keys, root, path string) (key []byte, address string, remembered
 
 // MaxDerived is how many they may be.
 const MaxDerived = maxDerived
+
+// FollowShadow is what a server does again and again to have the shadow that is set.
+func (s *Server) FollowShadow(ctx context.Context) { s.followShadow(ctx) }

@@ -31,6 +31,7 @@ type shadow struct {
 	queue   chan Past
 	engine  atomic.Pointer[policy.Engine] // nil: none
 	dropped atomic.Uint64                 // since it was last recorded
+	failed  failedBuilds                  // of shadows that were set or configured
 }
 
 func newShadow() *shadow { return &shadow{queue: make(chan Past, shadowQueue)} }

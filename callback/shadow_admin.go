@@ -3,6 +3,7 @@ package callback
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/url"
 	"slices"
@@ -124,26 +125,40 @@ func (s *Server) putShadow(ctx context.Context, e *policy.Engine) error {
 // followShadow makes the shadow that is set this server's: after a start, and when it was set through another server. Where the
 // configuration names one, that is set.
 func (s *Server) followShadow(ctx context.Context) {
-	if err := s.takeShadow(ctx); err != nil && ctx.Err() == nil {
+	err := s.takeShadow(ctx)
+	if before := (*failedBuild)(nil); err != nil && !errors.As(err, &before) && ctx.Err() == nil {
 		s.log.WarnContext(ctx, "the shadow could not be loaded", "error", err)
 	}
 }
 
+// takeShadow loads the shadow that is set. One that could not be loaded is not tried each time: until it is time the failure before
+// is returned.
 func (s *Server) takeShadow(ctx context.Context) error {
 	set, err := s.cfg.Ledger.Shadow(ctx)
 	if err != nil {
 		return err
 	}
-	if s.cfg.Shadow != nil && s.shadow.engine.Load() == nil {
-		return s.readShadow(ctx, set)
-	}
-	if set.Revision == s.shadow.revision() {
+	wanted, load := set.Revision, func() error { return s.buildShadow(ctx, set) }
+	switch {
+	case s.cfg.Shadow != nil && s.shadow.engine.Load() == nil:
+		wanted, load = "", func() error { return s.readShadow(ctx, set) } // it is not known before it is read
+	case set.Revision == s.shadow.revision():
 		return nil
-	}
-	if set.Revision == "" {
+	case set.Revision == "":
 		s.shadow.engine.Store(nil)
 		return nil
 	}
+	if err := s.shadow.failed.before(wanted, s.clock.Elapsed()); err != nil {
+		return err
+	}
+	if err = load(); err != nil {
+		s.shadow.failed.remember(wanted, err, s.clock.Elapsed())
+	}
+	return err
+}
+
+// buildShadow builds the shadow out of what is stored of it.
+func (s *Server) buildShadow(ctx context.Context, set ledger.Shadow) error {
 	source, err := policy.ParseArchive(set.Content)
 	if err != nil {
 		return err

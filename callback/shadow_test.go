@@ -164,3 +164,32 @@ func TestShadowFallsBehind(t *testing.T) {
 		t.Fatalf("%+v", view)
 	}
 }
+
+// TestShadowThatFails: a configured shadow that does not pass is not built again at each look, which would keep the policies that
+// decide waiting; after a while it is, and at once where somebody reloads it.
+func TestShadowThatFails(t *testing.T) {
+	read := 0
+	w, _ := quickWorld(t, options{cfg: func(c *callback.Config) {
+		c.Shadow = func() (*policy.Source, error) {
+			read++
+			return &policy.Source{DataName: "data.json", Data: []byte("{}")}, nil
+		}
+	}}, fewMessages("10"))
+	follow := func(want int, when string) {
+		t.Helper()
+		if w.server.FollowShadow(t.Context()); read != want || strings.Count(w.logged.String(), "the shadow could not be loaded") != want {
+			t.Errorf("%s: read %d times, want %d; the log says\n%s", when, read, want, w.logged.String())
+		}
+	}
+	follow(1, "at first")
+	follow(1, "at once")
+	w.clock.step(10 * time.Second)
+	follow(2, "after ten seconds")
+	w.clock.step(10 * time.Second)
+	follow(2, "after ten more")
+	w.clock.step(10 * time.Second)
+	follow(3, "after twenty more")
+	if err := w.server.ReloadShadow(t.Context()); err == nil || read != 4 {
+		t.Errorf("a reload reads it: %d times, %v", read, err)
+	}
+}
