@@ -181,19 +181,9 @@ and unless another policy was made live meanwhile. The role "operator" is needed
 func proposalLine(p ledger.Proposal) string {
 	need := "needs no approval"
 	if r := p.Requirement; r != nil {
-		need = fmt.Sprintf("%d of %d of group %s", approvalsOf(p), r.Threshold, r.Group)
+		need = fmt.Sprintf("%d of %d of group %s", approvalsIn(p.Votes), r.Threshold, r.Group)
 	}
 	return fmt.Sprintf("%s  %s  %s  by %s  expires %s", p.ID, p.State, need, printable(p.Proposer), p.Expires.UTC().Format(time.RFC3339))
-}
-
-func approvalsOf(p ledger.Proposal) int {
-	n := 0
-	for _, v := range p.Votes {
-		if v.Decision == ledger.VoteApprove {
-			n++
-		}
-	}
-	return n
 }
 
 // effectOf reads the documents of a proposal as they are hashed.

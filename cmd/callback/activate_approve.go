@@ -131,7 +131,7 @@ On a terminal it asks before signing, unless --yes.`,
 		if asJSON {
 			return o.printJSON(after)
 		}
-		fmt.Fprintf(o.out, "%s: %s by %s recorded; %d of %d approvals, state %s\n", after.ID, decision, approver, approvalsOf(after), view.Requirement.Threshold, after.State)
+		fmt.Fprintf(o.out, "%s: %s by %s recorded; %d of %d approvals, state %s\n", after.ID, decision, approver, approvalsIn(after.Votes), view.Requirement.Threshold, after.State)
 		return nil
 	}
 	server.flags(cmd)

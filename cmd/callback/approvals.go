@@ -48,7 +48,7 @@ who has voted, and the bytes that an approver signs.`,
 				fmt.Fprintln(o.out, "no approvals")
 			}
 			for _, a := range list.Approvals {
-				fmt.Fprintf(o.out, "%s  %s  %d of %d of group %s  expires %s\n", a.ID, a.State, votesFor(a), a.Requirement.Threshold, a.Requirement.Group, a.Expires.UTC().Format(time.RFC3339))
+				fmt.Fprintf(o.out, "%s  %s  %d of %d of group %s  expires %s\n", a.ID, a.State, approvalsIn(a.Votes), a.Requirement.Threshold, a.Requirement.Group, a.Expires.UTC().Format(time.RFC3339))
 			}
 			return nil
 		},
@@ -59,9 +59,10 @@ who has voted, and the bytes that an approver signs.`,
 	return cmd
 }
 
-func votesFor(a ledger.Approval) int {
+// approvalsIn is how many votes are for it.
+func approvalsIn(votes []ledger.Vote) int {
 	n := 0
-	for _, v := range a.Votes {
+	for _, v := range votes {
 		if v.Decision == ledger.VoteApprove {
 			n++
 		}
@@ -137,7 +138,7 @@ The approver's name is the one that the approval's group has for the key. On a t
 		if asJSON {
 			return o.printJSON(after)
 		}
-		fmt.Fprintf(o.out, "%s: %s by %s recorded; %d of %d approvals, state %s\n", after.ID, signed.Decision, signed.Approver, votesFor(after), after.Requirement.Threshold, after.State)
+		fmt.Fprintf(o.out, "%s: %s by %s recorded; %d of %d approvals, state %s\n", after.ID, signed.Decision, signed.Approver, approvalsIn(after.Votes), after.Requirement.Threshold, after.State)
 		return nil
 	}
 	server.flags(cmd)

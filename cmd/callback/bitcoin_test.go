@@ -15,7 +15,6 @@ import (
 
 	"github.com/countersign-mpc/countersign/callback"
 	"github.com/countersign-mpc/countersign/e2e/bitcoin"
-	"github.com/countersign-mpc/countersign/ledger"
 	"github.com/countersign-mpc/countersign/policy"
 	"github.com/countersign-mpc/countersign/wire"
 )
@@ -37,19 +36,11 @@ func shown(t *testing.T, p *bitcoin.Payment, requestType, input string, extra ma
 	for name, value := range extra {
 		info[name] = value
 	}
-	in := policy.Input{
+	return viewOf(t, policy.Input{
 		Request: policy.Request{CallbackID: "cb", RequestType: requestType, Cryptography: wire.ECDSASecp256k1, SignType: wire.SignTypeTransaction, PublicKey: key, Path: "m"},
 		TxInfo:  must[[]byte](t)(json.Marshal(info)),
 		Now:     policy.NowAt(time.Unix(1_700_000_000, 0)),
-	}
-	parsed := must[*wire.Parsed](t)(callback.RequestOf(&in))
-	view := &callback.ApprovalView{Request: must[[]byte](t)(in.Canonical())}
-	view.IntentHash = must[ledger.Hash](t)(callback.IntentHash(parsed))
-	for _, d := range must[[][]byte](t)(callback.PaymentDigests(parsed)) {
-		view.Digests = append(view.Digests, d)
-	}
-	view.Expires = time.Unix(1_800_000_000, 0)
-	return view
+	})
 }
 
 func printed(t *testing.T, view *callback.ApprovalView) string {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"time"
 
@@ -61,15 +62,7 @@ func (o *options) shadowSet() *cobra.Command {
 					return err
 				}
 			}
-			var view callback.ShadowView
-			if err := o.call(cmd.Context(), &server, "POST", "/admin/v1/policy/shadow", request, &view); err != nil {
-				return err
-			}
-			if asJSON {
-				return o.printJSON(view)
-			}
-			o.printShadow(&view)
-			return nil
+			return o.askShadow(cmd.Context(), &server, "POST", "/admin/v1/policy/shadow", request, asJSON)
 		},
 	}
 	server.flags(cmd)
@@ -101,15 +94,7 @@ func (o *options) shadowCall(use, what, method, path string, list bool) *cobra.C
 			if list {
 				path = fmt.Sprintf("/admin/v1/policy/shadow?limit=%d", most)
 			}
-			var view callback.ShadowView
-			if err := o.call(cmd.Context(), &server, method, path, nil, &view); err != nil {
-				return err
-			}
-			if asJSON {
-				return o.printJSON(view)
-			}
-			o.printShadow(&view)
-			return nil
+			return o.askShadow(cmd.Context(), &server, method, path, nil, asJSON)
 		},
 	}
 	server.flags(cmd)
@@ -118,6 +103,19 @@ func (o *options) shadowCall(use, what, method, path string, list bool) *cobra.C
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
+}
+
+// askShadow does one call about the shadow, and shows what it is then.
+func (o *options) askShadow(ctx context.Context, server *admin, method, path string, in any, asJSON bool) error {
+	var view callback.ShadowView
+	if err := o.call(ctx, server, method, path, in, &view); err != nil {
+		return err
+	}
+	if asJSON {
+		return o.printJSON(view)
+	}
+	o.printShadow(&view)
+	return nil
 }
 
 func (o *options) printShadow(v *callback.ShadowView) {
