@@ -2,9 +2,11 @@ package e2e_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
-	"time"
+
+	"github.com/countersign-mpc/countersign/e2e/cluster"
 )
 
 // outcomeCommands are what scripts can do about how requests end that the callback has approved.
@@ -19,39 +21,25 @@ func (w *world) outcomeCommands() map[string]command {
 	}
 }
 
-// until asks again and again until something holds or ctx ends.
-func until(ctx context.Context, what string, ok func() (bool, error)) error {
-	ticker := time.NewTicker(50 * time.Millisecond)
-	defer ticker.Stop()
-	for {
-		done, err := ok()
-		if err != nil || done {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("this did not happen: %s", what)
-		case <-ticker.C:
-		}
-	}
-}
-
 func (w *world) approved(ctx context.Context, a []string) error {
 	want, err := strconv.Atoi(a[1])
 	if err != nil {
 		return err
 	}
-	return until(ctx, a[0]+" to be approved", func() (bool, error) {
+	return cluster.Eventually(ctx, a[0]+" to be approved", func() (bool, error) {
 		decisions, err := w.c.API().Decisions(ctx, w.sino[a[0]])
 		if err != nil {
 			return false, err
 		}
 		for _, d := range decisions {
 			if d.Action != "Approve" {
-				return false, fmt.Errorf("a decision is %s by %s", d.Action, d.Rule)
+				return true, fmt.Errorf("a decision is %s by %s", d.Action, d.Rule)
 			}
 		}
-		return len(decisions) == want, nil
+		if len(decisions) != want {
+			return false, fmt.Errorf("there are %d decisions", len(decisions))
+		}
+		return true, nil
 	})
 }
 
@@ -61,12 +49,12 @@ func (w *world) told(ctx context.Context, a []string) error {
 		return err
 	}
 	metric := func(name string) (float64, error) { return w.c.API().Metric(ctx, w.c.Ports.Monitoring[a[0]], name) }
-	return until(ctx, "outcome "+a[1]+" of node "+a[0], func() (bool, error) {
+	return cluster.Eventually(ctx, "outcome "+a[1]+" of node "+a[0], func() (bool, error) {
 		said, err := metric(fmt.Sprintf("countersign_node_outcomes_total{word=%q}", a[1]))
 		if err != nil || said != want {
-			return false, err
+			return false, errors.Join(err, fmt.Errorf("it was told %v times", said))
 		}
 		waiting, err := metric("countersign_node_unacknowledged_outcomes")
-		return waiting == 0, err
+		return err == nil && waiting == 0, err
 	})
 }

@@ -1,32 +1,20 @@
 package e2e_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 
-	"github.com/countersign-mpc/countersign/e2e/cluster"
 	"github.com/countersign-mpc/countersign/wire"
 )
-
-// result is what the callback keeps of a request's signature.
-type result struct {
-	Status     string `json:"status"`
-	Signature  string `json:"signature"`
-	Ciphertext string `json:"ciphertext"`
-}
 
 // stored waits until the callback has the result of a request, with a status. An opened one is verified, an unopened one is what
 // the coordinator holds too.
 func (w *world) stored(ctx context.Context, a []string) error {
 	id, status := a[0], a[1]
-	found, err := w.storedResult(ctx, id)
+	found, err := w.c.Result(ctx, id)
 	if err != nil {
 		return err
 	}
@@ -56,32 +44,9 @@ func (w *world) stored(ctx context.Context, a []string) error {
 	return w.recovers(asked.terms, signature, child.EVMAddress)
 }
 
-func (w *world) storedResult(ctx context.Context, id string) (found result, err error) {
-	server := []string{"--server", "http://" + w.c.Ports.CallbackAdmin, "--token-file", w.c.TokenPath(), "--json"}
-	err = cluster.Eventually(ctx, "the callback to have the result of "+id, func() (bool, error) {
-		out, err := w.c.Command(ctx, "", "callback", append([]string{"results", "list", "--request-id", id}, server...)...)
-		if err != nil {
-			return false, err
-		}
-		var list struct {
-			Results []struct {
-				ID string `json:"id"`
-			} `json:"results"`
-		}
-		if err := json.Unmarshal([]byte(out), &list); err != nil || len(list.Results) == 0 {
-			return err != nil, errors.Join(err, errors.New("there is none"))
-		}
-		if out, err = w.c.Command(ctx, "", "callback", append([]string{"results", "get", list.Results[0].ID}, server...)...); err != nil {
-			return true, err
-		}
-		return true, json.Unmarshal([]byte(out), &found)
-	})
-	return found, err
-}
-
 // secret looks for a stored signature in the logs of processes, and in the callback's store, where it lies sealed.
 func (w *world) secret(ctx context.Context, a []string) error {
-	found, err := w.storedResult(ctx, a[0])
+	found, err := w.c.Result(ctx, a[0])
 	if err != nil {
 		return err
 	}
@@ -89,25 +54,7 @@ func (w *world) secret(ctx context.Context, a []string) error {
 	if err != nil || len(signature) < 64 {
 		return fmt.Errorf("the stored signature is %q", found.Signature)
 	}
-	for _, name := range append([]string{"coordinator", "callback"}, cluster.NodeNames...) {
-		log, err := w.c.Log(name)
-		if err != nil {
-			return err
-		}
-		if strings.Contains(log, found.Signature) {
-			return fmt.Errorf("the signature is in the log of %s", name)
-		}
-	}
-	for _, name := range []string{"callback.db", "coordinator.db", "node-b/asset.db", "node-c/asset.db"} {
-		store, err := os.ReadFile(filepath.Join(w.c.Dir, name))
-		if err != nil {
-			return err
-		}
-		if bytes.Contains(store, signature) || bytes.Contains(store, []byte(found.Signature)) {
-			return fmt.Errorf("the signature lies open in %s", name)
-		}
-	}
-	return nil
+	return w.c.LiesOpen(signature, "callback.db", "coordinator.db", "node-b/asset.db", "node-c/asset.db")
 }
 
 // unmatched reports, as the node probe, the signature of something that was never approved.

@@ -215,8 +215,7 @@ func (w *world) approve(ctx context.Context, a []string) error {
 	if len(ids) != 1 {
 		return fmt.Errorf("%d approvals are open, want one", len(ids))
 	}
-	_, err = w.c.Command(ctx, "", "callback", append([]string{"approve", ids[0], "--key", w.c.ApproverKeyPath(a[0]),
-		"--server", "http://" + w.c.Ports.CallbackAdmin, "--token-file", w.c.TokenPath()}, a[1:]...)...)
+	_, err = w.c.Callback(ctx, append([]string{"approve", ids[0], "--key", w.c.ApproverKeyPath(a[0])}, a[1:]...)...)
 	return err
 }
 

@@ -207,7 +207,7 @@ func (a *API) Get(ctx context.Context, sinoID string, wait time.Duration) (Reque
 // Await reads a request until check is satisfied.
 func (a *API) Await(ctx context.Context, sinoID, what string, check func(Request) bool) (Request, error) {
 	var last Request
-	err := eventually(ctx, what, func() (bool, error) {
+	err := Eventually(ctx, what, func() (bool, error) {
 		r, err := a.Get(ctx, sinoID, 0)
 		if err != nil {
 			return false, err

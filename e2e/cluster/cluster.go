@@ -252,32 +252,30 @@ func (c *Cluster) Introduce(ctx context.Context) error {
 // Encrypt turns encrypt-signature of node Encryptor on or off, for keys that are made from then on, and restarts it.
 func (c *Cluster) Encrypt(ctx context.Context, on bool) error {
 	c.Encrypts = on
-	if err := c.write(filepath.Join(c.nodeDir(Encryptor), "config.toml"), c.nodeConfig(Encryptor)); err != nil {
-		return err
-	}
-	c.Stop(Encryptor)
-	if err := c.Start(ctx, Encryptor); err != nil {
-		return err
-	}
-	return c.Unseal(ctx, Encryptor)
+	return c.reconfigure(ctx, Encryptor)
 }
 
 // TellOutcomes has the guarded nodes tell the callback how requests end that it has approved, or not, and restarts them.
 func (c *Cluster) TellOutcomes(ctx context.Context, on bool) error {
 	c.Outcomes = on
 	for _, name := range Guarded {
-		if err := c.write(filepath.Join(c.nodeDir(name), "config.toml"), c.nodeConfig(name)); err != nil {
-			return err
-		}
-		c.Stop(name)
-		if err := c.Start(ctx, name); err != nil {
-			return err
-		}
-		if err := c.Unseal(ctx, name); err != nil {
+		if err := c.reconfigure(ctx, name); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// reconfigure writes a node's configuration anew and restarts the node with it.
+func (c *Cluster) reconfigure(ctx context.Context, name string) error {
+	if err := c.write(filepath.Join(c.nodeDir(name), "config.toml"), c.nodeConfig(name)); err != nil {
+		return err
+	}
+	c.Stop(name)
+	if err := c.Start(ctx, name); err != nil {
+		return err
+	}
+	return c.Unseal(ctx, name)
 }
 
 // Unseal opens a node and waits until it is linked to the coordinator.
@@ -308,11 +306,6 @@ func (c *Cluster) Restart(ctx context.Context, name string) error {
 
 // Eventually tries until check is satisfied, every 20 ms; an error of a check that is not satisfied is told at the end of ctx.
 func Eventually(ctx context.Context, what string, check func() (done bool, err error)) error {
-	return eventually(ctx, what, check)
-}
-
-// eventually tries until check is satisfied, every 20 ms.
-func eventually(ctx context.Context, what string, check func() (done bool, err error)) error {
 	ticker := time.NewTicker(20 * time.Millisecond)
 	defer ticker.Stop()
 	var last error

@@ -58,7 +58,7 @@ func (c *Cluster) Reload(ctx context.Context) error {
 	if err := c.WriteData(nil); err != nil {
 		return err
 	}
-	_, err := c.Command(ctx, "", "callback", "policy", "reload", "--server", "http://"+c.Ports.CallbackAdmin, "--token-file", c.TokenPath())
+	_, err := c.Callback(ctx, "policy", "reload")
 	return err
 }
 

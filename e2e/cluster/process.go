@@ -78,7 +78,7 @@ func (c *Cluster) Start(ctx context.Context, name string) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	return eventually(ctx, name+" to serve", func() (bool, error) {
+	return Eventually(ctx, name+" to serve", func() (bool, error) {
 		select {
 		case <-p.done:
 			delete(c.processes, name)
@@ -92,7 +92,7 @@ func (c *Cluster) Start(ctx context.Context, name string) error {
 func (c *Cluster) waitOK(ctx context.Context, what, url string) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	return eventually(ctx, what, func() (bool, error) { return ok(ctx, url) })
+	return Eventually(ctx, what, func() (bool, error) { return ok(ctx, url) })
 }
 
 func ok(ctx context.Context, url string) (bool, error) {

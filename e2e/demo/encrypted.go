@@ -1,15 +1,9 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/hex"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
-	"strings"
 
 	"github.com/countersign-mpc/countersign/e2e/cluster"
 	"github.com/countersign-mpc/countersign/manifest"
@@ -77,7 +71,7 @@ func (d *demo) encryptedRaw(ctx context.Context, s *Step) error {
 	if err := d.c.Start(ctx, "callback"); err != nil {
 		return err
 	}
-	if ids, err := d.results(ctx, terms.RequestID); err != nil || len(ids) != 0 {
+	if ids, err := d.c.Results(ctx, terms.RequestID); err != nil || len(ids) != 0 {
 		return fmt.Errorf("the callback has the results %v (%v) before node a is there again to report one", ids, err)
 	}
 	if err := d.c.Start(ctx, cluster.Encryptor); err != nil {
@@ -103,7 +97,7 @@ func (d *demo) opened(ctx context.Context, s *Step, sinoID string, terms manifes
 	if err := d.decided(ctx, s, sinoID, "Approve"); err != nil {
 		return err
 	}
-	result, err := d.result(ctx, terms.RequestID)
+	result, err := d.c.Result(ctx, terms.RequestID)
 	if err != nil {
 		return err
 	}
@@ -128,7 +122,7 @@ func (d *demo) opened(ctx context.Context, s *Step, sinoID string, terms manifes
 		return err
 	}
 	s.Signature = result.Signature
-	if err := d.secretKept(signature); err != nil {
+	if err := d.c.LiesOpen(signature, "callback.db"); err != nil {
 		return err
 	}
 	if len(signature) == 64 { // r ‖ s alone, for raw data: the address is one of two
@@ -137,84 +131,9 @@ func (d *demo) opened(ctx context.Context, s *Step, sinoID string, terms manifes
 	return d.recovers(s, digest, signature, d.secretFrom)
 }
 
-// secretKept looks for a signature in all logs, and in the callback's store, where it lies sealed.
-func (d *demo) secretKept(signature []byte) error {
-	for _, name := range append([]string{"coordinator", "callback"}, cluster.NodeNames...) {
-		log, err := d.c.Log(name)
-		if err != nil {
-			return err
-		}
-		if strings.Contains(log, hex.EncodeToString(signature)) {
-			return fmt.Errorf("the signature is in the log of %s", name)
-		}
-	}
-	store, err := os.ReadFile(filepath.Join(d.c.Dir, "callback.db"))
-	if err != nil {
-		return err
-	}
-	if bytes.Contains(store, signature) || bytes.Contains(store, []byte(hex.EncodeToString(signature))) {
-		return errors.New("the signature lies open in the callback's store")
-	}
-	return nil
-}
-
 func (d *demo) recoversEither(s *Step, digest, signature []byte) error {
 	if d.recovers(s, digest, append(signature, 0), d.secretFrom) == nil {
 		return nil
 	}
 	return d.recovers(s, digest, append(signature, 1), d.secretFrom)
-}
-
-// result reads what the callback keeps of a request with its command line.
-func (d *demo) result(ctx context.Context, requestID string) (result struct {
-	Status    string `json:"status"`
-	Message   string `json:"message"`
-	Signature string `json:"signature"`
-}, err error) {
-	var id string
-	err = cluster.Eventually(ctx, "the callback to have the result", func() (bool, error) {
-		ids, err := d.results(ctx, requestID)
-		if err != nil {
-			return true, err
-		}
-		if len(ids) == 0 {
-			return false, errors.New("there is none")
-		}
-		id = ids[0]
-		return true, nil
-	})
-	if err != nil {
-		return result, err
-	}
-	out, err := d.c.Command(ctx, "", "callback", append([]string{"results", "get", id}, d.withToken()...)...)
-	if err != nil {
-		return result, err
-	}
-	return result, json.Unmarshal([]byte(out), &result)
-}
-
-// withToken are the flags with which the callback's commands reach its admin API.
-func (d *demo) withToken() []string {
-	return []string{"--server", "http://" + d.c.Ports.CallbackAdmin, "--token-file", d.c.TokenPath(), "--json"}
-}
-
-// results are the ids of the results of a request that the callback has.
-func (d *demo) results(ctx context.Context, requestID string) ([]string, error) {
-	out, err := d.c.Command(ctx, "", "callback", append([]string{"results", "list", "--request-id", requestID}, d.withToken()...)...)
-	if err != nil {
-		return nil, err
-	}
-	var list struct {
-		Results []struct {
-			ID string `json:"id"`
-		} `json:"results"`
-	}
-	if err := json.Unmarshal([]byte(out), &list); err != nil {
-		return nil, err
-	}
-	ids := []string{}
-	for _, r := range list.Results {
-		ids = append(ids, r.ID)
-	}
-	return ids, nil
 }

@@ -224,13 +224,18 @@ func (d *demo) signed(ctx context.Context, s *Step, p cluster.Payment, sinoID st
 	return d.decided(ctx, s, sinoID, "Approve")
 }
 
-func (d *demo) transfer(ctx context.Context, s *Step) error {
-	p := d.payment("demo-transfer", 1500)
+// submit asks for a payment.
+func (d *demo) submit(ctx context.Context, s *Step, p cluster.Payment) (cluster.Request, error) {
 	terms, err := d.terms(s, p)
 	if err != nil {
-		return err
+		return cluster.Request{}, err
 	}
-	r, err := d.c.API().Submit(ctx, terms)
+	return d.c.API().Submit(ctx, terms)
+}
+
+func (d *demo) transfer(ctx context.Context, s *Step) error {
+	p := d.payment("demo-transfer", 1500)
+	r, err := d.submit(ctx, s, p)
 	if err != nil {
 		return err
 	}
@@ -266,11 +271,7 @@ func (d *demo) overLimit(ctx context.Context, s *Step) error {
 
 func (d *demo) approved(ctx context.Context, s *Step) error {
 	p := d.payment("demo-approved", 8000)
-	terms, err := d.terms(s, p)
-	if err != nil {
-		return err
-	}
-	r, err := d.c.API().Submit(ctx, terms)
+	r, err := d.submit(ctx, s, p)
 	if err != nil {
 		return err
 	}
@@ -308,8 +309,7 @@ func (d *demo) approve(ctx context.Context, names ...string) error {
 		return fmt.Errorf("%d approvals are open, want 1", len(ids))
 	}
 	for _, name := range names {
-		if _, err := d.c.Command(ctx, "", "callback", "approve", ids[0], "--key", d.c.ApproverKeyPath(name),
-			"--server", "http://"+d.c.Ports.CallbackAdmin, "--token-file", d.c.TokenPath()); err != nil {
+		if _, err := d.c.Callback(ctx, "approve", ids[0], "--key", d.c.ApproverKeyPath(name)); err != nil {
 			return err
 		}
 	}
