@@ -29,7 +29,7 @@ func guardedBy(change func(map[string]any)) func(map[string]any) {
 	}
 }
 
-// vote signs a vote on a proposal with an approver's key.
+// policyVote signs a vote on a proposal with an approver's key.
 func (w *world) policyVote(view *callback.ProposalView, name string, kind ledger.VoteKind) ledger.Signed {
 	w.t.Helper()
 	signature := must[[]byte](w.t)(wire.SignP256(w.people.key(name), ledger.PolicyChangeSigningBytes(view.Proposal, kind)))

@@ -151,5 +151,6 @@ func TestHostileBodies(t *testing.T) {
 		}
 		t.Logf("%-32s HTTP %d  %8v  %4d MiB  %.90s", name, a.status, took.Round(time.Millisecond), allocated>>20, a.body)
 	}
-	w.ask(payment{callbackID: "cb-after", requestID: "r-after", amount: 500}.check(t)) // it serves on
+	d, _ := w.ask(payment{callbackID: "cb-after", requestID: "r-after", amount: 500}.check(t))
+	want(t, d, wire.Approve) // it serves on
 }
