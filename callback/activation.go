@@ -27,8 +27,8 @@ const (
 const (
 	// followEvery is how often a server looks which policy is active, so that it follows also while nobody asks.
 	followEvery = 2 * time.Second
-	// catchUpTimeout bounds building the active policy, which runs its tests.
-	catchUpTimeout = 2 * time.Minute
+	// catchUpTimeout bounds building the active policy, which runs its tests: as for whoever made it live.
+	catchUpTimeout = patience
 	// buildAgain is after how long a policy that could not be built is tried again; it doubles each time, up to buildAgainMost.
 	buildAgain     = 10 * time.Second
 	buildAgainMost = 5 * time.Minute
@@ -174,13 +174,20 @@ func (s *Server) standing(ctx context.Context, active ledger.Active) error {
 
 // CatchUp makes the active policy this server's, if it is another: it was activated through another server. Until it has
 // succeeded the server decides nothing about checks. A policy that could not be built is not tried for each request: until it is time
-// the failure before is returned.
+// the failure before is returned. Who has asked and gone does not end what others wait for too.
 func (s *Server) CatchUp(ctx context.Context) error {
+	return s.catchUpWithin(ctx, context.WithoutCancel(ctx))
+}
+
+// catchUpWithin is CatchUp that waits for its turn until ctx ends, and then works until working does.
+func (s *Server) catchUpWithin(ctx, working context.Context) error {
 	if err := s.active.changing.lock(ctx); err != nil {
 		return err
 	}
 	defer s.active.changing.unlock()
-	err := s.catchUp(ctx)
+	working, cancel := context.WithTimeout(working, catchUpTimeout)
+	defer cancel()
+	err := s.catchUp(working)
 	if before := (*failedBuild)(nil); errors.As(err, &before) {
 		return err
 	}
@@ -197,8 +204,6 @@ func (s *Server) CatchUp(ctx context.Context) error {
 }
 
 func (s *Server) catchUp(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), catchUpTimeout)
-	defer cancel()
 	active, err := s.cfg.Ledger.Active(ctx)
 	if err != nil {
 		return err
@@ -252,7 +257,7 @@ func (s *Server) behind(active ledger.Active) string {
 func (s *Server) follow(ctx context.Context) {
 	active, err := s.cfg.Ledger.Active(ctx)
 	if err == nil && active.Number != 0 && active.Revision != s.revision() {
-		_ = s.CatchUp(ctx) // it logs what came of it
+		_ = s.catchUpWithin(ctx, ctx) // it logs what came of it
 	}
 }
 

@@ -279,3 +279,41 @@ func TestWaitsForNobody(t *testing.T) {
 		t.Fatal(caught, err)
 	}
 }
+
+// slowProver proves nothing until the time for that is over.
+type slowProver struct{ began chan struct{} }
+
+func (p slowProver) Prove(ctx context.Context, _ *policy.Source) (policy.Proof, error) {
+	close(p.began)
+	<-ctx.Done()
+	return policy.Proof{}, ctx.Err()
+}
+
+// TestEndsWhileFollowing: a server that is told to end does not go on building the policy that it follows to.
+func TestEndsWhileFollowing(t *testing.T) {
+	store := memstore.New()
+	one, _ := quickWorld(t, options{store: store}, fewMessages("1"))
+	_, err := one.server.ReloadPolicy(t.Context())
+	ok(t, err)
+	p := slowProver{make(chan struct{})}
+	live := must[*policy.Live](t)(policy.NewLive(t.Context(), policy.LiveConfig{
+		Read: func() (*policy.Source, error) { return quick(fewMessages("1")) }, Engine: policy.Config{Timeout: 30 * time.Second}, Prover: p,
+	}))
+	two := newWorld(t, options{store: store, live: live})
+	if a := one.adminJSON("POST", "/admin/v1/policy/activate", callback.PolicyRequest{PolicyText: one.text(fewMessages("2"))}, nil); a.status != 200 {
+		t.Fatal(a)
+	}
+	ctx, end := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() {
+		two.server.Keep(ctx)
+		close(ended)
+	}()
+	<-p.began
+	end()
+	select {
+	case <-ended:
+	case <-time.After(time.Minute):
+		t.Fatal("it goes on for a minute")
+	}
+}
