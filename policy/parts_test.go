@@ -119,7 +119,8 @@ func TestRemembers(t *testing.T) {
 	ask := func(wallet, amount string) {
 		in := transfer(e, amount)
 		in.Tx.WalletID = wallet
-		decide(t, e, in)
+		_, err := e.Evaluate(t.Context(), in)
+		must(t, err)
 	}
 	ask("1", "1500000000")
 	first := e.Remembered()
