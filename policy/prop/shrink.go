@@ -104,14 +104,10 @@ func (s *shrinker) with(dim, value string) request {
 	return r
 }
 
-// plain tries a dimension's plainest value, then the ones before the present one.
+// plain tries a dimension's plainest value.
 func (s *shrinker) plain(dim string) bool {
 	values := s.maker.values(dim, s.found.request)
-	at := slices.Index(values, s.found.request[dim])
-	if at < 0 {
-		at = len(values)
-	}
-	return at > 0 && s.still(s.with(dim, values[0]))
+	return len(values) > 0 && s.still(s.with(dim, values[0]))
 }
 
 // smallest looks for the smallest number by halving: where more is worse, that is the edge.
