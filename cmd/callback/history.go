@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -17,7 +18,7 @@ import (
 func (o *options) policyHistory() *cobra.Command {
 	var server admin
 	asJSON, out := false, ""
-	most := 20
+	most, before := 20, uint64(0)
 	cmd := &cobra.Command{
 		Use: "history [REVISION]", Short: "List which policies were live: who made them live, when, from what, why, and who approved",
 		Long: `List the activations of policies, newest first; the first line is the policy that decides now. Each is an entry of the log:
@@ -31,29 +32,40 @@ data.json.`,
 			if len(args) == 1 {
 				return o.writeRevision(cmd, &server, args[0], out)
 			}
+			if most < 1 {
+				return errors.New("--list: at least one is listed")
+			}
+			path := "/admin/v1/policy/history"
+			if before > 0 {
+				path += fmt.Sprintf("?before=%d", before)
+			}
 			var view callback.HistoryView
-			if err := o.call(cmd.Context(), &server, "GET", "/admin/v1/policy/history", nil, &view); err != nil {
+			if err := o.call(cmd.Context(), &server, "GET", path, nil, &view); err != nil {
 				return err
 			}
 			if asJSON {
 				return o.printJSON(view)
 			}
-			if len(view.Activations) == 0 {
+			if len(view.Activations) == 0 && before == 0 {
 				fmt.Fprintln(o.out, "no policy was made live yet: the one of the files decides")
 			}
 			for i, a := range view.Activations {
 				if i == most {
-					fmt.Fprintf(o.out, "and %d before: --list shows more of them\n", len(view.Activations)-most)
-					break
+					fmt.Fprintf(o.out, "more with --before %d\n", view.Activations[i-1].Number)
+					return nil
 				}
 				o.printActivation(a)
+			}
+			if view.Next > 0 {
+				fmt.Fprintf(o.out, "more with --before %d\n", view.Next)
 			}
 			return nil
 		},
 	}
 	server.flags(cmd)
 	cmd.Flags().StringVar(&out, "out", "", "with a REVISION: the folder to write it into, which must not be there")
-	cmd.Flags().IntVar(&most, "list", most, "how many are listed")
+	cmd.Flags().IntVar(&most, "list", most, "how many are listed, at most 1000")
+	cmd.Flags().Uint64Var(&before, "before", 0, "only activations before the one of this number: go on where the page before ended")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }
