@@ -51,30 +51,3 @@ func TestMetricsAreNamedByTheRules(t *testing.T) {
 		}
 	}
 }
-
-// TestALineOfTheLogNamesItsSession: whoever follows a session through the log finds it by its id.
-func TestALineOfTheLogNamesItsSession(t *testing.T) {
-	t.Parallel()
-	r := newSigners(t)
-	s := r.offer(r.signing())
-	r.mustBeSigned(t, s)
-	r.do(func() { r.route = noEnvelopes })
-	failed := r.offer(r.signing())
-	r.await("contributions", func() bool { return len(failed.contributions) == 3 })
-	r.end(failed, "failed", "no longer wanted")
-	r.mustFail(t, failed, "no longer wanted", r.a)
-	log := string(r.a.log.bytes())
-	for _, line := range strings.Split(log, "\n") {
-		if strings.Contains(line, "msg=\"session ") && !strings.Contains(line, "session_id=") {
-			t.Errorf("no session is named: %s", line)
-		}
-	}
-	for _, want := range []string{"msg=\"session starts\" session_id=" + s.id, "msg=\"session completed\" session_id=" + s.id, "msg=\"session aborted\" session_id=" + failed.id} {
-		if !strings.Contains(log, want) {
-			t.Errorf("the log has no %s", want)
-		}
-	}
-	if strings.Contains(log, "level=DEBUG-4") {
-		t.Error("frames are told at a level above trace")
-	}
-}

@@ -8,7 +8,6 @@ import (
 
 	linkv1 "github.com/countersign-mpc/countersign/api/link/v1"
 	"github.com/countersign-mpc/countersign/node/asking"
-	"github.com/countersign-mpc/countersign/wire"
 )
 
 // TestEachLineAboutASessionNamesIt: whoever looks for a session in the logs of its nodes finds all of it by one id, what the
@@ -28,19 +27,10 @@ func TestEachLineAboutASessionNamesIt(t *testing.T) {
 	r.a.log.await(t, "kind=report")
 	r.a.log.await(t, "kind=outcome")
 
-	r.do(func() {
-		r.route = func(_ wire.NodeID, f *linkv1.Frame) []*linkv1.Frame {
-			if f.GetContribution() != nil {
-				return nil // no session comes to its end any more
-			}
-			return []*linkv1.Frame{f}
-		}
-	})
+	r.do(func() { r.route = noEnvelopes })
 	aborted := r.offer(r.signing())
 	r.guard.next(t).approve()
-	for _, m := range []*member{r.a, r.b, r.c} {
-		r.await("contribution", func() bool { return aborted.contributions[m.id] != nil })
-	}
+	r.await("contributions", func() bool { return len(aborted.contributions) == 3 })
 	r.end(aborted, "failed", "a party is away")
 	for _, m := range []*member{r.a, r.b, r.c} {
 		r.awaitReport(aborted, m.id)
@@ -68,6 +58,9 @@ func TestEachLineAboutASessionNamesIt(t *testing.T) {
 			about := contains(line, "session") || contains(line, "sino_id=") || contains(line, "callback_id=")
 			if about && strings.Count(line, " session_id=session-") != 1 {
 				t.Errorf("a line about a session names none: %s", line)
+			}
+			if contains(line, "level=DEBUG-4") {
+				t.Errorf("a frame is told at a level above trace: %s", line)
 			}
 		}
 	}
