@@ -31,3 +31,19 @@ func TestManualsCommandsHoldUp(t *testing.T) {
 		t.Errorf("%d lines of commands were found", lines)
 	}
 }
+
+// TestFormatsListsEveryCall finds each call that is served in docs/FORMATS.md.
+func TestFormatsListsEveryCall(t *testing.T) {
+	page := read(t, "../docs/FORMATS.md")
+	for dir, least := range map[string]int{"node": 10, "callback": 20, "mpcapi": 10} {
+		calls := regexp.MustCompile(`\br\.(?:Get|Post|Put|Delete)\("(/[^"]+[^/"])"`).FindAllStringSubmatch(sources(t, dir), -1)
+		if len(calls) < least {
+			t.Errorf("%s: %d calls were found", dir, len(calls))
+		}
+		for _, call := range calls {
+			if path := regexp.QuoteMeta(call[1]); !regexp.MustCompile(path + "[`? ,]").MatchString(page) {
+				t.Errorf("%s serves %s, which is not described", dir, call[1])
+			}
+		}
+	}
+}
