@@ -182,13 +182,7 @@ func TestLimitIsExact(t *testing.T) {
 	e := newEngine(t, data)
 	rapid.Check(t, func(r *rapid.T) {
 		decimals := rapid.SampledFrom(all).Draw(r, "decimals")
-		unit := new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(decimals)), nil)
-		above, most := new(big.Int).Mul(big.NewInt(5000), unit), new(big.Int).Mul(big.NewInt(10000), unit)
-		at := rapid.SampledFrom([]*big.Int{big.NewInt(0), above, most}).Draw(r, "threshold")
-		amount := new(big.Int).Add(at, big.NewInt(rapid.Int64Range(-3, 3).Draw(r, "offset")))
-		if amount.Sign() < 0 {
-			amount.SetInt64(0)
-		}
+		amount, want := nearThreshold(r, decimals, 0)
 		info := claim(amount.String())
 		info.AssetID = fmt.Sprintf("TOK%d", decimals)
 		in := input(e, parsed(info))
@@ -197,17 +191,28 @@ func TestLimitIsExact(t *testing.T) {
 		if err != nil {
 			r.Fatal(err)
 		}
-		want := policy.Approve
-		switch {
-		case amount.Cmp(most) > 0:
-			want = policy.Reject
-		case amount.Cmp(above) > 0:
-			want = policy.Wait
-		}
 		if d.Action != want {
 			r.Fatalf("%s with %d decimals: got %s, want %s", amount, decimals, d.Action, want)
 		}
 	})
+}
+
+// nearThreshold draws an amount near the least that there is, a tier of 5000 coins or a limit of 10000, and says what has to be decided of
+// it.
+func nearThreshold(r *rapid.T, decimals int, least int64) (*big.Int, policy.Action) {
+	unit := new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(decimals)), nil)
+	above, most := new(big.Int).Mul(big.NewInt(5000), unit), new(big.Int).Mul(big.NewInt(10000), unit)
+	at := rapid.SampledFrom([]*big.Int{big.NewInt(least), above, most}).Draw(r, "threshold")
+	amount := new(big.Int).Add(at, big.NewInt(rapid.Int64Range(-3, 3).Draw(r, "offset")))
+	switch {
+	case amount.Cmp(most) > 0:
+		return amount, policy.Reject
+	case amount.Cmp(above) > 0:
+		return amount, policy.Wait
+	case amount.Cmp(big.NewInt(least)) < 0:
+		return big.NewInt(least), policy.Approve
+	}
+	return amount, policy.Approve
 }
 
 // TestHostileNames puts into every text field what would break a log line, a format string or a reply.
