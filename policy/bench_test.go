@@ -20,16 +20,22 @@ func BenchmarkEvaluate(b *testing.B) {
 		if name == "long-lists" {
 			in.Tx.To = "0x0000000000000000000000000000000000000007"
 		}
-		wantAction(b, decide(b, e, in), policy.Approve, "address.listed")
-		b.Run(name, func(b *testing.B) {
-			b.ReportAllocs()
-			for b.Loop() {
-				if d, err := e.Evaluate(b.Context(), in); err != nil || d.Action != policy.Approve {
-					b.Fatal(d, err)
-				}
-			}
-		})
+		timeApproval(b, name, e, in)
 	}
+}
+
+// timeApproval times the decision about an input that is approved.
+func timeApproval(b *testing.B, name string, e *policy.Engine, in policy.Input) {
+	b.Helper()
+	wantAction(b, decide(b, e, in), policy.Approve, "address.listed")
+	b.Run(name, func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if d, err := e.Evaluate(b.Context(), in); err != nil || d.Action != policy.Approve {
+				b.Fatal(d, err)
+			}
+		}
+	})
 }
 
 // traffic are transfers of tokens as cmd/bench sends them: each has its own transaction, and there are 50 wallets and 50 paths.
@@ -131,15 +137,7 @@ func BenchmarkEvaluatePayment(b *testing.B) {
 			account.Outputs = append(account.Outputs, evidence.BitcoinOutput{Address: hotWallet, Amount: "0", Own: true})
 		}
 		in := completed(b, e, info, account, nil)
-		wantAction(b, decide(b, e, in), policy.Approve, "address.listed")
-		b.Run(name, func(b *testing.B) {
-			b.ReportAllocs()
-			for b.Loop() {
-				if d, err := e.Evaluate(b.Context(), in); err != nil || d.Action != policy.Approve {
-					b.Fatal(d, err)
-				}
-			}
-		})
+		timeApproval(b, name, e, in)
 	}
 }
 
