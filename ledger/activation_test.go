@@ -57,14 +57,16 @@ func TestTamperedPolicies(t *testing.T) {
 		}
 		for _, key := range keys {
 			for _, how := range []string{"first byte", "last byte", "cut", "gone"} {
-				if terms := bucket == "proposal" && key[0] == 0; terms && (how == "gone" || how == "last byte") {
-					continue // old ones are forgotten; and the last byte is of the time of a vote, which is not signed: its entry has it
+				terms := bucket == "proposal" && key[0] == 0
+				if terms && how == "gone" {
+					continue // old ones are forgotten
 				}
 				restore := tamper(t, store, bucket, key, how)
 				if report, err := l.Verify(ctx); err != nil || report.OK() {
 					t.Errorf("%s %x, %s: verify says nothing (%v)", bucket, key, how, err)
 				}
-				if bucket == "proposal" && bytes.HasSuffix(key, mustID(t, proposals[1].ID)) {
+				unsigned := terms && how == "last byte" // of the time of a vote, which only its entry knows
+				if bucket == "proposal" && bytes.HasSuffix(key, mustID(t, proposals[1].ID)) && !unsigned {
 					_, err := l.Activate(ctx, ledger.Change{Base: 2, Revision: "r3", How: ledger.ActivatedProposal, Proposal: proposals[1].ID, Operator: "olga"})
 					if !errors.Is(err, ledger.ErrDamaged) {
 						t.Errorf("%s %x, %s: it is activated: %v", bucket, key, how, err)

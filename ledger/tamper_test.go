@@ -135,6 +135,20 @@ func TestTampering(t *testing.T) {
 		"vote made up": {func(x *tampered) {
 			x.edit("approval", func(_, v []byte) []byte { v[len(v)-20] ^= 1; return v })
 		}, "signature does not verify", true},
+		"vote lost": {func(x *tampered) {
+			x.edit("approval", func(_, v []byte) []byte {
+				a, err := ledger.ParseStoredApproval(v)
+				must(x.t, err)
+				a.Votes = nil
+				b, err := ledger.MarshalStoredApproval(a)
+				must(x.t, err)
+				return b
+			})
+		}, "it is not counted in its approval", true},
+		"approval gone": {func(x *tampered) {
+			x.edit("approval", func(_, _ []byte) []byte { return nil })
+			x.edit("execution", func(_, _ []byte) []byte { return nil })
+		}, "is missing", true},
 		"approval lost": {func(x *tampered) {
 			x.edit("execution", func(_, _ []byte) []byte { return nil })
 		}, "is not found by its execution", true},

@@ -5,14 +5,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/countersign-mpc/countersign/auditlog"
 )
 
 // Verify reads the whole log and everything that hangs on it, and reports each entry that was changed, is missing or
-// stands in another's place; callback_ids that lost their record; approvals with a vote that nobody signed; and what windows,
-// reservations and bindings say that the entries do not. kept are checkpoints kept elsewhere (Checkpoint), out of which the log
-// must have grown. Decisions go on meanwhile. The error is for what could not be read.
+// stands in another's place; callback_ids that lost their record; approvals and proposals with a vote that nobody signed, or
+// without one that was cast; and what windows, reservations and bindings say that the entries do not. kept are checkpoints kept
+// elsewhere (Checkpoint), out of which the log must have grown. Decisions go on meanwhile. The error is for what could not be read.
 func (l *Ledger) Verify(ctx context.Context, kept ...[]byte) (auditlog.Report, error) {
 	v := verification{Ledger: l, unreadable: map[id]bool{}, named: map[string]bool{}}
 	var err error
@@ -84,7 +85,7 @@ func (v *verification) Entry(r Reader, ref []byte) ([]byte, error) {
 	return nil, err
 }
 
-// Check looks whether the entry stands where its id and its callback_id lead to.
+// Check looks whether the entry stands where its id and its callback_id lead to, and whether a vote is counted.
 func (v *verification) Check(r Reader, index int64, data []byte) error {
 	e, err := ParseEntry(data)
 	if err != nil {
@@ -98,7 +99,12 @@ func (v *verification) Check(r Reader, index int64, data []byte) error {
 	if err != nil || at != index {
 		return fmt.Errorf("%w: its id %s does not lead to it", auditlog.ErrDamaged, name)
 	}
-	if e.Decision == nil {
+	switch {
+	case e.Vote != nil:
+		return v.voted(r, e.Vote)
+	case e.PolicyVote != nil:
+		return v.votedOnProposal(r, e.PolicyVote)
+	case e.Decision == nil:
 		return nil
 	}
 	k, ok, err := getKnown(r, e.Decision.Ask.name())
@@ -118,6 +124,41 @@ func (v *verification) Check(r Reader, index int64, data []byte) error {
 	if errors.Is(err, ErrDamaged) {
 		v.named[bucketAttachment] = true
 		return fmt.Errorf("%w: %w", auditlog.ErrDamaged, err)
+	}
+	return err
+}
+
+// voted looks whether a vote is counted in its approval: one that was lost would let pass what it has rejected. An approval that
+// cannot be read is reported by itself.
+func (v *verification) voted(r Reader, rec *VoteRecord) error {
+	name, err := parseID(rec.Approval)
+	if err != nil {
+		return fmt.Errorf("%w: %w", auditlog.ErrDamaged, err)
+	}
+	a, err := getApproval(r, name)
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return fmt.Errorf("%w: its approval %s is missing", auditlog.ErrDamaged, name)
+	case errors.Is(err, ErrDamaged):
+		return nil
+	case err == nil && !slices.ContainsFunc(a.Votes, rec.Vote.equal):
+		return fmt.Errorf("%w: it is not counted in its approval %s", auditlog.ErrDamaged, name)
+	}
+	return err
+}
+
+// votedOnProposal is voted for a proposal, unless that was forgotten.
+func (v *verification) votedOnProposal(r Reader, rec *PolicyVoteRecord) error {
+	name, err := parseID(rec.Proposal)
+	if err != nil {
+		return fmt.Errorf("%w: %w", auditlog.ErrDamaged, err)
+	}
+	p, err := v.getProposal(r, name)
+	switch {
+	case errors.Is(err, ErrNotFound), errors.Is(err, ErrDamaged):
+		return nil
+	case err == nil && !slices.ContainsFunc(p.Votes, rec.Vote.equal):
+		return fmt.Errorf("%w: it is not counted in its proposal %s", auditlog.ErrDamaged, name)
 	}
 	return err
 }

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -110,6 +111,10 @@ func (s Signed) again(err error, votes []Vote) (counted bool, _ error) {
 // at is the vote as it is recorded.
 func (s Signed) at(now time.Time) Vote {
 	return Vote{Approver: s.Approver, Decision: s.Decision, Signature: slices.Clone(s.Signature), Time: now}
+}
+
+func (v Vote) equal(w Vote) bool {
+	return v.Approver == w.Approver && v.Decision == w.Decision && bytes.Equal(v.Signature, w.Signature) && v.Time.Equal(w.Time)
 }
 
 // signed is the vote as it was handed in.
