@@ -180,7 +180,7 @@ func TestSchemaCanFail(t *testing.T) {
 	}
 }
 
-// everyData is a data.json that has every key there is, as docs/POLICY.md shows them.
+// everyData are the demo's data.json, and others that have every key there is, as docs/POLICY.md shows them.
 func everyData(t *testing.T) []object {
 	t.Helper()
 	b, err := os.ReadFile("../docs/POLICY.md")

@@ -31,7 +31,8 @@ func TestShippedTestsOverAnyData(t *testing.T) {
 	for name, data := range map[string]object{"bound": bound, "renamed": renamed, "families swapped": swapped} {
 		t.Run(name, func(t *testing.T) { shippedPass(t, shipped, data) })
 	}
-	for _, data := range everyData(t) {
+	demoEngine(t) // with the demo's data there is none unless they pass
+	for _, data := range everyData(t)[1:] {
 		t.Run("every member", func(t *testing.T) { shippedPass(t, shipped, data) })
 	}
 }
