@@ -1,5 +1,5 @@
 // Command mpc-node is one party of the MPC stack: it holds sealed key shares and takes part in signing after its callback
-// servers have approved. `mpc-node start` runs it; the other commands talk to the running node.
+// servers have approved. `mpc-node start` runs it; most other commands talk to the running node.
 package main
 
 import (
