@@ -31,7 +31,12 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"callback": main, "callback-dies": dying, "ask": ask})
 }
 
+// endAtOnce is in the environment of commands. Under the race detector each process else sleeps for a second before it ends, and
+// the commands are hundreds and leave nothing running. Servers of the scripts sleep.
+const endAtOnce = "GORACE=atexit_sleep_ms=0"
+
 func TestScripts(t *testing.T) {
+	t.Parallel()
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
@@ -41,9 +46,7 @@ func TestScripts(t *testing.T) {
 		Condition: condition,
 		Setup: func(env *testscript.Env) error {
 			env.Values[serverKey{}] = &server{}
-			// Under the race detector each process sleeps for a second before it ends. The commands are hundreds and leave
-			// nothing running; a server that is started by serve sleeps.
-			env.Setenv("GORACE", strings.TrimSpace(os.Getenv("GORACE")+" atexit_sleep_ms=0"))
+			env.Vars = append(env.Vars, endAtOnce)
 			if err := windowPolicy(filepath.Join(env.WorkDir, "window-policy")); err != nil {
 				return err
 			}

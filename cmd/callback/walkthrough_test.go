@@ -2,13 +2,14 @@ package main
 
 import (
 	"bytes"
-	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -17,6 +18,7 @@ import (
 // what the page says they print.
 type walk struct {
 	t    *testing.T
+	dir  string
 	code int
 	ids  map[string]string // of the page -> of this run
 }
@@ -29,6 +31,7 @@ var (
 )
 
 func TestWalkthrough(t *testing.T) {
+	t.Parallel() // beside the scripts: it does one thing after the other
 	page, err := os.ReadFile("../../docs/WALKTHROUGH.md")
 	if err != nil {
 		t.Fatal(err)
@@ -41,31 +44,40 @@ func TestWalkthrough(t *testing.T) {
 	if err := os.CopyFS(dir, os.DirFS(filepath.Join("../..", string(named[1])))); err != nil {
 		t.Fatal(err)
 	}
-	t.Chdir(dir)
-	w := &walk{t: t, ids: map[string]string{}}
+	w := &walk{t: t, dir: dir, ids: map[string]string{}}
 	w.follow(strings.Split(string(page), "\n"))
+}
+
+// command is one line of the page, to be run where its files are.
+func (w *walk) command(name string, args ...string) *exec.Cmd {
+	cmd := exec.Command(name, args...)
+	cmd.Dir, cmd.Env = w.dir, append(os.Environ(), endAtOnce)
+	return cmd
 }
 
 // serve runs the server for as long as the test, and returns when it serves.
 func (w *walk) serve() {
-	ctx, stop := context.WithCancel(context.Background())
-	said, ended := &transcript{}, make(chan error, 1)
-	go func() {
-		code := run(ctx, []string{"serve"}, streams{strings.NewReader(""), said, said})
-		ended <- fmt.Errorf("code %d", code)
-	}()
-	s := &server{said: said, ended: ended}
-	if err := s.await("serving nodes on", 0); err != nil {
+	cmd, said, ended := w.command("callback", "serve"), &transcript{}, make(chan error, 1)
+	cmd.Stdout, cmd.Stderr = said, said
+	if err := cmd.Start(); err != nil {
 		w.t.Fatal(err)
 	}
+	go func() { ended <- cmd.Wait() }()
 	w.t.Cleanup(func() {
-		stop()
+		_ = cmd.Process.Signal(syscall.SIGTERM)
 		select {
-		case <-ended:
+		case err := <-ended:
+			if err != nil {
+				w.t.Errorf("the server ended with %v:\n%s", err, said.text.String())
+			}
 		case <-time.After(time.Minute):
+			_ = cmd.Process.Kill()
 			w.t.Error("the server does not end")
 		}
 	})
+	if err := (&server{said: said, ended: ended}).await("serving nodes on", 0); err != nil {
+		w.t.Fatal(err)
+	}
 }
 
 // follow goes through the page, block by block.
@@ -100,14 +112,14 @@ func (w *walk) follow(lines []string) {
 }
 
 func (w *walk) write(name, text string) {
-	if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(w.dir, name), []byte(text), 0o644); err != nil {
 		w.t.Fatal(err)
 	}
 }
 
 // add puts a member at the end of a JSON object.
 func (w *walk) add(name, member string) {
-	text, err := os.ReadFile(name)
+	text, err := os.ReadFile(filepath.Join(w.dir, name))
 	end := bytes.LastIndexByte(text, '}')
 	if err != nil || end < 0 {
 		w.t.Fatalf("%s: %v", name, err)
@@ -144,18 +156,15 @@ func (w *walk) run(command string) string {
 	for i := range args {
 		args[i] = strings.Trim(args[i], "'")
 	}
-	switch args[0] {
-	case "callback":
-		var out string
-		w.code, out = runHere(w.t, args[1:]...)
-		return out
-	case "echo":
+	if args[0] == "echo" {
 		return fmt.Sprintln(w.code)
 	}
-	out, err := exec.Command(args[0], args[1:]...).CombinedOutput()
-	if err != nil {
+	cmd := w.command(args[0], args[1:]...)
+	out, err := cmd.CombinedOutput()
+	if exit := (*exec.ExitError)(nil); err != nil && (args[0] != "callback" || !errors.As(err, &exit)) {
 		w.t.Fatalf("%s: %v: %s", command, err, out)
 	}
+	w.code = cmd.ProcessState.ExitCode()
 	return string(out)
 }
 
