@@ -45,17 +45,18 @@ const (
 // Sessions lists the sessions that are offered to this node or run, the newest first, then those that are over, the newest
 // first. Those that are over are remembered, 200 of them, until the process ends.
 func (n *Node) Sessions() []SessionInfo {
-	open := []SessionInfo{} // an empty list is one in JSON too
-	if p := n.working.Load(); p != nil {
-		open = append(open, p.openSessions()...)
+	p := n.working.Load()
+	if p == nil {
+		return n.recent.list()
 	}
-	return append(open, n.recent.list()...)
+	p.mu.Lock() // over both lists: a session that ends is in one of them
+	defer p.mu.Unlock()
+	return append(p.openSessions(), n.recent.list()...)
 }
 
+// openSessions lists those that are offered or run. The caller holds mu.
 func (p *party) openSessions() []SessionInfo {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	var out []SessionInfo
+	out := []SessionInfo{}
 	for _, r := range p.requests {
 		if r.seat != nil {
 			out = append(out, r.offered())
@@ -135,7 +136,8 @@ func (r *recentSessions) add(info SessionInfo) {
 func (r *recentSessions) list() []SessionInfo {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	out := append(slices.Clone(r.all[r.next:]), r.all[:r.next]...)
+	out := append([]SessionInfo{}, r.all[r.next:]...) // an empty list is one in JSON too
+	out = append(out, r.all[:r.next]...)
 	slices.Reverse(out)
 	return out
 }
