@@ -163,6 +163,13 @@ func (c *config) loadSegments() (*segment.Manifest, error) {
 		return nil, fmt.Errorf("storage.segments-path: %w: make it with `mpc-node password generate -t %d -n %d`", err, c.Storage.T, c.Storage.N)
 	}
 	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, fmt.Errorf("storage.segments-path: %w", err)
+	}
+	if info.Mode()&0o002 != 0 { // it says which segments will open the node, and may have come after the look at the start
+		return nil, fmt.Errorf("storage.segments-path: everybody can write %s, mode %v: chmod go-w %s", f.Name(), info.Mode(), f.Name())
+	}
 	data, err := io.ReadAll(io.LimitReader(f, 64<<10))
 	if err != nil {
 		return nil, fmt.Errorf("storage.segments-path: %w", err)

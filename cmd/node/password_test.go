@@ -90,3 +90,20 @@ func TestSegmentsForAgeRecipients(t *testing.T) {
 		t.Errorf("written were %v", files)
 	}
 }
+
+// TestSegmentsOfEverybody: who can write the manifest could have the node take other segments than were made for it.
+func TestSegmentsOfEverybody(t *testing.T) {
+	t.Parallel()
+	c := defaults()
+	c.Storage.T, c.Storage.N, c.Storage.SegmentsPath = 2, 3, filepath.Join(t.TempDir(), "segments.json")
+	m, _, err := segment.Generate(2, 3)
+	must(t, err)
+	must(t, os.WriteFile(c.Storage.SegmentsPath, m.Encode(), 0o644))
+	if got, err := c.loadSegments(); err != nil || got.ID != m.ID {
+		t.Fatalf("got %v, %v", got, err)
+	}
+	must(t, os.Chmod(c.Storage.SegmentsPath, 0o646))
+	if _, err := c.loadSegments(); err == nil || !strings.Contains(err.Error(), "everybody can write "+c.Storage.SegmentsPath) {
+		t.Fatalf("it is taken: %v", err)
+	}
+}
