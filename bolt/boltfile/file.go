@@ -28,8 +28,10 @@ type File struct {
 	path    string
 	buckets []string
 	apart   []string // of buckets: see Config
+	inPlace string   // of buckets: see Config; "": none
 	place   func(b []byte, bucket string, key []byte) []byte
 	db      *bolt.DB
+	direct  *os.File // beside bbolt, for what is written in place; nil if there is no such bucket
 
 	writing sync.Mutex // held while a transaction that writes is under way; bbolt's own lock may stay locked after a panic
 
@@ -58,6 +60,9 @@ func (f *File) Close() error {
 // release closes the file. After a panic of bbolt that may wait for a lock that was left behind, and there is nothing to
 // be saved, as every commit is on disk: it is not waited for, and the system frees what is left when the process ends.
 func (f *File) release() error {
+	if f.direct != nil {
+		_ = f.direct.Close() // all that counts in it was synced
+	}
 	db := f.db
 	switch {
 	case db == nil:
@@ -128,8 +133,7 @@ func (f *File) failed(err error, size int64) error {
 	}
 	var path *os.PathError
 	var errno syscall.Errno
-	full := errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG)
-	unwritten := full && errors.As(err, &path) && (path.Op == "write" || path.Op == "truncate")
+	unwritten := isFull(err) && errors.As(err, &path) && (path.Op == "write" || path.Op == "truncate")
 	if !errors.As(err, &errno) {
 		// Of a file that cannot be made longer, bbolt tells in words only, before its first write. So it does of a failed
 		// sync of the longer file, but then it is longer.
@@ -139,7 +143,7 @@ func (f *File) failed(err error, size int64) error {
 	if unwritten {
 		return fmt.Errorf("write %s: %w: nothing was stored; make room, and it goes on", f.path, err)
 	}
-	return f.End(fmt.Errorf("write %s: %w: it is not known what is on disk; stop the process, check the disk, and start it again", f.path, err))
+	return f.End(f.unknown(err))
 }
 
 func (f *File) size() (int64, error) {

@@ -29,6 +29,8 @@ type Config struct {
 	// Apart are those of Buckets in which each value lies on pages of its own. bbolt writes a page as a whole, and up to four
 	// values of more than a page with every one that is put beside them.
 	Apart []string
+	// InPlace is the one of Buckets that holds spaces (File.Space) and nothing else; "": none.
+	InPlace string
 
 	// Place appends what a value's checksum covers before the value. It must differ for any two pairs of bucket and key.
 	Place func(b []byte, bucket string, key []byte) []byte
@@ -46,6 +48,8 @@ func (c *Config) validate() error {
 		return errors.New("a path is needed")
 	case c.Format == "" || len(c.Buckets) == 0 || c.Place == nil:
 		return errors.New("a format, buckets and their places are needed")
+	case c.InPlace != "" && !slices.Contains(c.Buckets, c.InPlace):
+		return fmt.Errorf("there is no bucket %q", c.InPlace)
 	case slices.Contains(c.Buckets, bucketStore):
 		return fmt.Errorf("the bucket %s is taken by the version record", bucketStore)
 	}
@@ -62,7 +66,7 @@ func Open(cfg Config) (*File, error) {
 	if cfg.OpenTimeout == 0 {
 		cfg.OpenTimeout = DefaultOpenTimeout
 	}
-	f := &File{path: cfg.Path, buckets: slices.Clone(cfg.Buckets), apart: slices.Clone(cfg.Apart), place: cfg.Place}
+	f := &File{path: cfg.Path, buckets: slices.Clone(cfg.Buckets), apart: slices.Clone(cfg.Apart), inPlace: cfg.InPlace, place: cfg.Place}
 	_, err := os.Stat(cfg.Path)
 	created := errors.Is(err, os.ErrNotExist)
 	err = f.guard(func() error { return f.open(cfg) })
@@ -88,6 +92,11 @@ func (f *File) open(cfg Config) error {
 		return fmt.Errorf("%s: %w", f.path, err)
 	}
 	f.db = db
+	if cfg.InPlace != "" {
+		if err := f.openDirect(cfg.ReadOnly); err != nil {
+			return err
+		}
+	}
 	if err := f.checkStart(db.Info().PageSize); err != nil {
 		return err
 	}

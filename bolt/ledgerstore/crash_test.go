@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/countersign-mpc/countersign/bolt/ledgerstore"
@@ -30,6 +31,8 @@ func TestMain(m *testing.M) {
 		err = decideUntilKilled(os.Getenv(killEnv))
 	case os.Getenv(damageEnv) != "":
 		err = useDamagedFiles()
+	case strings.HasPrefix(filepath.Base(os.Getenv(fullEnv)), mixedName):
+		err = mixLarge(os.Getenv(fullEnv))
 	case os.Getenv(fullEnv) != "":
 		err = fillUp(os.Getenv(fullEnv))
 	default:
@@ -43,7 +46,7 @@ func TestMain(m *testing.M) {
 
 // decideUntilKilled is the server that TestKill kills.
 func decideUntilKilled(path string) error {
-	store, err := ledgerstore.Open(ledgerstore.Config{Path: path})
+	store, err := openNamed(path)
 	if err != nil {
 		return err
 	}
@@ -56,15 +59,31 @@ func decideUntilKilled(path string) error {
 	return errors.Join(err, store.Close())
 }
 
+// turningName begins the name of a file whose store moves keys all the time, and so writes into tracks.
+const turningName = "turning-"
+
+// openNamed opens a store as its file's name has it.
+func openNamed(path string) (*ledgerstore.Store, error) {
+	if strings.HasPrefix(filepath.Base(path), turningName) {
+		return ledgerstore.OpenTurning(ledgerstore.Config{Path: path}, 50)
+	}
+	return ledgerstore.Open(ledgerstore.Config{Path: path})
+}
+
 // TestKill kills a server with SIGKILL after a random number of replies, over and over on the same file. Whatever
 // reply left must be recorded, the log whole, and the same ask must get the same bytes.
 func TestKill(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "ledger.db")
+	for _, name := range []string{"ledger.db", turningName + "ledger.db"} {
+		t.Run(name, func(t *testing.T) { killOften(t, filepath.Join(t.TempDir(), name)) })
+	}
+}
+
+func killOften(t *testing.T, path string) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	var replies ledgertest.Replies
 	for round := range 12 {
 		must(t, replies.Kill(killEnv+"="+path, max(0, round-1)*20, 1+rng.IntN(40))) // asks of earlier rounds are among them
-		store, err := ledgerstore.Open(ledgerstore.Config{Path: path})
+		store, err := openNamed(path)
 		must(t, err)
 		replies.Check(t, ledgertest.MustOpen(t, store, nil))
 		must(t, errors.Join(store.Check(context.Background()), store.Close()))

@@ -290,7 +290,7 @@ func TestFormat(t *testing.T) {
 	defer db.Close()
 	err = db.View(func(tx *bolt.Tx) error {
 		for _, c := range [][3]string{
-			{"store", "format", "\x7c\xdf\xa6\x3acountersign ledger in bbolt, version 5"}, {"ask", "key1 5", "\xc3\x01\xd8\xacv1"},
+			{"store", "format", "\x6f\x8f\x55\xcecountersign ledger in bbolt, version 6"}, {"ask", "key1 5", "\xc3\x01\xd8\xacv1"},
 		} {
 			if got := tx.Bucket([]byte(c[0])).Get([]byte(c[1])); string(got) != c[2] {
 				t.Errorf("%s, %s: %q, want %q", c[0], c[1], got, c[2])
@@ -305,7 +305,7 @@ func TestFormat(t *testing.T) {
 
 // TestEarlierVersion: a file of a version before lacks buckets; it is taken over with all that it holds.
 func TestEarlierVersion(t *testing.T) {
-	for version, lacks := range map[string]string{"1": "attachment", "2": "revision", "3": "journal", "4": "commits"} {
+	for version, lacks := range map[string]string{"1": "attachment", "2": "revision", "3": "journal", "4": "commits", "5": "tracks"} {
 		t.Run(version, func(t *testing.T) { takenOver(t, version, lacks) })
 	}
 }

@@ -2,6 +2,7 @@ package ledgerstore
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 
 	"github.com/countersign-mpc/countersign/bolt/boltfile"
@@ -11,24 +12,30 @@ const (
 	// turnKeys is how many keys the front layer gathers, and turnBytes how much, until they are to be moved to their buckets. Many
 	// share a page then; they take as much memory, twice, and as much is read when the file is opened after a crash.
 	turnKeys  = 1 << 15
-	turnBytes = 16 << 20
+	turnBytes = 8 << 20
 	// foldKeys and foldBytes are how much a commit moves at least, and foldAll how many keys at most where the file is closed.
 	foldKeys  = 128
 	foldBytes = 64 << 10
 	foldAll   = 1 << 14
+	// behindKeys and behindBytes are after how many changes twice as many are moved, where groups are written into tracks: the back
+	// layer is in its buckets before the front layer is full.
+	behindKeys  = 512
+	behindBytes = 192 << 10
 )
 
 // folding is how far the back layer has come into the buckets. It belongs to the one that commits.
 type folding struct {
-	bucket byte   // of the key in back up to which it is in the buckets
-	past   string // that key; "": none of the bucket
-	flat   uint64 // commits before this number are in the journal of version 4
-	first  uint64 // number of the first commit in the journal
-	end    uint64 // number of the first commit in the journal that is not, or not all, in back
+	bucket byte    // of the key in back up to which it is in the buckets
+	past   string  // that key; "": none of the bucket
+	stored []place // of the commits in the journal's buckets, by their numbers
+	end    uint64  // number of the first commit in the journal that is not, or not all, in back
 }
 
+// leftover reports whether a commit is in the journal's buckets that is altogether in the others.
+func (f *folding) leftover() bool { return len(f.stored) > 0 && f.stored[0].number < f.end }
+
 // pending reports whether there is something to move.
-func (s *Store) pending() bool { return s.back != nil || s.folding.first < s.folding.end }
+func (s *Store) pending() bool { return s.back != nil || s.folding.leftover() }
 
 // turnLayers makes the front layer, in which the group with a number was the last one, the one that is moved.
 func (s *Store) turnLayers(last uint64) {
@@ -36,6 +43,7 @@ func (s *Store) turnLayers(last uint64) {
 	defer s.seenMu.Unlock()
 	s.back, s.front = s.front, newLayer(s.front)
 	s.folding.bucket, s.folding.past, s.folding.end = 0, "", last+1
+	s.turned, s.late = last+1, len(s.tracks) == 0
 }
 
 // fold moves about so many keys or bytes of the back layer to their buckets, in their order, and takes what is there altogether
@@ -65,17 +73,16 @@ func (s *Store) fold(t *boltfile.Tx, f *folding, keys, bytes int) (done bool, er
 			keys, bytes, f.past = keys-1, bytes-len(to.key)-len(to.value), to.key
 		}
 	}
-	for ; f.first < f.end; f.first++ {
-		if keys--; keys < 0 {
-			return true, nil
-		}
-		from := bucketCommits
-		if f.first < f.flat {
-			from = bucketJournal
-		}
-		if err := t.Delete(from, journalKey(f.first)); err != nil {
+	if s.back != nil && len(s.tracks) > 0 {
+		if err := t.Put(bucketTracks, keyFrom, binary.BigEndian.AppendUint64(nil, f.end)); err != nil {
 			return false, err
 		}
+	}
+	for ; f.leftover() && keys > 0; keys-- {
+		if err := t.Delete(f.stored[0].bucket, journalKey(f.stored[0].number)); err != nil {
+			return false, err
+		}
+		f.stored = f.stored[1:]
 	}
 	return true, nil
 }
@@ -116,25 +123,63 @@ func (s *Store) move(t *boltfile.Tx, number byte, bucket string, key []byte, to 
 	return t.PutRoom(bucket, key, room)
 }
 
-// write writes a group into the journal, and a part of the back layer to its place. When it returns nil all of it is on disk.
+// write writes a group into the journal. When it returns nil it is on disk.
 func (s *Store) write(g *group) error {
 	if len(g.changed) == 0 {
 		return nil
+	}
+	defer s.arena.reset()
+	if written, err := s.writeTrack(g); written || err != nil {
+		return err
 	}
 	t, err := s.file.Begin(context.Background(), true)
 	if err != nil {
 		return err
 	}
-	defer s.arena.reset()
-	f, value := s.folding, marshalChanges(g.changed, s.arena.take)
+	f, value := s.folding, marshalChanges(g.changed, boltfile.Room, s.arena.take)
 	if err := t.PutRoom(bucketCommits, journalKey(g.number), value); err != nil {
 		return errors.Join(err, t.Rollback())
 	}
+	f.stored = append(f.stored, place{g.number, bucketCommits})
 	done, err := s.fold(t, &f, max(min(foldKeys, s.turn), 4*len(g.changed)), max(foldBytes, 4*len(value)))
 	if err != nil {
 		return errors.Join(err, t.Rollback())
 	}
 	return s.end(t, f, done, g.number)
+}
+
+// catchUp moves a part of the back layer to its place, after a group was written into a track and its callers know. What cannot be
+// written stays in the track; once there is no room in that, groups fail.
+func (s *Store) catchUp(g *group) {
+	if s.late {
+		s.late = s.makeTrack() == nil && len(s.tracks) == 0 // else at the next turn
+	}
+	if len(s.tracks) == 0 || !s.pending() {
+		return
+	}
+	s.behind.keys += len(g.changed)
+	for _, c := range g.changed {
+		s.behind.bytes += len(c.slot.key) + len(c.to.value)
+	}
+	if s.behind.keys >= min(behindKeys, s.turn) || s.behind.bytes >= behindBytes {
+		s.behind.keys, s.behind.bytes = 0, 0
+		defer s.arena.reset()
+		_ = s.foldApart(2*behindKeys, 2*behindBytes)
+	}
+}
+
+// foldApart moves what fold does in a transaction of its own.
+func (s *Store) foldApart(keys, bytes int) error {
+	t, err := s.file.Begin(context.Background(), true)
+	if err != nil {
+		return err
+	}
+	f := s.folding
+	done, err := s.fold(t, &f, keys, bytes)
+	if err != nil {
+		return errors.Join(err, t.Rollback())
+	}
+	return s.end(t, f, done, s.committed)
 }
 
 // end commits; a view sees either all of it or nothing.
@@ -160,17 +205,8 @@ func (s *Store) settle() error {
 		if !s.pending() {
 			return nil
 		}
-		t, err := s.file.Begin(context.Background(), true)
-		if err != nil {
-			return err
-		}
-		f := s.folding
 		s.arena.reset()
-		done, err := s.fold(t, &f, foldAll, turnBytes)
-		if err != nil {
-			return errors.Join(err, t.Rollback())
-		}
-		if err := s.end(t, f, done, s.committed); err != nil {
+		if err := s.foldApart(foldAll, turnBytes); err != nil {
 			return err
 		}
 	}

@@ -141,7 +141,7 @@ func (s *Store) take() *group {
 		next++
 	}
 	s.open = &group{number: next, calls: make([]ran, 0, share), changed: make([]change, 0, min(cap(g.changed), keepSpace))}
-	if keys, bytes := s.front.size(); !s.pending() && (keys >= s.turn || bytes >= turnBytes) {
+	if keys, bytes := s.front.size(); !s.pending() && (keys >= s.turn || bytes >= turnBytes || s.full()) {
 		s.turnLayers(next - 1)
 	}
 	return g
@@ -155,6 +155,9 @@ func (s *Store) commit(g *group) {
 			g.calls = append(g.calls, s.giveUp(g)...)
 		}
 		g.finish(classify(err))
+		if err == nil {
+			s.catchUp(g)
+		}
 		g = s.next()
 	}
 }
@@ -185,6 +188,9 @@ func (s *Store) giveUp(g *group) []ran {
 	calls := s.open.calls
 	s.open = &group{number: g.number}
 	s.folding.end = min(s.folding.end, g.number)
+	if s.turned > 0 {
+		s.turned = min(s.turned, g.number) // which the next group has, of the front layer
+	}
 	return calls
 }
 

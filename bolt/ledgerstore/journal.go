@@ -1,9 +1,11 @@
 package ledgerstore
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/countersign-mpc/countersign/auditlog"
 	"github.com/countersign-mpc/countersign/bolt/boltfile"
@@ -31,7 +33,9 @@ func journaled() []string {
 }
 
 // buckets are those of the file.
-func buckets() []string { return append(ledger.Buckets(), bucketJournal, bucketCommits) }
+func buckets() []string {
+	return append(ledger.Buckets(), bucketJournal, bucketCommits, bucketTracks, bucketSpace)
+}
 
 // numbers gives each journaled bucket its number.
 func numbers() map[string]byte {
@@ -50,13 +54,13 @@ const (
 	opDelete       = 2
 )
 
-// marshalChanges writes changes behind boltfile.Room bytes, into memory that take gives it.
-func marshalChanges(changed []change, take func(size int) []byte) []byte {
-	size := boltfile.Room + 1
+// marshalChanges writes changes behind so many bytes of room, into memory that take gives it.
+func marshalChanges(changed []change, room int, take func(size int) []byte) []byte {
+	size := room + 1
 	for _, c := range changed {
 		size += 10 + len(c.slot.key) + len(c.to.value)
 	}
-	b := append(take(size)[:boltfile.Room], journalVersion)
+	b := append(take(size)[:room], journalVersion)
 	for _, c := range changed {
 		op := byte(opSet)
 		if c.to.gone {
@@ -111,31 +115,86 @@ func readChanges(b []byte, number uint64, to *layer) error {
 
 func journalKey(number uint64) []byte { return binary.BigEndian.AppendUint64(nil, number) }
 
-// readJournal returns what is in the journal, and where it begins and ends.
-func readJournal(t *boltfile.Tx) (left *layer, f folding, err error) {
+// recorded is a commit that is in the journal.
+type recorded struct {
+	number  uint64
+	bucket  string // in which it lies; "": in a track
+	changes []byte
+}
+
+// place is where a commit lies in one of the journal's buckets.
+type place struct {
+	number uint64
+	bucket string
+}
+
+func readFrom(t *boltfile.Tx) (uint64, error) {
+	value, err := t.Get(bucketTracks, keyFrom)
+	switch {
+	case err != nil || value == nil:
+		return 0, err
+	case len(value) != 8:
+		return 0, errJournal
+	}
+	return binary.BigEndian.Uint64(value), nil
+}
+
+// readJournal returns what is in the journal, and how far it has come into the buckets.
+func (s *Store) readJournal(t *boltfile.Tx) (left *layer, f folding, err error) {
+	defer func() {
+		if err != nil && !errors.Is(err, boltfile.ErrDamaged) {
+			err = fmt.Errorf("%w: %w: stop the process and restore the file from a backup", boltfile.ErrDamaged, err)
+		}
+	}()
 	left = newLayer(nil)
-	scan := func(bucket string) error {
-		return t.Scan(bucket, nil, nil, false, func(key, value []byte) (bool, error) {
+	from, err := readFrom(t)
+	if err != nil {
+		return left, f, err
+	}
+	found, err := s.inBuckets(t)
+	if err != nil {
+		return left, f, err
+	}
+	for _, r := range found {
+		f.stored = append(f.stored, place{r.number, r.bucket})
+	}
+	for _, track := range s.tracks {
+		err := track.read(from, func(number uint64, changes []byte) { found = append(found, recorded{number: number, changes: changes}) })
+		if err != nil {
+			return left, f, err
+		}
+	}
+	slices.SortStableFunc(found, func(a, b recorded) int { return cmp.Compare(a.number, b.number) })
+	f.end = max(from, 1)
+	begun := from > 0
+	for _, r := range found {
+		if r.number < from { // is in its buckets
+			continue
+		}
+		if begun && r.number != f.end {
+			return left, f, fmt.Errorf("commit %d is missing in the journal, or there twice", f.end)
+		}
+		if err := readChanges(r.changes, r.number, left); err != nil {
+			return left, f, err
+		}
+		f.end, begun = r.number+1, true
+	}
+	return left, f, nil
+}
+
+// inBuckets returns the commits that are in the journal's two buckets, in their order there.
+func (s *Store) inBuckets(t *boltfile.Tx) (found []recorded, err error) {
+	for _, bucket := range []string{bucketJournal, bucketCommits} {
+		err := t.Scan(bucket, nil, nil, false, func(key, value []byte) (bool, error) {
 			if len(key) != 8 {
 				return false, errJournal
 			}
-			n := binary.BigEndian.Uint64(key)
-			if f.first == 0 {
-				f.first = n
-			} else if n != f.end {
-				return false, fmt.Errorf("commit %d is missing in the journal", f.end)
-			}
-			f.end = n + 1
-			return true, readChanges(value, n, left)
+			found = append(found, recorded{binary.BigEndian.Uint64(key), bucket, value})
+			return true, nil
 		})
+		if err != nil {
+			return nil, err
+		}
 	}
-	if err = scan(bucketJournal); err == nil {
-		f.flat = f.end
-		err = scan(bucketCommits)
-	}
-	if err != nil && !errors.Is(err, boltfile.ErrDamaged) {
-		err = fmt.Errorf("%w: %w: stop the process and restore the file from a backup", boltfile.ErrDamaged, err)
-	}
-	f.first, f.end = max(f.first, 1), max(f.end, 1)
-	return left, f, err
+	return found, nil
 }

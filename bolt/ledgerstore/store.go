@@ -22,13 +22,15 @@ type Config struct {
 
 // format is the version record of the file (docs/FORMATS.md, bolt/ledgerstore). A file of a version before lacks the buckets
 // that were added since; it gets them when it is opened.
-const format = "countersign ledger in bbolt, version 5"
+const format = "countersign ledger in bbolt, version 6"
 
 func earlier() map[string][]string {
-	fifth := []string{bucketCommits}
+	sixth := []string{bucketTracks, bucketSpace}
+	fifth := append([]string{bucketCommits}, sixth...)
 	fourth := append([]string{bucketJournal}, fifth...)
 	third := append([]string{"revision", "activation", "proposal", "shadow"}, fourth...)
 	return map[string][]string{
+		"countersign ledger in bbolt, version 5": sixth,
 		"countersign ledger in bbolt, version 4": fifth,
 		"countersign ledger in bbolt, version 3": fourth,
 		"countersign ledger in bbolt, version 2": third,
@@ -61,26 +63,36 @@ type Store struct {
 	back      *layer       // what is on its way into the buckets; nil for nothing
 	committed uint64       // number of the last group that is on disk
 
-	folding folding // of the one that commits, as the arena
+	folding folding // of the one that commits, as what follows
 	arena   arena
-	looking looks
+	turned  uint64                    // number of the first group of the front layer, where none of its groups is in a track yet; 0: one is, or there was no turn
+	late    bool                      // the layers were turned, and there are no tracks yet
+	behind  struct{ keys, bytes int } // what was changed since a part of the back layer was moved
+	track   int                       // into which groups are written
+
+	trackMu sync.Mutex // guards the fields below, and who writes a track
+	tracks  []*track   // none in a file in which little happens
+	copying int        // copies of the file that are made: no track is written then
+
+	trackSize int
+	looking   looks
 }
 
 var _ ledger.Store = (*Store)(nil)
 
 // Open opens or makes the file. It fails if another process holds it, if it is of another version or not a ledger, and
 // if it is damaged as far as can be told without reading it whole; the error says what to do.
-func Open(cfg Config) (*Store, error) { return open(cfg, turnKeys) }
+func Open(cfg Config) (*Store, error) { return open(cfg, turnKeys, trackBytes) }
 
-func open(cfg Config, turn int) (*Store, error) {
+func open(cfg Config, turn, trackSize int) (*Store, error) {
 	file, err := boltfile.Open(boltfile.Config{
-		Path: cfg.Path, ReadOnly: cfg.ReadOnly, OpenTimeout: cfg.OpenTimeout, Format: format, Buckets: buckets(), Apart: []string{bucketCommits}, Place: place,
-		Earlier: earlier(),
+		Path: cfg.Path, ReadOnly: cfg.ReadOnly, OpenTimeout: cfg.OpenTimeout, Format: format, Buckets: buckets(), Apart: []string{bucketCommits}, InPlace: bucketSpace,
+		Place: covered, Earlier: earlier(),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open the ledger's file: %w", damage(err))
 	}
-	s := &Store{file: file, readOnly: cfg.ReadOnly, numbers: numbers(), turn: turn}
+	s := &Store{file: file, readOnly: cfg.ReadOnly, numbers: numbers(), turn: turn, trackSize: trackSize}
 	s.queue = groupcommit.New(maxBatch, s.runBatch)
 	s.still.L = &s.groupMu
 	if err := s.load(); err != nil {
@@ -91,21 +103,29 @@ func open(cfg Config, turn int) (*Store, error) {
 
 // load takes up what a process before has left in the journal.
 func (s *Store) load() error {
+	if err := s.openTracks(); err != nil {
+		return err
+	}
 	t, err := s.file.Begin(context.Background(), false)
 	if err != nil {
 		return err
 	}
-	left, f, err := readJournal(t)
+	left, f, err := s.readJournal(t)
 	s.folding, s.committed = f, f.end-1
 	s.open, s.front = &group{number: f.end}, newLayer(nil)
 	if keys, _ := left.size(); keys > 0 {
 		s.back = left
 	}
+	for i, t := range s.tracks {
+		if t.last > s.tracks[s.track].last {
+			s.track = i
+		}
+	}
 	return errors.Join(err, t.Rollback())
 }
 
-// place is bucket, length of the key, key: a value's checksum covers it (docs/FORMATS.md, bolt/ledgerstore).
-func place(b []byte, bucket string, key []byte) []byte {
+// covered is bucket, length of the key, key: a value's checksum covers it (docs/FORMATS.md, bolt/ledgerstore).
+func covered(b []byte, bucket string, key []byte) []byte {
 	b = binary.BigEndian.AppendUint32(append(b, bucket...), uint32(len(key)))
 	return append(b, key...)
 }
@@ -133,7 +153,11 @@ func (s *Store) Close() error {
 // tells whether the file is whole, and ledger.Verify whether it says what was recorded. It takes time in proportion to the
 // file's size, and updates wait for it.
 func (s *Store) Check(ctx context.Context) error {
-	if err := s.file.Check(ctx); err != nil {
+	err := s.file.Check(ctx)
+	if err == nil {
+		err = s.checkTracks()
+	}
+	if err != nil {
 		return fmt.Errorf("check the ledger's file: %w", classify(err))
 	}
 	return nil

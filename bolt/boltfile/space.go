@@ -1,0 +1,166 @@
+package boltfile
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"syscall"
+
+	bolt "go.etcd.io/bbolt"
+)
+
+// Space is bytes of the file that are written in place, outside of any transaction: those of a value that Reserve made and that no
+// transaction writes again, so that its pages stay where they are. To write over bytes that the file has already and to sync them
+// costs a fraction of a commit. Nothing here says what of them is whole. Its methods must not run at the same time.
+type Space struct {
+	f    *File
+	at   int64 // in the file
+	size int64
+}
+
+// A space lies apart, as values of Config.Apart do, behind a text that fills the rest of its first page, so that it begins with a page
+// of its own. bbolt puts the only value of a leaf behind the page's header, one element's and the key.
+const (
+	elementHeader = 16
+	spaceTitle    = "written in place"
+)
+
+// spaceValue is where in its first page the value of a space begins.
+var spaceValue = pageHeader + elementHeader + len(apartKey)
+
+// Reserve makes a space of size bytes, all zero, under a key of Config.InPlace. The memory that it needs meanwhile is twice that.
+func (t *Tx) Reserve(key []byte, size int) error {
+	return t.protect(func() error {
+		o, err := t.bucket(t.f.inPlace)
+		if err != nil {
+			return err
+		}
+		pageSize := t.f.db.Info().PageSize
+		value := make([]byte, pageSize-spaceValue+size)
+		copy(value, spaceTitle)
+		binary.BigEndian.PutUint64(value[len(spaceTitle):], uint64(size))
+		t.wrote = true
+		return putApart(o.b, key, value)
+	})
+}
+
+// Space returns the space that was reserved under a key; nil if none was. It fails with ErrDamaged if it is not where it has to be.
+func (f *File) Space(ctx context.Context, key []byte) (s *Space, err error) {
+	t, err := f.Begin(ctx, false)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, t.Rollback()) }()
+	err = t.protect(func() error {
+		o, err := t.bucket(f.inPlace)
+		if err != nil {
+			return err
+		}
+		inside := o.b.Bucket(key)
+		if inside == nil {
+			return nil
+		}
+		s, err = f.find(t.tx, inside)
+		return err
+	})
+	return s, err
+}
+
+// find finds a space's place in the file, and sees that bbolt and the file agree on it.
+func (f *File) find(tx *bolt.Tx, inside *bolt.Bucket) (*Space, error) {
+	pageSize := f.db.Info().PageSize
+	value, root := inside.Get(apartKey), int64(inside.Root())
+	head := pageSize - spaceValue
+	wrong := f.damaged("a space that is written in place is not where it has to be")
+	if root < 2 || len(value) < head || !bytes.HasPrefix(value, []byte(spaceTitle)) {
+		return nil, wrong
+	}
+	size := int64(len(value) - head)
+	page, err := tx.Page(int(root))
+	if err != nil {
+		return nil, err
+	}
+	if page == nil || page.Type != "leaf" || page.Count != 1 || int64(page.OverflowCount) < size/int64(pageSize) || size%int64(pageSize) != 0 ||
+		binary.BigEndian.Uint64(value[len(spaceTitle):]) != uint64(size) {
+		return nil, wrong
+	}
+	at := root * int64(pageSize)
+	first := make([]byte, head)
+	if _, err := f.direct.ReadAt(first, at+int64(spaceValue)); err != nil {
+		return nil, err
+	}
+	if !bytes.Equal(first, value[:head]) {
+		return nil, wrong
+	}
+	return &Space{f, at + int64(pageSize), size}, nil
+}
+
+// Size is how many bytes it has.
+func (s *Space) Size() int64 { return s.size }
+
+// ReadAt implements io.ReaderAt.
+func (s *Space) ReadAt(p []byte, off int64) (int, error) {
+	if err := s.f.usable(context.Background()); err != nil {
+		return 0, err
+	}
+	return io.NewSectionReader(s.f.direct, s.at, s.size).ReadAt(p, off)
+}
+
+// Write writes bytes at an offset. They are on disk after Sync. If it fails and the file is still used, nothing was written.
+func (s *Space) Write(p []byte, off int64) error {
+	if err := s.f.usable(context.Background()); err != nil {
+		return err
+	}
+	if off < 0 || off+int64(len(p)) > s.size {
+		return fmt.Errorf("%d bytes at %d of a space of %d", len(p), off, s.size)
+	}
+	size, err := s.f.size()
+	switch {
+	case err != nil: // it was taken away: what would be written is not found again
+		return fmt.Errorf("write %s: %w: nothing was stored", s.f.path, err)
+	case size < s.at+s.size:
+		return s.f.End(s.f.damaged("it was cut off, to %d bytes", size))
+	}
+	n, err := s.f.direct.WriteAt(p, s.at+off)
+	switch {
+	case err == nil:
+		return nil
+	case n == 0 && isFull(err):
+		return fmt.Errorf("write %s: %w: nothing was stored; make room, and it goes on", s.f.path, err)
+	}
+	return s.f.End(s.f.unknown(err))
+}
+
+// Sync returns nil once all that was written is on disk. If it fails the use of the file ends.
+func (s *Space) Sync() error {
+	if err := s.f.usable(context.Background()); err != nil {
+		return err
+	}
+	if err := syncData(s.f.direct); err != nil {
+		return s.f.End(s.f.unknown(err))
+	}
+	return nil
+}
+
+func isFull(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG)
+}
+
+// unknown is the error after which the file must not be used until somebody has looked at it.
+func (f *File) unknown(err error) error {
+	return fmt.Errorf("write %s: %w: it is not known what is on disk; stop the process, check the disk, and start it again", f.path, err)
+}
+
+// openDirect opens the file beside bbolt, to write in place.
+func (f *File) openDirect(readOnly bool) (err error) {
+	flags := os.O_RDWR
+	if readOnly {
+		flags = os.O_RDONLY
+	}
+	f.direct, err = os.OpenFile(f.path, flags, 0)
+	return err
+}

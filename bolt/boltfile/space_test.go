@@ -1,0 +1,165 @@
+package boltfile_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/countersign-mpc/countersign/bolt/boltfile"
+)
+
+const (
+	spaces    = "spaces"
+	spaceSize = 5 << 16
+)
+
+func spaceConfig(path string) boltfile.Config {
+	c := config(path)
+	c.Buckets, c.InPlace = append(c.Buckets, spaces), spaces
+	return c
+}
+
+// reserved makes a file with a space.
+func reserved(t *testing.T, path string) (*boltfile.File, *boltfile.Space) {
+	t.Helper()
+	f := must(boltfile.Open(spaceConfig(path)))(t)
+	t.Cleanup(func() { _ = f.Close() })
+	if s, err := f.Space(t.Context(), []byte("s")); s != nil || err != nil {
+		t.Fatalf("a space that was not reserved: %v, %v", s, err)
+	}
+	if err := update(f, func(tx *boltfile.Tx) error { return tx.Reserve([]byte("s"), spaceSize) }); err != nil {
+		t.Fatal(err)
+	}
+	s := must(f.Space(t.Context(), []byte("s")))(t)
+	if s.Size() != spaceSize {
+		t.Fatalf("a space of %d bytes, want %d", s.Size(), spaceSize)
+	}
+	return f, s
+}
+
+func readSpace(t *testing.T, s *boltfile.Space) []byte {
+	t.Helper()
+	b := make([]byte, s.Size())
+	if _, err := s.ReadAt(b, 0); err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// TestSpace: what is written in place stays while transactions write everything else anew, in the same file and in a copy that
+// bbolt makes of it, and no transaction finds its values altered.
+func TestSpace(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "file")
+	f, s := reserved(t, path)
+	want := make([]byte, spaceSize)
+	value := func(i int) []byte { return bytes.Repeat([]byte{byte(i)}, 3000) }
+	for i := range 60 {
+		at := i * 5000
+		chunk := bytes.Repeat([]byte{byte(200 - i)}, 5000)
+		copy(want[at:], chunk)
+		err := errors.Join(s.Write(chunk, int64(at)), s.Sync(), update(f, func(tx *boltfile.Tx) error {
+			return errors.Join(tx.Put(bucket, fmt.Append(nil, i), value(i)), tx.Delete(bucket, fmt.Append(nil, i-7)))
+		}))
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := errors.Join(f.Check(context.Background()), f.Close()); err != nil {
+		t.Fatal(err)
+	}
+	for _, of := range []string{path, write(t, compact(t, path))} {
+		again := must(boltfile.Open(spaceConfig(of)))(t)
+		if !bytes.Equal(readSpace(t, must(again.Space(t.Context(), []byte("s")))(t)), want) {
+			t.Error("the space holds something else")
+		}
+		tx := must(again.Begin(t.Context(), false))(t)
+		for i := range 60 {
+			if v, err := tx.Get(bucket, fmt.Append(nil, i)); err != nil || i < 53 != (v == nil) || v != nil && !bytes.Equal(v, value(i)) {
+				t.Errorf("key %d: %d bytes, %v", i, len(v), err)
+			}
+		}
+		if err := errors.Join(tx.Rollback(), again.Check(t.Context()), again.Close()); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// TestSpaceBounds: nothing is written beside a space, nor when the file is closed, read only, taken away or cut off.
+func TestSpaceBounds(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "file")
+	f, s := reserved(t, path)
+	for _, at := range []int64{-1, spaceSize - 1, spaceSize} {
+		if err := s.Write([]byte("ab"), at); err == nil {
+			t.Errorf("two bytes are written at %d of %d", at, spaceSize)
+		}
+	}
+	if err := s.Write([]byte("ab"), spaceSize-2); err != nil {
+		t.Error(err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Write([]byte("ab"), 0); !errors.Is(err, boltfile.ErrEnded) {
+		t.Errorf("a closed file: %v", err)
+	}
+	c := spaceConfig(path)
+	c.ReadOnly = true
+	only := must(boltfile.Open(c))(t)
+	read := must(only.Space(t.Context(), []byte("s")))(t)
+	if b := readSpace(t, read); string(b[spaceSize-2:]) != "ab" {
+		t.Errorf("read %q", b[spaceSize-2:])
+	}
+	if err := errors.Join(read.Write([]byte("cd"), 0), only.Close()); err == nil {
+		t.Error("a file that is only read was written to")
+	}
+	away := must(boltfile.Open(spaceConfig(path)))(t)
+	s = must(away.Space(t.Context(), []byte("s")))(t)
+	if err := os.Rename(path, path+".away"); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Write([]byte("ef"), 0); err == nil || !strings.Contains(err.Error(), "nothing was stored") {
+		t.Errorf("a file that was taken away: %v", err)
+	}
+	if err := errors.Join(os.Rename(path+".away", path), os.Truncate(path, 16<<10)); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Write([]byte("ef"), 0); !errors.Is(err, boltfile.ErrDamaged) {
+		t.Errorf("a file that was cut off: %v", err)
+	}
+	_ = away.Close()
+}
+
+// TestSpaceElsewhere: a value that is no space, or of another size than it says, is not written over.
+func TestSpaceElsewhere(t *testing.T) {
+	for name, edit := range map[string]func(b *bolt.Bucket) error{
+		"another value": func(b *bolt.Bucket) error { return b.Put([]byte{0}, make([]byte, 100<<10)) },
+		"a longer one": func(b *bolt.Bucket) error {
+			return b.Put([]byte{0}, append(bytes.Clone(b.Get([]byte{0})), make([]byte, os.Getpagesize())...))
+		},
+		"two values": func(b *bolt.Bucket) error { return b.Put([]byte{1}, []byte("beside")) },
+		"none":       func(b *bolt.Bucket) error { return b.Delete([]byte{0}) },
+	} {
+		path := filepath.Join(t.TempDir(), "file")
+		f, _ := reserved(t, path)
+		if err := f.Close(); err != nil {
+			t.Fatal(err)
+		}
+		db := must(bolt.Open(path, 0o600, nil))(t)
+		err := db.Update(func(tx *bolt.Tx) error { return edit(tx.Bucket([]byte(spaces)).Bucket([]byte("s"))) })
+		if err := errors.Join(err, db.Close()); err != nil {
+			t.Fatal(err)
+		}
+		f = must(boltfile.Open(spaceConfig(path)))(t)
+		if s, err := f.Space(t.Context(), []byte("s")); s != nil || !errors.Is(err, boltfile.ErrDamaged) {
+			t.Errorf("%s: %v, %v; want ErrDamaged", name, s, err)
+		}
+		_ = f.Close()
+	}
+}
