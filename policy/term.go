@@ -21,7 +21,10 @@ func termOf(b []byte) (*ast.Term, error) {
 // numberedTermOf is termOf that also reports whether all numbers are written in the one plain way.
 func numberedTermOf(b []byte) (t *ast.Term, plain bool, err error) {
 	p := termReader{b: b}
-	if t, err = p.value(); err != nil {
+	if t, err = p.value(); err == nil {
+		err = p.finished()
+	}
+	if err != nil {
 		return nil, false, fmt.Errorf("read a part of the input: %w", err)
 	}
 	return t, !p.odd, nil
@@ -58,11 +61,23 @@ func (p *termReader) term(v ast.Value) *ast.Term {
 
 var errNotJSON = errors.New("it is not well-formed JSON")
 
-// skip skips blanks, and behind them a character, if it is there.
-func (p *termReader) skip(c byte) bool {
+func (p *termReader) blanks() {
 	for p.at < len(p.b) && (p.b[p.at] == ' ' || p.b[p.at] == '\n' || p.b[p.at] == '\t' || p.b[p.at] == '\r') {
 		p.at++
 	}
+}
+
+// finished fails unless nothing stands behind the value.
+func (p *termReader) finished() error {
+	if p.blanks(); p.at != len(p.b) {
+		return errNotJSON
+	}
+	return nil
+}
+
+// skip skips blanks, and behind them a character, if it is there.
+func (p *termReader) skip(c byte) bool {
+	p.blanks()
 	if p.at < len(p.b) && p.b[p.at] == c {
 		p.at++
 		return true

@@ -185,23 +185,15 @@ func (s *scope) positive(e *ast.Expr) (link, error) {
 
 // truth compiles a term that stands by itself: it holds for every value but false.
 func (s *scope) truth(t *ast.Term) (link, error) {
-	holding := func(next step) sink {
-		return func(r *run, v *ast.Term) error {
-			if v.Value == ast.Boolean(false) {
-				return nil
-			}
-			return next(r)
-		}
-	}
 	if ref, isRef := t.Value.(ast.Ref); isRef {
-		return s.ref(ref, nil, func() (match, error) { return holding, nil })
+		return s.ref(ref, nil, func() (match, error) { return truthful, nil })
 	}
 	v, err := s.value(t)
 	if err != nil {
 		return nil, err
 	}
 	return func(next step) step {
-		out := holding(next)
+		out := truthful(next)
 		return func(r *run) error { return out(r, v.of(r)) }
 	}, nil
 }
