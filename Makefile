@@ -11,8 +11,8 @@ GO_BUILD := CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)'
 # With a C compiler the tests run under the race detector; tests that run many rounds of a protocol are left out of that run
 # (build tag !race) and run in the same target without it.
 RACE     := $(shell if command -v cc >/dev/null 2>&1 || command -v gcc >/dev/null 2>&1; then echo -race; fi)
-# Packages with tests that run many rounds, or real processes.
-PLAIN    := ./signing/cmp ./signing/eddsa ./signing/frost/... ./e2e/...
+# Packages with tests that run many rounds, many evaluations, or real processes.
+PLAIN    := ./signing/cmp ./signing/eddsa ./signing/frost/... ./policy/prop ./e2e/...
 FUZZTIME ?= 20s
 
 .PHONY: help build build-pkcs11 test test-postgres test-pkcs11 test-sgx lint demo demo-stop bench fuzz proto clean
