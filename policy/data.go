@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	jsonv2 "github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // DataFormat is the first thing in a data.json: the version of its form.
@@ -157,7 +158,8 @@ func ParseData(name string, b []byte) (*Data, error) {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	var f fileData
-	if err := jsonv2.Unmarshal(b, &f, jsonv2.RejectUnknownMembers(true)); err != nil {
+	// That no name is there twice has been checked.
+	if err := jsonv2.Unmarshal(b, &f, jsonv2.RejectUnknownMembers(true), jsontext.AllowDuplicateNames(true)); err != nil {
 		return nil, fmt.Errorf("%s: %w", name, semanticError(err))
 	}
 	if f.Format != DataFormat {
@@ -178,14 +180,19 @@ func ParseData(name string, b []byte) (*Data, error) {
 // customNumbers reads the custom part again, keeping integers exact.
 func customNumbers(b []byte) (map[string]any, error) {
 	var part struct {
-		Custom map[string]any `json:"custom"`
+		Custom jsontext.Value `json:"custom"`
 	}
-	d := json.NewDecoder(bytes.NewReader(b))
+	err := jsonv2.Unmarshal(b, &part, jsontext.AllowDuplicateNames(true))
+	if err != nil || part.Custom == nil {
+		return nil, err
+	}
+	var custom map[string]any
+	d := json.NewDecoder(bytes.NewReader(part.Custom))
 	d.UseNumber()
-	if err := d.Decode(&part); err != nil {
+	if err := d.Decode(&custom); err != nil {
 		return nil, fmt.Errorf("at /custom: %v", err)
 	}
-	return part.Custom, nil
+	return custom, nil
 }
 
 func semanticError(err error) error {

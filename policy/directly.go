@@ -31,8 +31,8 @@ type directRule struct {
 	always  *verdict // what it says whenever it says something, nil if that depends on the input
 }
 
-// newDirectly compiles what is left of a program, over data. What it cannot compile stays OPA's.
-func newDirectly(p *program, data ast.Object) *directly {
+// newDirectly compiles what is left of a program, over the data. What it cannot compile stays OPA's.
+func newDirectly(p *program, base documents) *directly {
 	d := &directly{table: p.rest.table, spans: len(p.index), last: make([]lastTerm, len(p.index)), items: p.items, named: map[string]int{}}
 	for path, i := range p.index {
 		d.last[i].varies = p.fleeting[path]
@@ -43,7 +43,7 @@ func newDirectly(p *program, data ast.Object) *directly {
 		}
 	}
 	var err error
-	if d.program, err = direct.New(direct.Config{Compiler: p.split, Data: data, Part: d.part}); err != nil {
+	if d.program, err = direct.New(direct.Config{Compiler: p.split, Data: base.values, Plain: base.plain, Part: d.part}); err != nil {
 		return d // about such data OPA is asked
 	}
 	for i, c := range p.compiled {

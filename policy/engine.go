@@ -223,19 +223,20 @@ func title(r *ast.Rule) string {
 // documents hold the data as Rego values, made once, so that no evaluation converts them.
 type documents struct {
 	values ast.Object
+	plain  bool          // all numbers are known to be written in the one plain way
 	store  storage.Store // of the values
 }
 
 func (d *Data) documents() (documents, error) {
-	v, err := ast.ValueFromReader(bytes.NewReader(d.canonical))
+	t, plain, err := numberedTermOf(d.canonical)
 	if err != nil {
-		return documents{}, fmt.Errorf("load the policy's data: %v", err)
+		return documents{}, fmt.Errorf("load the policy's data: %w", err)
 	}
-	obj, ok := v.(ast.Object)
+	obj, ok := t.Value.(ast.Object)
 	if !ok {
 		return documents{}, errors.New("load the policy's data: it is no object")
 	}
-	return documents{obj, inmem.NewFromASTObject(obj)}, nil
+	return documents{obj, plain, inmem.NewFromASTObject(obj)}, nil
 }
 
 // store is the store of the data's documents.

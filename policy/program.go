@@ -104,7 +104,7 @@ func (p *program) over(base documents) *program {
 	for i, m := range p.groups {
 		out.groups[i] = m.empty()
 	}
-	out.direct = newDirectly(&out, base.values)
+	out.direct = newDirectly(&out, base)
 	return &out
 }
 

@@ -17,6 +17,7 @@ const DefaultMaxSteps = 100_000
 type Config struct {
 	Compiler *ast.Compiler // it has compiled the rules
 	Data     ast.Object    // the base documents; it must not change
+	Plain    bool          // all numbers of Data are known to be plain (PlainNumbers), so that it need not be gone through
 	// Part tells which part of the input a reference to it begins with, and how much of the reference names it. ok is false for
 	// references to anything else.
 	Part     func(ref ast.Ref) (part, length int, ok bool)
@@ -66,7 +67,7 @@ func New(cfg Config) (*Program, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, fmt.Errorf("evaluate rules directly: %w", err)
 	}
-	if !PlainNumbers(ast.NewTerm(cfg.Data)) {
+	if !cfg.Plain && !PlainNumbers(ast.NewTerm(cfg.Data)) {
 		return nil, unsupported("a number of the base documents is written in an odd way")
 	}
 	if cfg.MaxSteps == 0 {
