@@ -41,7 +41,7 @@ func (f faulty) Openings(of map[signing.PartyID]*frame.Open, shares map[signing.
 // nobody.
 func TestLibraryGoesWrong(t *testing.T) {
 	p := newPeers(t, t.Name())
-	two := edwards.Scalar(2)
+	two := func() *edwards25519.Scalar { return edwards.Scalar(2) } // each time another one: a keygen that aborts wipes its secret
 	double := func(q *edwards25519.Point) { q.Add(q, q) }
 	cases := map[string]struct {
 		faulty faulty
@@ -53,7 +53,7 @@ func TestLibraryGoesWrong(t *testing.T) {
 			double(o.Coefficients[1])
 			return nil
 		}}, "own opening"},
-		"other proof":   {faulty{opens: func(o *frame.Open, _ map[signing.PartyID]*edwards25519.Scalar) error { o.ProofScalar = two; return nil }}, "own opening"},
+		"other proof":   {faulty{opens: func(o *frame.Open, _ map[signing.PartyID]*edwards25519.Scalar) error { o.ProofScalar = two(); return nil }}, "own opening"},
 		"share missing": {faulty{opens: func(_ *frame.Open, s map[signing.PartyID]*edwards25519.Scalar) error { delete(s, 3); return nil }}, "own share for party 3"},
 		"shares swapped": {faulty{opens: func(_ *frame.Open, s map[signing.PartyID]*edwards25519.Scalar) error {
 			s[2], s[3] = s[3], s[2]
@@ -61,7 +61,7 @@ func TestLibraryGoesWrong(t *testing.T) {
 		}}, "own share for"},
 		"result fails":    {faulty{result: func(*library.Result) error { return errReached }}, "the library failed"},
 		"result panics":   {faulty{result: func(*library.Result) error { panic("secret 12345") }}, "panicked (string)"},
-		"other secret":    {faulty{result: func(r *library.Result) error { r.Secret.Add(r.Secret, two); return nil }}, "does not belong to the own public share"},
+		"other secret":    {faulty{result: func(r *library.Result) error { r.Secret.Add(r.Secret, two()); return nil }}, "does not belong to the own public share"},
 		"zero secret":     {faulty{result: func(r *library.Result) error { r.Secret = edwards25519.NewScalar(); return nil }}, "scalar"},
 		"other key":       {faulty{result: func(r *library.Result) error { double(r.PublicKey); return nil }}, "not the sum"},
 		"other own share": {faulty{result: func(r *library.Result) error { double(r.PublicShares[1]); return nil }}, "public share of party 1"},
@@ -69,8 +69,8 @@ func TestLibraryGoesWrong(t *testing.T) {
 		"no share":        {faulty{result: func(r *library.Result) error { delete(r.PublicShares, 2); return nil }}, "public share of party 2"},
 		"no result":       {faulty{result: func(r *library.Result) error { *r = library.Result{}; return nil }}, "panicked"},
 		"a share of another key": {faulty{result: func(r *library.Result) error {
-			r.Secret, r.PublicShares = two, maps.Clone(r.PublicShares)
-			r.PublicShares[1] = new(edwards25519.Point).ScalarBaseMult(two)
+			r.Secret, r.PublicShares = two(), maps.Clone(r.PublicShares)
+			r.PublicShares[1] = new(edwards25519.Point).ScalarBaseMult(two())
 			return nil
 		}}, "public share of party 1"},
 	}
