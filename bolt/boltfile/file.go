@@ -31,7 +31,7 @@ type File struct {
 	inPlace string   // of buckets: see Config; "": none
 	place   func(b []byte, bucket string, key []byte) []byte
 	db      *bolt.DB
-	direct  *os.File // beside bbolt, for what is written in place; nil if there is no such bucket
+	direct  *os.File // bbolt's own, for what is written in place
 
 	writing sync.Mutex // held while a transaction that writes is under way; bbolt's own lock may stay locked after a panic
 
@@ -60,9 +60,6 @@ func (f *File) Close() error {
 // release closes the file. After a panic of bbolt that may wait for a lock that was left behind, and there is nothing to
 // be saved, as every commit is on disk: it is not waited for, and the system frees what is left when the process ends.
 func (f *File) release() error {
-	if f.direct != nil {
-		_ = f.direct.Close() // all that counts in it was synced
-	}
 	db := f.db
 	switch {
 	case db == nil:

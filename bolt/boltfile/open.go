@@ -82,6 +82,13 @@ func Open(cfg Config) (*File, error) {
 func (f *File) open(cfg Config) error {
 	db, err := bolt.Open(cfg.Path, 0o600, &bolt.Options{
 		Timeout: cfg.OpenTimeout, FreelistType: bolt.FreelistMapType, InitialMmapSize: initialMap, NoStatistics: true, ReadOnly: cfg.ReadOnly, PreLoadFreelist: cfg.ReadOnly,
+		OpenFile: func(path string, flags int, mode os.FileMode) (*os.File, error) {
+			file, err := os.OpenFile(path, flags, mode)
+			if f.direct == nil { // later ones are for copies
+				f.direct = file
+			}
+			return file, err
+		},
 	})
 	switch {
 	case errors.Is(err, bolterrors.ErrTimeout):
@@ -92,9 +99,10 @@ func (f *File) open(cfg Config) error {
 		return fmt.Errorf("%s: %w", f.path, err)
 	}
 	f.db = db
-	if cfg.InPlace != "" {
-		if err := f.openDirect(cfg.ReadOnly); err != nil {
-			return err
+	if !cfg.ReadOnly {
+		// What a killed process has written may be in memory alone. It is read here as if it were on disk, so it has to be.
+		if err := db.Sync(); err != nil {
+			return fmt.Errorf("sync %s: %w", f.path, err)
 		}
 	}
 	if err := f.checkStart(db.Info().PageSize); err != nil {

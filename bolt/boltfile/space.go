@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"syscall"
 
 	bolt "go.etcd.io/bbolt"
@@ -32,17 +31,22 @@ const (
 // spaceValue is where in its first page the value of a space begins.
 var spaceValue = pageHeader + elementHeader + len(apartKey)
 
-// Reserve makes a space of size bytes, all zero, under a key of Config.InPlace. The memory that it needs meanwhile is twice that.
-func (t *Tx) Reserve(key []byte, size int) error {
+// Reserve makes a space of size bytes, a multiple of a page's, under a key of Config.InPlace: what it begins with, then zero. The
+// memory that it needs meanwhile is twice that.
+func (t *Tx) Reserve(key []byte, size int, begin []byte) error {
 	return t.protect(func() error {
 		o, err := t.bucket(t.f.inPlace)
 		if err != nil {
 			return err
 		}
 		pageSize := t.f.db.Info().PageSize
+		if size%pageSize != 0 || len(begin) > size {
+			return fmt.Errorf("a space of %d bytes, %d of them given: it is made of pages of %d", size, len(begin), pageSize)
+		}
 		value := make([]byte, pageSize-spaceValue+size)
 		copy(value, spaceTitle)
 		binary.BigEndian.PutUint64(value[len(spaceTitle):], uint64(size))
+		copy(value[pageSize-spaceValue:], begin)
 		t.wrote = true
 		return putApart(o.b, key, value)
 	})
@@ -137,9 +141,6 @@ func (s *Space) Write(p []byte, off int64) error {
 
 // Sync returns nil once all that was written is on disk. If it fails the use of the file ends.
 func (s *Space) Sync() error {
-	if err := s.f.usable(context.Background()); err != nil {
-		return err
-	}
 	if err := syncData(s.f.direct); err != nil {
 		return s.f.End(s.f.unknown(err))
 	}
@@ -153,14 +154,4 @@ func isFull(err error) bool {
 // unknown is the error after which the file must not be used until somebody has looked at it.
 func (f *File) unknown(err error) error {
 	return fmt.Errorf("write %s: %w: it is not known what is on disk; stop the process, check the disk, and start it again", f.path, err)
-}
-
-// openDirect opens the file beside bbolt, to write in place.
-func (f *File) openDirect(readOnly bool) (err error) {
-	flags := os.O_RDWR
-	if readOnly {
-		flags = os.O_RDONLY
-	}
-	f.direct, err = os.OpenFile(f.path, flags, 0)
-	return err
 }

@@ -34,10 +34,16 @@ func reserved(t *testing.T, path string) (*boltfile.File, *boltfile.Space) {
 	if s, err := f.Space(t.Context(), []byte("s")); s != nil || err != nil {
 		t.Fatalf("a space that was not reserved: %v, %v", s, err)
 	}
-	if err := update(f, func(tx *boltfile.Tx) error { return tx.Reserve([]byte("s"), spaceSize) }); err != nil {
+	if err := update(f, func(tx *boltfile.Tx) error { return tx.Reserve([]byte("s"), spaceSize, []byte("begin")) }); err != nil {
 		t.Fatal(err)
 	}
 	s := must(f.Space(t.Context(), []byte("s")))(t)
+	if b := readSpace(t, s); !bytes.HasPrefix(b, []byte("begin\x00")) {
+		t.Errorf("it begins with %q", b[:10])
+	}
+	if err := update(f, func(tx *boltfile.Tx) error { return tx.Reserve([]byte("t"), spaceSize+1, nil) }); err == nil {
+		t.Error("a space that is not made of pages was reserved")
+	}
 	if s.Size() != spaceSize {
 		t.Fatalf("a space of %d bytes, want %d", s.Size(), spaceSize)
 	}
@@ -58,7 +64,7 @@ func readSpace(t *testing.T, s *boltfile.Space) []byte {
 func TestSpace(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "file")
 	f, s := reserved(t, path)
-	want := make([]byte, spaceSize)
+	want := readSpace(t, s)
 	value := func(i int) []byte { return bytes.Repeat([]byte{byte(i)}, 3000) }
 	for i := range 60 {
 		at := i * 5000

@@ -162,9 +162,10 @@ func (s *Store) catchUp(g *group) {
 		s.behind.bytes += len(c.slot.key) + len(c.to.value)
 	}
 	if s.behind.keys >= min(behindKeys, s.turn) || s.behind.bytes >= behindBytes {
+		keys, bytes := 2*max(behindKeys, s.behind.keys), 2*max(behindBytes, s.behind.bytes)
 		s.behind.keys, s.behind.bytes = 0, 0
 		defer s.arena.reset()
-		_ = s.foldApart(2*behindKeys, 2*behindBytes)
+		_ = s.foldApart(keys, bytes)
 	}
 }
 

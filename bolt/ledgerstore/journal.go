@@ -159,7 +159,11 @@ func (s *Store) readJournal(t *boltfile.Tx) (left *layer, f folding, err error) 
 		f.stored = append(f.stored, place{r.number, r.bucket})
 	}
 	for _, track := range s.tracks {
-		err := track.read(from, func(number uint64, changes []byte) { found = append(found, recorded{number: number, changes: changes}) })
+		err := track.read(from, func(number uint64, changes []byte) {
+			if number >= from {
+				found = append(found, recorded{number: number, changes: changes})
+			}
+		})
 		if err != nil {
 			return left, f, err
 		}

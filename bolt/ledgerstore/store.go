@@ -121,6 +121,9 @@ func (s *Store) load() error {
 			s.track = i
 		}
 	}
+	if err == nil && !s.readOnly && len(s.tracks) > 0 {
+		err = s.tracks[s.track].renew()
+	}
 	return errors.Join(err, t.Rollback())
 }
 

@@ -1,20 +1,21 @@
 package ledgerstore
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"io"
 	"math"
 
 	"github.com/countersign-mpc/countersign/bolt/boltfile"
 )
 
 const (
-	// bucketTracks holds what was said of the tracks in transactions: keyFrom -> the first commit that is not in the buckets altogether.
+	// bucketTracks holds what was said of the tracks in transactions: keyFrom -> the first commit that is not in the buckets altogether;
+	// the key of a track -> that there is one.
 	bucketTracks = "tracks"
 	// bucketSpace holds the tracks themselves: a boltfile.Space each.
 	bucketSpace = "space"
@@ -48,6 +49,7 @@ type track struct {
 	space *boltfile.Space
 	salt  []byte // of this lap; nil: none has begun
 	last  uint64 // number of its last commit; 0: none
+	at    int64  // where that begins, as it was read
 	used  int64  // where the next record begins
 }
 
@@ -57,8 +59,8 @@ func (t *track) fits(size int) bool { return t.salt != nil && t.used+int64(size)
 // begin begins the track anew. What it held is in the buckets. The head goes to disk with the first record; if only one of the two
 // does, the track holds nothing, of this lap or of the one before.
 func (t *track) begin() error {
-	salt := make([]byte, saltSize)
-	if _, err := rand.Read(salt); err != nil {
+	salt, err := newSalt()
+	if err != nil {
 		return err
 	}
 	if err := t.mark(salt, 0); err != nil {
@@ -68,11 +70,19 @@ func (t *track) begin() error {
 	return nil
 }
 
+func newSalt() ([]byte, error) {
+	salt := make([]byte, saltSize)
+	_, err := rand.Read(salt)
+	return salt, err
+}
+
 // mark writes the head: the track's commits up to a number are known to be on disk; 0: there is none yet.
-func (t *track) mark(salt []byte, known uint64) error {
+func (t *track) mark(salt []byte, known uint64) error { return t.space.Write(head(salt, known), 0) }
+
+func head(salt []byte, known uint64) []byte {
 	b := append(append(make([]byte, 0, headSize), trackMagic...), salt...)
 	b = binary.BigEndian.AppendUint64(b, known)
-	return t.space.Write(binary.BigEndian.AppendUint32(b, crc32.Checksum(b, castagnoli)), 0)
+	return binary.BigEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
 }
 
 // append writes a commit. room is its changes behind recordHeader bytes, which are written. When it returns nil it is on disk.
@@ -111,9 +121,6 @@ func (t *track) read(from uint64, fn func(number uint64, changes []byte)) error 
 	if _, err := t.space.ReadAt(head, 0); err != nil {
 		return err
 	}
-	if bytes.Equal(head, make([]byte, headSize)) {
-		return nil // never begun
-	}
 	summed := head[:headSize-crc32.Size]
 	if string(head[:len(trackMagic)]) != trackMagic || binary.BigEndian.Uint32(head[len(summed):]) != crc32.Checksum(summed, castagnoli) {
 		return fmt.Errorf("%w: its head is not readable", errTrack)
@@ -128,13 +135,31 @@ func (t *track) read(from uint64, fn func(number uint64, changes []byte)) error 
 			break
 		}
 		fn(number, changes)
-		t.last = number
+		t.last, t.at = number, t.used
 		t.used += pages(recordHeader + len(changes))
 	}
 	if known := binary.BigEndian.Uint64(summed[len(trackMagic)+saltSize:]); t.last < known && known >= from {
 		return fmt.Errorf("%w: it ends with commit %d, and commit %d was on disk", errTrack, t.last, known)
 	}
 	return nil
+}
+
+// renew writes the last record that was read once more, and the head, and syncs them. Where the sync of a process before has failed
+// the system may have them in memory and never write them.
+func (t *track) renew() error {
+	if t.last == 0 {
+		return nil
+	}
+	record := make([]byte, t.used-t.at)
+	if n, err := t.space.ReadAt(record, t.at); err != nil && !(errors.Is(err, io.EOF) && n > 0) {
+		return err
+	} else if err := t.space.Write(record[:n], t.at); err != nil {
+		return err
+	}
+	if err := t.mark(t.salt, t.last); err != nil {
+		return err
+	}
+	return t.space.Sync()
 }
 
 // next reads the record at t.used; changes is nil if there is none, or none that is whole.
@@ -163,13 +188,24 @@ func (t *track) next() (number uint64, changes []byte, err error) {
 
 // openTracks opens the tracks, if the file has them.
 func (s *Store) openTracks() error {
+	t, err := s.file.Begin(context.Background(), false)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = t.Rollback() }()
 	var found []*track
 	for i := range byte(trackCount) {
-		space, err := s.file.Space(context.Background(), []byte{i})
+		made, err := t.Get(bucketTracks, []byte{i})
 		if err != nil {
 			return err
 		}
-		if space == nil {
+		space, err := s.file.Space(context.Background(), []byte{i})
+		switch {
+		case err != nil:
+			return err
+		case (made == nil) != (space == nil):
+			return fmt.Errorf("%w: %w: it is not found: stop the process and restore the file from a backup", boltfile.ErrDamaged, errTrack)
+		case space == nil:
 			return nil
 		}
 		found = append(found, &track{space: space})
@@ -190,11 +226,15 @@ func (s *Store) makeTrack() error {
 		if there != nil {
 			continue
 		}
+		salt, err := newSalt()
+		if err != nil {
+			return err
+		}
 		t, err := s.file.Begin(context.Background(), true)
 		if err != nil {
 			return err
 		}
-		if err := t.Reserve([]byte{i}, s.trackSize); err != nil {
+		if err := errors.Join(t.Reserve([]byte{i}, s.trackSize, head(salt, 0)), t.Put(bucketTracks, []byte{i}, []byte{1})); err != nil {
 			return errors.Join(err, t.Rollback())
 		}
 		if err := t.Commit(); err != nil {
@@ -218,7 +258,7 @@ func (s *Store) full() bool {
 func (s *Store) writeTrack(g *group) (written bool, err error) {
 	s.trackMu.Lock()
 	defer s.trackMu.Unlock()
-	if len(s.tracks) == 0 || s.copying > 0 {
+	if s.readOnly || len(s.tracks) == 0 || s.copying > 0 {
 		return false, nil
 	}
 	if s.turned > 0 && g.number >= s.turned { // the first group of a layer; what the other track held is in the buckets

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 
+	bolt "go.etcd.io/bbolt"
+
 	"github.com/countersign-mpc/countersign/bolt/ledgerstore"
 	"github.com/countersign-mpc/countersign/ledger"
 )
@@ -113,6 +115,67 @@ func TestTrackDamaged(t *testing.T) {
 		if got, err := reopened(t, damaged); !errors.Is(err, ledger.ErrDamaged) || !strings.Contains(err.Error(), "restore") {
 			t.Errorf("byte %d of the track: %d keys of %d, %v; want ErrDamaged and what to do", offset-at, len(got), len(keys), err)
 		}
+	}
+}
+
+// TestTrackNotFound zeroes the head's sector, and changes each byte by which bbolt finds the tracks: they are found to be missing, or
+// nothing is.
+func TestTrackNotFound(t *testing.T) {
+	file, at, keys := tracked(t)
+	damaged := bytes.Clone(file)
+	clear(damaged[at : at+512])
+	if got, err := reopened(t, damaged); !errors.Is(err, ledger.ErrDamaged) {
+		t.Errorf("without a head: %d keys of %d, %v; want ErrDamaged", len(got), len(keys), err)
+	}
+	path := filepath.Join(t.TempDir(), "left.db")
+	must(t, os.WriteFile(path, file, 0o600))
+	db, err := bolt.Open(path, 0o600, nil)
+	must(t, err)
+	leaf := 0
+	must(t, db.View(func(tx *bolt.Tx) error {
+		leaf = int(tx.Bucket([]byte("space")).Root()) * db.Info().PageSize
+		return nil
+	}))
+	must(t, db.Close())
+	const both = 16 + 2*16 + 2*(1+16) // of the page: its header, two elements, two keys with a bucket's header each
+	noticed := 0
+	for i := range both {
+		damaged := bytes.Clone(file)
+		damaged[leaf+i] ^= 1 << (i % 8)
+		got, err := reopened(t, damaged)
+		if err != nil {
+			noticed++
+		} else if strings.Join(got, " ") != strings.Join(keys, " ") {
+			t.Errorf("byte %d of the page of spaces: %d keys of %d are left without a word", i, len(got), len(keys))
+		}
+	}
+	if noticed < both/3 {
+		t.Errorf("only %d of %d were noticed", noticed, both)
+	}
+}
+
+// TestTrackReadOnly: an update of a file that is only read fails, and leaves it readable.
+func TestTrackReadOnly(t *testing.T) {
+	file, _, keys := tracked(t)
+	path := filepath.Join(t.TempDir(), "left.db")
+	must(t, os.WriteFile(path, file, 0o400))
+	s, err := ledgerstore.OpenTurning(ledgerstore.Config{Path: path, ReadOnly: true}, 40)
+	must(t, err)
+	defer s.Close()
+	if err := s.Update(t.Context(), func(tx ledger.Tx) error { return tx.Put("ask", []byte("k"), nil) }); err == nil {
+		t.Error("it was written to")
+	}
+	must(t, s.View(t.Context(), func(r ledger.Reader) error {
+		last := keys[len(keys)-1]
+		if v, err := r.Get("ask", []byte(last)); string(v) != "value of "+last {
+			return fmt.Errorf("%q: %w", v, err)
+		}
+		return nil
+	}))
+	after, err := os.ReadFile(path)
+	must(t, err)
+	if !bytes.Equal(file, after) {
+		t.Error("the file is another one than before")
 	}
 }
 
