@@ -37,8 +37,13 @@ func guard(place string, fn func() error) (err error) {
 }
 
 // openBolt opens the locked and checked file, and closes it if that fails. The free list is not kept in the file but
-// computed at each start from the pages in use: one thing less that could be damaged, and one page less to write.
+// computed at each start from the pages in use: one thing less that could be damaged, and one page less to write. What a
+// process that was killed has written may be in memory alone; it is synced before anything is done by it.
 func openBolt(file *os.File) (db *bbolt.DB, err error) {
+	if err := file.Sync(); err != nil {
+		_ = file.Close()
+		return nil, fmt.Errorf("sync the store before it is read: %w", err)
+	}
 	err = guard("file", func() error {
 		db, err = bbolt.Open(file.Name(), 0o600, &bbolt.Options{
 			Timeout:        time.Second, // the lock is held already
