@@ -53,7 +53,10 @@ func TestLibraryGoesWrong(t *testing.T) {
 			double(o.Coefficients[1])
 			return nil
 		}}, "own opening"},
-		"other proof":   {faulty{opens: func(o *frame.Open, _ map[signing.PartyID]*edwards25519.Scalar) error { o.ProofScalar = two(); return nil }}, "own opening"},
+		"other proof": {faulty{opens: func(o *frame.Open, _ map[signing.PartyID]*edwards25519.Scalar) error {
+			o.ProofScalar = two()
+			return nil
+		}}, "own opening"},
 		"share missing": {faulty{opens: func(_ *frame.Open, s map[signing.PartyID]*edwards25519.Scalar) error { delete(s, 3); return nil }}, "own share for party 3"},
 		"shares swapped": {faulty{opens: func(_ *frame.Open, s map[signing.PartyID]*edwards25519.Scalar) error {
 			s[2], s[3] = s[3], s[2]
