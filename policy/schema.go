@@ -10,6 +10,8 @@ import (
 	"sync"
 
 	"github.com/open-policy-agent/opa/v1/ast"
+
+	"github.com/countersign-mpc/countersign/internal/spelling"
 )
 
 // The JSON schemas (draft 7) of what a policy reads: `input`; data.json as it is written; and data.json as rules see it,
@@ -239,30 +241,9 @@ func nearest(name string, names []string) string {
 	}
 	best, least := "", 1+max(1, len(name)/3)
 	for _, candidate := range slices.Sorted(slices.Values(names)) {
-		if d := distance(name, candidate); d < least {
+		if d := spelling.Distance(name, candidate); d < least {
 			best, least = candidate, d
 		}
 	}
 	return best
-}
-
-// distance is Levenshtein's, over bytes: names of fields are ASCII.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j+1]+1, row[j]+1)
-		}
-	}
-	return row[len(b)]
 }

@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/BurntSushi/toml"
+
+	"github.com/countersign-mpc/countersign/internal/spelling"
 )
 
 // decoder puts the values of a file into a struct one by one, so that one that does not fit hides no other.
@@ -180,30 +182,9 @@ func keysOf(t reflect.Type, prefix string) []string {
 func nearest(key string, known []string) string {
 	best, bestDistance := "", len(key)/3+2
 	for _, k := range known {
-		if d := distance(key, k); d < bestDistance {
+		if d := spelling.Distance(key, k); d < bestDistance {
 			best, bestDistance = k, d
 		}
 	}
 	return best
-}
-
-// distance is the Levenshtein distance over bytes.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }

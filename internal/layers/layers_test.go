@@ -26,7 +26,7 @@ var forbidden = []struct {
 		"the coordinator cannot read protocol messages or results"},
 	{[]string{"signing"}, []string{"net", "net/http", "database/sql", "log", "log/slog", "go.etcd.io/bbolt"},
 		"protocols know no network, no store and no log"},
-	{[]string{"wire", "ecies", "derive", "api", "internal/secret", "internal/groupcommit"},
+	{[]string{"wire", "ecies", "derive", "api", "internal/secret", "internal/groupcommit", "internal/spelling"},
 		[]string{"signing", "keystore", "policy", "evidence", "auditlog", "transport", "coordinator", "ledger", "node", "callback", "mpcapi", "bolt", "postgres"},
 		"imports point down: this is the lowest layer"},
 	{[]string{"signing", "keystore", "policy", "evidence", "auditlog"},
