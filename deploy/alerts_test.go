@@ -73,21 +73,28 @@ func TestAlertsAreInTheManual(t *testing.T) {
 	}
 }
 
-func TestPromtoolTakesTheAlerts(t *testing.T) {
-	tool, err := exec.LookPath("promtool")
-	if err != nil {
-		t.Skip("promtool is not installed: apt-get install prometheus")
+// program finds a program. "make test" needs only Go, make and git; where CI runs, everything is there.
+func program(t *testing.T, name, debian string) string {
+	t.Helper()
+	path, err := exec.LookPath(name)
+	switch {
+	case err != nil && os.Getenv("CI") != "":
+		t.Fatalf("%s is not installed, and .ci/run should have: %v", name, err)
+	case err != nil:
+		t.Skipf("%s is not installed: apt-get install %s", name, debian)
 	}
+	return path
+}
+
+func TestPromtoolTakesTheAlerts(t *testing.T) {
+	tool := program(t, "promtool", "prometheus")
 	if out, err := exec.Command(tool, "check", "rules", "alerts.yml").CombinedOutput(); err != nil {
 		t.Errorf("%v\n%s", err, out)
 	}
 }
 
 func TestShellcheckTakesTheScripts(t *testing.T) {
-	tool, err := exec.LookPath("shellcheck")
-	if err != nil {
-		t.Skip("shellcheck is not installed: apt-get install shellcheck")
-	}
+	tool := program(t, "shellcheck", "shellcheck")
 	if out, err := exec.Command(tool, "node.sh", "fuzz.sh", "vulncheck.sh", "../.ci/run", "../.ci/postgres").CombinedOutput(); err != nil {
 		t.Errorf("%v\n%s", err, out)
 	}
