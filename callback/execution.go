@@ -12,6 +12,7 @@ import (
 	"github.com/countersign-mpc/countersign/ledger"
 	"github.com/countersign-mpc/countersign/policy"
 	"github.com/countersign-mpc/countersign/wire"
+	"github.com/countersign-mpc/countersign/wire/label"
 )
 
 // execution is what an Approve of this case counts in windows (DESIGN.md, "Windows"), nil where nothing is signed.
@@ -61,7 +62,7 @@ func charges(e *policy.Engine, in *policy.Input) []ledger.Charge {
 // payment counts a transaction that nobody has seen by its payment's name: all inputs of a payment count its amount once.
 // The name is bound to what is claimed and to one digest; where vinList names inputs, each of them to one.
 func (c *Case) payment(x *ledger.Execution, p *wire.Parsed) error {
-	content, err := paymentOf(p.Check.RequestDetail.TxInfo)
+	content, err := paymentOf(nil, p.Check.RequestDetail.TxInfo)
 	if err != nil {
 		return err
 	}
@@ -96,12 +97,11 @@ func (c *Case) inputOf(info *wire.TxInfo) string {
 
 // anchor names something that can happen once only.
 func anchor(kind string, parts ...string) ledger.Hash {
-	fields := make([][]byte, 0, len(parts)+1)
-	fields = append(fields, []byte(kind))
+	b := label.Field(label.Begin(make([]byte, 0, 512), "execution"), kind)
 	for _, part := range parts {
-		fields = append(fields, []byte(part))
+		b = label.Field(b, part)
 	}
-	return sha256.Sum256(wire.SigningBytes("execution", fields...))
+	return sha256.Sum256(b)
 }
 
 // windows writes the state of the windows in the policy's terms.

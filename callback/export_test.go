@@ -30,7 +30,7 @@ func (s *Server) HoldPolicy() (release func()) {
 func (s *Server) EffectOver(n int) { s.effectMost = n }
 
 // PaymentOf is what of a tx_info is bound to the payment.
-func PaymentOf(txInfo []byte) ([]byte, error) { return paymentOf(txInfo) }
+func PaymentOf(txInfo []byte) ([]byte, error) { return paymentOf(nil, txInfo) }
 
 // RecentInputs are those that the next policy is warmed up with.
 func (s *Server) RecentInputs() [][]byte { return s.recent.all() }

@@ -6,40 +6,51 @@ import (
 
 	"github.com/countersign-mpc/countersign/ledger"
 	"github.com/countersign-mpc/countersign/wire"
+	"github.com/countersign-mpc/countersign/wire/label"
 )
+
+// intentRoom is what the labelled bytes of most requests, and tx_info within them, have room in.
+const intentRoom = 2048
 
 // IntentHash says what a request is for, whichever node asks and however often (DESIGN.md, "Approvals"; docs/FORMATS.md,
 // callback): approvals are given for it, together with the digests to be signed. It covers the request type, the key and
 // path, the sign type, tx_info without what differs between the inputs of one payment, rawTx, and who asked.
 func IntentHash(p *wire.Parsed) (ledger.Hash, error) {
 	d := &p.Check.RequestDetail
-	claim, err := paymentOf(d.TxInfo)
+	claim, err := paymentOf(make([]byte, 0, intentRoom), d.TxInfo)
 	if err != nil {
 		return ledger.Hash{}, fmt.Errorf("intent of a request: %w", err)
 	}
-	var rawTx []byte
-	requester := ""
+	b := label.Begin(make([]byte, 0, intentRoom), "intent")
+	for _, field := range [...]string{p.Check.RequestType, d.Cryptography, d.PublicKey, d.Path, d.SignType} {
+		b = label.Field(b, field)
+	}
+	b = label.Field(b, claim)
+	rawTx, requester := "", ""
 	if p.TxInfo != nil {
-		if p.TxInfo.RawTx != "" {
-			sum := sha256.Sum256([]byte(p.TxInfo.RawTx))
-			rawTx = sum[:]
-		}
+		rawTx = p.TxInfo.RawTx
 		if p.TxInfo.Requester != nil {
 			requester = p.TxInfo.Requester.KeyID
 		}
 	}
-	return sha256.Sum256(wire.SigningBytes("intent", []byte(p.Check.RequestType), []byte(d.Cryptography), []byte(d.PublicKey),
-		[]byte(d.Path), []byte(d.SignType), claim, rawTx, []byte(requester))), nil
+	if rawTx == "" {
+		b = label.Field(b, "")
+	} else {
+		sum := sha256.Sum256([]byte(rawTx))
+		b = label.Field(b, sum[:])
+	}
+	return sha256.Sum256(label.Field(b, requester)), nil
 }
 
 // paymentOf returns tx_info without what differs between the requests for the inputs of one payment: curInputId, the
 // requestId of an input in extraData.vinList, and requester, whose key id is hashed beside it and whose signature is over
-// one request. tx_info.requestId stays: it names the payment. Everything else is kept byte for byte.
-func paymentOf(txInfo []byte) ([]byte, error) {
+// one request. tx_info.requestId stays: it names the payment. Everything else is kept byte for byte. It is written to room, which
+// is empty, as far as it fits.
+func paymentOf(room, txInfo []byte) ([]byte, error) {
 	if kindOf(txInfo) != '{' {
 		return txInfo, nil
 	}
-	return editObject(txInfo, func(key, value []byte) ([]byte, error) {
+	return editObject(room, txInfo, func(key, value []byte) ([]byte, error) {
 		switch string(key) {
 		case "curInputId", "requester":
 			return nil, nil
@@ -55,7 +66,7 @@ func editMember(value []byte, name string, edit func([]byte) ([]byte, error)) ([
 	if kindOf(value) != '{' {
 		return value, nil
 	}
-	return editObject(value, func(key, member []byte) ([]byte, error) {
+	return editObject(make([]byte, 0, len(value)), value, func(key, member []byte) ([]byte, error) {
 		if string(key) != name {
 			return member, nil
 		}
@@ -84,9 +95,9 @@ func withoutRequestIDs(list []byte) ([]byte, error) {
 }
 
 // editObject writes an object again with each member's value replaced by what edit returns, or left out where that is
-// nil. Names and values are copied as they stand.
-func editObject(object []byte, edit func(key, value []byte) ([]byte, error)) ([]byte, error) {
-	out := append(make([]byte, 0, len(object)), '{')
+// nil. Names and values are copied as they stand, to out, which is empty.
+func editObject(out, object []byte, edit func(key, value []byte) ([]byte, error)) ([]byte, error) {
+	out = append(out, '{')
 	err := eachMember(object, func(name, key, value []byte) error {
 		edited, err := edit(key, value)
 		if err != nil || edited == nil {

@@ -9,6 +9,11 @@ import (
 	"strings"
 )
 
+const (
+	start = "countersign/"
+	end   = "/v1\x00" // of the purpose
+)
+
 // Bytes returns labelled bytes for one purpose: "countersign/" purpose "/v1" NUL, then each field as its length (uint32,
 // big-endian) and its bytes. The purpose fixes how many fields there are and in which order, so no two meanings share
 // bytes. A nil field equals an empty one.
@@ -16,23 +21,30 @@ import (
 // A purpose is a constant of the calling package: lower-case letters, digits, '-' and '/'. Anything else, and a field of
 // 4 GiB or more, is a bug of the caller and panics.
 func Bytes(purpose string, fields ...[]byte) []byte {
+	size := len(start) + len(purpose) + len(end)
+	for _, f := range fields {
+		size += 4 + len(f)
+	}
+	out := Begin(make([]byte, 0, size), purpose)
+	for _, f := range fields {
+		out = Field(out, f)
+	}
+	return out
+}
+
+// Begin appends what labelled bytes for a purpose begin with, and each Field after it a field: for who has room for them and
+// wants their hash only. The rules are those of Bytes.
+func Begin(b []byte, purpose string) []byte {
 	if purpose == "" || strings.Trim(purpose, "abcdefghijklmnopqrstuvwxyz0123456789-/") != "" {
 		panic(fmt.Sprintf("label: purpose %q: want lower-case letters, digits, '-' and '/'", purpose))
 	}
-	size := len("countersign/") + len(purpose) + len("/v1\x00")
-	for _, f := range fields {
-		if uint64(len(f)) > math.MaxUint32 {
-			panic("label: a field of 4 GiB or more cannot be labelled")
-		}
-		size += 4 + len(f)
+	return append(append(append(b, start...), purpose...), end...)
+}
+
+// Field appends a field to labelled bytes.
+func Field[F ~[]byte | ~string](b []byte, field F) []byte {
+	if uint64(len(field)) > math.MaxUint32 {
+		panic("label: a field of 4 GiB or more cannot be labelled")
 	}
-	out := make([]byte, 0, size)
-	out = append(out, "countersign/"...)
-	out = append(out, purpose...)
-	out = append(out, "/v1\x00"...)
-	for _, f := range fields {
-		out = binary.BigEndian.AppendUint32(out, uint32(len(f)))
-		out = append(out, f...)
-	}
-	return out
+	return append(binary.BigEndian.AppendUint32(b, uint32(len(field))), field...)
 }

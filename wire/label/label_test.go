@@ -20,6 +20,15 @@ func TestBytes(t *testing.T) {
 		if got := string(label.Bytes(c.purpose, c.fields...)); got != c.want || string(wire.SigningBytes(c.purpose, c.fields...)) != c.want {
 			t.Errorf("%q", got)
 		}
+		room := label.Begin([]byte("before"), c.purpose)
+		for i, f := range c.fields {
+			if room = label.Field(room, f); i%2 == 0 { // as text it is the same
+				room = label.Field(room[:len(room)-4-len(f)], string(f))
+			}
+		}
+		if string(room) != "before"+c.want {
+			t.Errorf("in pieces: %q", room)
+		}
 	}
 }
 
