@@ -69,7 +69,8 @@ func ParseRawTx(s string) ([]byte, error) {
 //
 // It is strict: canonical RLP, nothing after the list, no signature, a chain id of 1 to 2^63-37 (EIP-2294), numbers of
 // 256 bits at most. go-ethereum decodes the payload and hashes what it decoded; if that hash is not the payload's, the
-// two do not mean the same transaction and it is an error. So encoding the result again gives the payload.
+// two do not mean the same transaction and it is an error. So encoding the result again gives the payload, also where it is so
+// plain that it is read without (plainEVM). Data may be part of the payload, which must not be changed then.
 func EVMTransaction(payload []byte) (*EVM, error) {
 	if len(payload) > MaxRawTx {
 		return nil, fmt.Errorf("transaction of %d bytes: at most %d are allowed", len(payload), MaxRawTx)
@@ -77,6 +78,14 @@ func EVMTransaction(payload []byte) (*EVM, error) {
 	if len(payload) == 0 {
 		return nil, errors.New("transaction is empty")
 	}
+	if tx := plainEVM(payload); tx != nil {
+		return tx, nil
+	}
+	return evmByGeth(payload)
+}
+
+// evmByGeth is EVMTransaction for every payload that is not empty.
+func evmByGeth(payload []byte) (*EVM, error) {
 	var tx *types.Transaction
 	var chainID *big.Int
 	var err error

@@ -253,6 +253,9 @@ func FuzzEVMTransaction(f *testing.F) {
 	f.Add([]byte{2, 0xc0})
 	f.Fuzz(func(t *testing.T, payload []byte) {
 		tx, err := evidence.EVMTransaction(payload)
+		if len(payload) > 0 && len(payload) <= evidence.MaxRawTx {
+			sameByGeth(t, payload)
+		}
 		if err != nil {
 			return
 		}
