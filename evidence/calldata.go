@@ -65,22 +65,20 @@ func decodeCall(method string, data []byte) (*Call, error) {
 	if len(args) != words*wordLength {
 		return nil, fmt.Errorf("calldata of %s: %d bytes of arguments, it takes %d", method, len(args), words*wordLength)
 	}
-	addresses := make([][20]byte, words-1)
-	for i := range addresses {
+	call := &Call{Method: method}
+	for i := range words - 1 {
 		word := args[i*wordLength : (i+1)*wordLength]
 		if [12]byte(word) != [12]byte{} {
 			return nil, fmt.Errorf("calldata of %s: argument %d is no address: its first 12 bytes are not zero", method, i+1)
 		}
-		addresses[i] = [20]byte(word[12:])
+		if i < words-2 {
+			from := [20]byte(word[12:])
+			call.From = &from
+		} else {
+			call.To = [20]byte(word[12:])
+		}
 	}
-	call := &Call{
-		Method: method,
-		To:     addresses[len(addresses)-1],
-		Amount: new(big.Int).SetBytes(args[len(args)-wordLength:]),
-	}
-	if method == MethodTransferFrom {
-		call.From = &addresses[0]
-	}
+	call.Amount = new(big.Int).SetBytes(args[len(args)-wordLength:])
 	return call, nil
 }
 

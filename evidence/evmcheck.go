@@ -59,7 +59,7 @@ func (k *comparison) sender(claim Claim) {
 
 // transaction compares every field of the claim that has a counterpart in the transaction.
 func (k *comparison) transaction(claim Claim, tx *EVM) {
-	k.decoded = Decoded{Kind: KindEVMTransaction, Digest: hex.EncodeToString(tx.Digest[:]), Transaction: tx.fields()}
+	k.decoded = Decoded{Kind: KindEVMTransaction, Digest: formatDigest(tx.Digest), Transaction: tx.fields()}
 	if message, err := parseDigest(claim.Message); err != nil || message != tx.Digest {
 		k.differ("message", claim.Message, k.decoded.Digest)
 	}
@@ -70,10 +70,12 @@ func (k *comparison) transaction(claim Claim, tx *EVM) {
 		k.number("chainId", claim.ChainID, tx.ChainID)
 	}
 	k.number("gasPrice", claim.GasPrice, tx.Price)
-	k.number("gasLimit", claim.GasLimit, new(big.Int).SetUint64(tx.Gas))
+	if claim.GasLimit != nil && (!claim.GasLimit.IsUint64() || claim.GasLimit.Uint64() != tx.Gas) {
+		k.differ("gasLimit", claim.GasLimit.String(), strconv.FormatUint(tx.Gas, 10))
+	}
 	k.number("fee", claim.Fee, tx.MaxFee)
 	if claim.InputData != "" {
-		if data, err := parseCalldata(claim.InputData); err != nil || !bytes.Equal(data, tx.Data) {
+		if !isHexOf(claim.InputData, tx.Data) {
 			k.differ("inputdata", claim.InputData, formatBytes(tx.Data))
 		}
 	}
@@ -118,7 +120,9 @@ func (k *comparison) payment(claim Claim, tx *EVM) {
 
 // newTracer makes what follows the calls of a claim's transaction; a nil chain id is none that is known.
 func newTracer(claim Claim, chainID *big.Int) *tracer {
-	return &tracer{asset: claim.Asset, abis: claim.ABIs, chainID: chainID}
+	t := &tracer{asset: claim.Asset, abis: claim.ABIs, chainID: chainID}
+	t.steps, t.movements = t.first.steps[:0], t.first.movements[:0]
+	return t
 }
 
 // caller is the address that will sign, else who is claimed to; nil if neither is known.
@@ -158,10 +162,9 @@ func (k *comparison) call(claim Claim, tx *EVM) {
 		k.obstruct(CodeUndecodable, err.Error())
 		return
 	}
-	k.decoded.Call = call.fields(tx.Data, tx.To)
-	moved := Movement{
-		Asset: AssetERC20, Contract: formatAddress(tx.To), To: formatAddress(&call.To), Amount: formatInt(call.Amount),
-	}
+	fields := call.fields(tx.Data, tx.To)
+	k.decoded.Call = fields
+	moved := Movement{Asset: AssetERC20, Contract: fields.Contract, To: fields.To, Amount: fields.Amount}
 	if call.Method == MethodTransfer && tx.Value.Sign() == 0 {
 		k.decoded.Transfer = moved.transfer()
 	}
@@ -261,17 +264,33 @@ func nativeAmount(claim Claim) *big.Int {
 
 // sameAddress compares two addresses; one that is malformed or has a wrong checksum equals nothing.
 func sameAddress(a, b string) bool {
-	x, errX := derive.ParseEVMAddress(a)
-	y, errY := derive.ParseEVMAddress(b)
-	return errX == nil && errY == nil && x == y
+	x, err := derive.ParseEVMAddress(a)
+	if err != nil || a == b {
+		return err == nil
+	}
+	y, err := derive.ParseEVMAddress(b)
+	return err == nil && x == y
 }
 
 func parseDigest(s string) (digest [32]byte, err error) {
-	raw, err := hex.DecodeString(strings.TrimPrefix(s, "0x"))
-	if err != nil || len(raw) != len(digest) {
-		return digest, errors.New("message must be a digest of 32 bytes in hex")
+	digits := strings.TrimPrefix(s, "0x")
+	if len(digits) == 2*len(digest) {
+		_, err = hex.Decode(digest[:], []byte(digits))
 	}
-	return [32]byte(raw), nil
+	if err != nil || len(digits) != 2*len(digest) {
+		return [32]byte{}, errors.New("message must be a digest of 32 bytes in hex")
+	}
+	return digest, nil
+}
+
+// isHexOf says whether text is data as parseCalldata reads it.
+func isHexOf(text string, data []byte) bool {
+	digits := strings.TrimPrefix(text, "0x")
+	if len(digits) != 2*len(data) {
+		return false
+	}
+	read, err := hex.AppendDecode(make([]byte, 0, 512), []byte(digits)) // most have room on the stack
+	return err == nil && bytes.Equal(read, data)
 }
 
 func parseCalldata(s string) ([]byte, error) {

@@ -236,4 +236,11 @@ func formatAddress(a *[20]byte) string {
 	return derive.FormatEVMAddress(*a)
 }
 
-func formatBytes(b []byte) string { return "0x" + hex.EncodeToString(b) }
+func formatBytes(b []byte) string {
+	return string(hex.AppendEncode(append(make([]byte, 0, 512), "0x"...), b)) // most have room on the stack
+}
+
+// formatDigest writes a digest as it stands on the wire.
+func formatDigest(digest [32]byte) string {
+	return string(hex.AppendEncode(make([]byte, 0, 2*len(digest)), digest[:]))
+}

@@ -1,42 +1,59 @@
 package evidence
 
 import (
+	"bytes"
 	"encoding/json"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // JSON is the account as encoding/json writes it, byte for byte. What EVM transactions are made of is written here, without
 // reflection, since it is written for nearly every request; the rest is left to encoding/json. Safe for concurrent use.
 func (d *Decoded) JSON() ([]byte, error) {
-	w := jsonWriter{b: make([]byte, 0, 2048)}
+	w, _ := writers.Get().(*jsonWriter)
+	defer w.release()
 	w.b = append(w.b, '{')
 	w.text("kind", string(d.Kind))
 	w.given("digest", d.Digest)
-	writeObject(&w, "transaction", d.Transaction, (*jsonWriter).transaction)
+	writeObject(w, "transaction", d.Transaction, (*jsonWriter).transaction)
 	if d.Bitcoin != nil {
 		w.other("bitcoin", d.Bitcoin)
 	}
-	writeObject(&w, "call", d.Call, (*jsonWriter).call)
-	writeList(&w, "calls", d.Calls, (*jsonWriter).step)
-	writeList(&w, "movements", d.Movements, (*jsonWriter).movement)
-	writeList(&w, "approvals", d.Approvals, (*jsonWriter).approval)
+	writeObject(w, "call", d.Call, (*jsonWriter).call)
+	writeList(w, "calls", d.Calls, (*jsonWriter).step)
+	writeList(w, "movements", d.Movements, (*jsonWriter).movement)
+	writeList(w, "approvals", d.Approvals, (*jsonWriter).approval)
 	w.givenTrue("complete", d.Complete)
-	writeObject(&w, "transfer", d.Transfer, (*jsonWriter).transfer)
+	writeObject(w, "transfer", d.Transfer, (*jsonWriter).transfer)
 	w.given("text", d.Text)
 	w.given("data", d.Data)
 	if d.TypedData != nil {
 		w.other("typed_data", d.TypedData)
 	}
 	w.b = append(w.b, '}')
-	return w.b, w.err
+	return bytes.Clone(w.b), w.err
 }
 
 // jsonWriter appends members of objects. After its first error what it has written is good for nothing.
 type jsonWriter struct {
 	b   []byte
 	err error
+}
+
+// writers are those that have nothing to write, with the room that they had for what they wrote last.
+var writers = sync.Pool{New: func() any { return &jsonWriter{b: make([]byte, 0, 4096)} }}
+
+// maxWriterRoom is with how much room a writer is kept.
+const maxWriterRoom = 64 << 10
+
+// release gives a writer back, of which nothing may be in use any more.
+func (w *jsonWriter) release() {
+	if cap(w.b) <= maxWriterRoom {
+		w.b, w.err = w.b[:0], nil
+		writers.Put(w)
+	}
 }
 
 // next begins a member or an element.

@@ -30,6 +30,11 @@ type tracer struct {
 	// assumed is whose ABI the outermost call is read by where its contract is not known.
 	assumed *[20]byte
 	planned int // steps that are taken, and those that are still to be
+	// first has room for the steps and movements of most transactions.
+	first struct {
+		steps     [1]Step
+		movements [1]Movement
+	}
 }
 
 // run follows the outermost call.

@@ -28,7 +28,7 @@ func checkUTXO(claim Claim) Finding {
 		k.claimedLists(claim)
 		return k.finding()
 	}
-	k.decoded = Decoded{Kind: KindBitcoin, Digest: hex.EncodeToString(view.spend.digest[:]), Bitcoin: view.fields(claim)}
+	k.decoded = Decoded{Kind: KindBitcoin, Digest: formatDigest(view.spend.digest), Bitcoin: view.fields(claim)}
 	k.bitcoinTransaction(claim, view)
 	if len(k.differences) == 0 && len(k.obstacles) == 0 {
 		k.decoded.Transfer = &Transfer{Asset: AssetNative, To: view.canonical(claim.To), Amount: claim.Amount.String()}
