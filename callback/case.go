@@ -31,6 +31,9 @@ type Case struct {
 	// account is what was decoded of what is signed; nil for nothing.
 	account *evidence.Decoded
 	memo    evidence.Memo
+	// keyed: nothing in the request contradicts the key that would sign.
+	keyed   bool
+	numbers numbers
 }
 
 // keyIDLength is that of a requester's key id: hex of SHA-256.
@@ -58,6 +61,7 @@ func NewCase(e *policy.Engine, p *wire.Parsed, keys *Keys) (*Case, error) {
 	if c.signer, err = keys.signer(p); err != nil {
 		c.signerProblem(err)
 	}
+	c.keyed = err == nil
 	payload, err := signingPayload(p, &c.memo)
 	c.examine(e, p)
 	c.digest(p, payload, err)
@@ -131,7 +135,10 @@ func (c *Case) digest(p *wire.Parsed, payload evidence.Payload, err error) {
 
 // approvable notes for what an approval counts: the digests of the whole payment, that of this request among them.
 func (c *Case) approvable(p *wire.Parsed, own evidence.Payload) {
-	digests, err := paymentDigests(p, &own, &c.memo)
+	digests, err := [][]byte{own.Digest}, error(nil)
+	if own.Kind == evidence.KindBitcoin || !c.keyed { // only a PSBT has other inputs, and only such a key is refused
+		digests, err = paymentDigests(p, &own, &c.memo)
+	}
 	switch {
 	case err != nil:
 		c.problem("/request_detail", "%v", err)

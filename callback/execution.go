@@ -21,10 +21,10 @@ func (c *Case) execution(e *policy.Engine, p *wire.Parsed) (*ledger.Execution, e
 	if len(c.Digests) == 0 { // it cannot be told what is to be signed: that is rejected, and counts nothing
 		return nil, nil
 	}
-	signer := []string{p.Check.RequestDetail.PublicKey, cmp.Or(p.Check.RequestDetail.Path, "m")}
+	key, path := p.Check.RequestDetail.PublicKey, cmp.Or(p.Check.RequestDetail.Path, "m")
 	switch {
 	case c.account != nil && c.account.Transaction != nil: // one transaction of an account with a nonce can happen
-		x.Anchors = []ledger.Hash{anchor("evm", append(signer, c.account.Transaction.ChainID, c.account.Transaction.Nonce)...)}
+		x.Anchors = []ledger.Hash{anchor("evm", key, path, c.account.Transaction.ChainID, c.account.Transaction.Nonce)}
 	case c.Input.Message != nil && c.Input.Message.Transaction && len(c.Input.Tx.Problems) == 0: // and so can one by a message
 		domain, nonce := c.account.TypedData.Domain, c.account.TypedData.Message["nonce"]
 		x.Anchors = []ledger.Hash{anchor("message", c.Input.Tx.Chain, *domain.VerifyingContract, c.Input.Tx.From, fmt.Sprint(nonce))}
@@ -35,7 +35,7 @@ func (c *Case) execution(e *policy.Engine, p *wire.Parsed) (*ledger.Execution, e
 	case p.Check.RequestDetail.SignType == wire.SignTypeTransaction && p.TxInfo != nil && p.TxInfo.RequestID != "":
 		return x, c.payment(x, p)
 	default:
-		x.Anchors = []ledger.Hash{anchor("digest", append(signer, hex.EncodeToString(c.own))...)}
+		x.Anchors = []ledger.Hash{anchor("digest", key, path, hex.EncodeToString(c.own))}
 	}
 	return x, nil
 }
@@ -46,15 +46,19 @@ func charges(e *policy.Engine, in *policy.Input) []ledger.Charge {
 	if len(all) == 0 {
 		return nil
 	}
-	out := make([]ledger.Charge, 0, len(all))
+	count := 0
 	for _, charge := range all {
-		c := ledger.Charge{Series: charge.Series, Amount: charge.Amount, Windows: make([]ledger.Window, 0, len(charge.Windows))}
+		count += len(charge.Windows)
+	}
+	out, windows := make([]ledger.Charge, 0, len(all)), make([]ledger.Window, 0, count)
+	for _, charge := range all {
+		first := len(windows)
 		for _, w := range charge.Windows {
-			c.Windows = append(c.Windows, ledger.Window{ID: w.ID, Period: ledger.Period{
+			windows = append(windows, ledger.Window{ID: w.ID, Period: ledger.Period{
 				Rolling: w.Period.Rolling, Calendar: ledger.CalendarUnit(w.Period.Calendar), Zone: w.Period.Zone,
 			}})
 		}
-		out = append(out, c)
+		out = append(out, ledger.Charge{Series: charge.Series, Amount: charge.Amount, Windows: windows[first:len(windows):len(windows)]})
 	}
 	return out
 }

@@ -36,7 +36,7 @@ func IntentHash(p *wire.Parsed) (ledger.Hash, error) {
 	if rawTx == "" {
 		b = label.Field(b, "")
 	} else {
-		sum := sha256.Sum256([]byte(rawTx))
+		sum := sha256.Sum256(append(make([]byte, 0, 1024), rawTx...)) // most have room on the stack
 		b = label.Field(b, sum[:])
 	}
 	return sha256.Sum256(label.Field(b, requester)), nil

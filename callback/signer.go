@@ -110,7 +110,7 @@ const txInfoPublicKey = "/request_detail/tx_info/publickKey"
 // spelled holds key and path to the one spelling that each has: lists, windows and what is bound to them are keyed by it, and
 // another spelling would slip past.
 func spelled(d *wire.RequestDetail) error {
-	if cryptographyOf(d.PublicKey) == "" || strings.ToLower(d.PublicKey) != d.PublicKey {
+	if cryptographyOf(d.PublicKey) == "" || strings.ContainsAny(d.PublicKey, "ABCDEF") {
 		return &errSigner{"/request_detail/public_key", "is no public key: 66 lower-case hex digits are (secp256k1, compressed), or 64 (Ed25519)"}
 	}
 	if _, err := derive.ParsePath(d.Path); err != nil {
@@ -121,14 +121,18 @@ func spelled(d *wire.RequestDetail) error {
 
 // known is what follows from the request's root key and path alone.
 func (k *Keys) known(d *wire.RequestDetail) (signer, error) {
+	isRoot := d.Path == "" || d.Path == "m"
+	if !isRoot && (k == nil || len(k.chainCodes) == 0) {
+		return signer{}, nil
+	}
 	root, err := hex.DecodeString(d.PublicKey)
 	if err != nil || cryptographyOfKey(root) == "" {
 		return signer{}, nil
 	}
-	if d.Path == "" || d.Path == "m" {
+	if isRoot {
 		return signer{key: root, source: KeyFromRoot}, nil
 	}
-	if k == nil || k.chainCodes[string(root)] == nil {
+	if k.chainCodes[string(root)] == nil {
 		return signer{}, nil
 	}
 	return k.derived.at(root, k.chainCodes[string(root)], d.Path)
@@ -155,11 +159,15 @@ func cryptography(d *wire.RequestDetail) string {
 }
 
 func cryptographyOf(publicKey string) string {
-	raw, err := hex.DecodeString(publicKey)
+	var raw [33]byte
+	if len(publicKey) > 2*len(raw) {
+		return ""
+	}
+	n, err := hex.Decode(raw[:], []byte(publicKey))
 	if err != nil {
 		return ""
 	}
-	return cryptographyOfKey(raw)
+	return cryptographyOfKey(raw[:n])
 }
 
 // cryptographyOfKey tells by the length of a public key what it is of.
