@@ -60,16 +60,17 @@ func (l *Log) Append(s Storage, ref, entry []byte) (int64, error) {
 	if n >= maxSize {
 		return 0, errors.New("append to the audit log: it is full")
 	}
-	if there, err := s.Get(BucketLeaf, indexKey(n)); err != nil {
+	key := indexKey(n)
+	if there, err := s.Get(BucketLeaf, key); err != nil {
 		return 0, fmt.Errorf("append to the audit log: %w", err)
 	} else if there != nil { // never write over what was recorded
 		return 0, fmt.Errorf("%w: hashes are stored behind its end: its size was set back to %d", ErrDamaged, n)
 	}
-	hashes, err := tlog.StoredHashes(n, entry, hashReader(s))
+	completed, err := completes(s, n, ref, entry)
 	if err != nil {
 		return 0, fmt.Errorf("append to the audit log: %w", err)
 	}
-	if err := putLeaf(s, n, leaf{ref: ref, hashes: hashes}); err != nil {
+	if err := s.Put(BucketLeaf, key, completed); err != nil {
 		return 0, fmt.Errorf("append to the audit log: %w", err)
 	}
 	if err := putSize(s, n+1); err != nil {
@@ -78,13 +79,31 @@ func (l *Log) Append(s Storage, ref, entry []byte) (int64, error) {
 	return n, nil
 }
 
+// completes returns what is stored of an entry that becomes the one at an index: its reference, its hash, and the hashes of the
+// subtrees that it completes, each with the subtree of the same size before it.
+func completes(r Reader, index int64, ref, entry []byte) ([]byte, error) {
+	v := append(make([]byte, 0, 2+len(ref)+completed(index)*tlog.HashSize), leafVersion, byte(len(ref)))
+	v = append(v, ref...)
+	h := EntryHash(entry)
+	v = append(v, h[:]...)
+	for level := 0; index>>level&1 == 1; level++ {
+		left, err := hashAt(r, level, index>>level-1)
+		if err != nil {
+			return nil, err
+		}
+		h = tlog.NodeHash(left, h)
+		v = append(v, h[:]...)
+	}
+	return v, nil
+}
+
 // Ref returns the reference that was given with the entry at index, and the entry's hash.
 func (l *Log) Ref(r Reader, index int64) ([]byte, Hash, error) {
 	lf, err := getLeaf(r, index)
 	if err != nil {
 		return nil, Hash{}, err
 	}
-	return lf.ref, lf.hashes[0], nil
+	return lf.ref, lf.hashes.at(0), nil
 }
 
 // Head returns the tree over everything that was appended.

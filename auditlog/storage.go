@@ -71,8 +71,15 @@ func putSize(s Storage, size int64) error {
 // own first, then one for each subtree of which it is the last entry.
 type leaf struct {
 	ref    []byte
-	hashes []tlog.Hash
+	hashes hashes
 }
+
+// hashes are stored one behind the other, by level.
+type hashes []byte
+
+func (h hashes) levels() int { return len(h) / tlog.HashSize }
+
+func (h hashes) at(level int) Hash { return Hash(h[level*tlog.HashSize:][:tlog.HashSize]) }
 
 func indexKey(index int64) []byte { return binary.BigEndian.AppendUint64(nil, uint64(index)) }
 
@@ -83,16 +90,6 @@ func completed(index int64) int {
 		n++
 	}
 	return n
-}
-
-func putLeaf(s Storage, index int64, lf leaf) error {
-	v := make([]byte, 0, 2+len(lf.ref)+len(lf.hashes)*tlog.HashSize)
-	v = append(v, leafVersion, byte(len(lf.ref)))
-	v = append(v, lf.ref...)
-	for _, h := range lf.hashes {
-		v = append(v, h[:]...)
-	}
-	return s.Put(BucketLeaf, indexKey(index), v)
 }
 
 func getLeaf(r Reader, index int64) (leaf, error) {
@@ -118,28 +115,31 @@ func parseLeaf(index int64, v []byte) (leaf, bool) {
 	if len(v) != 2+refLen+n*tlog.HashSize {
 		return leaf{}, false
 	}
-	lf := leaf{ref: v[2 : 2+refLen], hashes: make([]tlog.Hash, n)}
-	for i, rest := 0, v[2+refLen:]; i < n; i, rest = i+1, rest[tlog.HashSize:] {
-		lf.hashes[i] = tlog.Hash(rest[:tlog.HashSize])
+	return leaf{ref: v[2 : 2+refLen], hashes: v[2+refLen:]}, true
+}
+
+// hashAt returns the stored hash of the n'th subtree of a level.
+func hashAt(r Reader, level int, n int64) (Hash, error) {
+	last := (n+1)<<level - 1 // the entry that completed this subtree
+	lf, err := getLeaf(r, last)
+	if err != nil {
+		return Hash{}, err
 	}
-	return lf, true
+	if level >= lf.hashes.levels() {
+		return Hash{}, fmt.Errorf("%w: entry %d completes no subtree of level %d", ErrDamaged, last, level)
+	}
+	return lf.hashes.at(level), nil
 }
 
 // hashReader gives tlog the hashes stored with the entries.
 func hashReader(r Reader) tlog.HashReader {
-	return tlog.HashReaderFunc(func(indexes []int64) ([]tlog.Hash, error) {
-		out := make([]tlog.Hash, len(indexes))
+	return tlog.HashReaderFunc(func(indexes []int64) (out []tlog.Hash, err error) {
+		out = make([]tlog.Hash, len(indexes))
 		for i, x := range indexes {
 			level, n := tlog.SplitStoredHashIndex(x)
-			last := (n+1)<<level - 1 // the entry that completed this subtree
-			lf, err := getLeaf(r, last)
-			if err != nil {
+			if out[i], err = hashAt(r, level, n); err != nil {
 				return nil, err
 			}
-			if level >= len(lf.hashes) {
-				return nil, fmt.Errorf("%w: entry %d completes no subtree of level %d", ErrDamaged, last, level)
-			}
-			out[i] = lf.hashes[level]
 		}
 		return out, nil
 	})

@@ -224,7 +224,7 @@ func (v *verification) entry(r Reader, index int64) error {
 		switch {
 		case err == nil:
 			own, haveOwn = EntryHash(data), true
-			if own != lf.hashes[0] { // reported below: what hangs on it need not fit
+			if own != lf.hashes.at(0) { // reported below: what hangs on it need not fit
 				break
 			}
 			if err := v.check(r, index, data); err != nil {
@@ -240,7 +240,7 @@ func (v *verification) entry(r Reader, index int64) error {
 	}
 	leafHash := own
 	if haveStored {
-		leafHash = lf.hashes[0]
+		leafHash = lf.hashes.at(0)
 		if haveOwn && own != leafHash {
 			v.report.add(index, index+1, "it is not what was recorded")
 			v.wrong[own] = index
@@ -266,18 +266,18 @@ func detail(err error) string { return strings.TrimPrefix(err.Error(), ErrDamage
 
 // push adds a leaf and merges the subtrees that it completes. Where a stored hash is at hand it goes on with that one, so
 // that a wrong one is reported where it is and not once more at each level above.
-func (v *verification) push(index int64, leafHash Hash, known bool, stored []Hash) {
+func (v *verification) push(index int64, leafHash Hash, known bool, stored hashes) {
 	right := subtree{hash: leafHash, known: known}
 	for len(v.stack) > 0 && v.stack[len(v.stack)-1].level == right.level {
 		left := v.stack[len(v.stack)-1]
 		v.stack = v.stack[:len(v.stack)-1]
 		level := right.level + 1
 		merged := subtree{hash: tlog.NodeHash(left.hash, right.hash), level: level, known: left.known && right.known}
-		if level < len(stored) {
-			if merged.known && merged.hash != stored[level] {
+		if level < stored.levels() {
+			if merged.known && merged.hash != stored.at(level) {
 				v.report.add(index+1-1<<level, index+1, "their common hash is not the one stored: one was replaced with its hash, or that hash was changed")
 			}
-			merged.hash, merged.known = stored[level], true
+			merged.hash, merged.known = stored.at(level), true
 		}
 		right = merged
 	}
