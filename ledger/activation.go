@@ -209,10 +209,7 @@ func (g *Guard) freeRollback(last *ActivationRecord, to string, now time.Time) e
 
 // recordActivation writes what was admitted.
 func (l *Ledger) recordActivation(tx Tx, rec *ActivationRecord, c *Change, files string) error {
-	if _, err := l.append(tx, Entry{Activation: rec}); err != nil {
-		return err
-	}
-	name, err := parseID(rec.ID)
+	_, name, err := l.append(tx, Entry{Activation: rec})
 	if err != nil {
 		return err
 	}

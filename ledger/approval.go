@@ -79,10 +79,15 @@ func ApprovalSigningBytes(a Approval, decision VoteKind) []byte {
 // execution names that for which an approval counts. The requester is in it beside the intent hash, which covers it too:
 // an approval must not serve another requester even if a caller hashes an intent wrongly.
 func execution(intent Hash, digests [][]byte, requester string) Hash {
-	fields := [][]byte{intent[:], binary.BigEndian.AppendUint32(nil, uint32(len(digests)))}
-	fields = append(fields, digests...)
-	fields = append(fields, []byte(requester))
-	return sha256.Sum256(wire.SigningBytes("approval-execution", fields...))
+	var space [512]byte
+	b := appendField(labelled(space[:0], "approval-execution"), intent[:])
+	var number [4]byte
+	binary.BigEndian.PutUint32(number[:], uint32(len(digests)))
+	b = appendField(b, number[:])
+	for _, digest := range digests {
+		b = appendField(b, digest)
+	}
+	return sha256.Sum256(appendField(b, requester))
 }
 
 func (a Approval) execution() Hash {

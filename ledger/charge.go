@@ -15,7 +15,7 @@ const RuleExecution = "ledger.execution"
 // happen, so the largest amount that was approved is enough for all of them; and since an execution is counted at one of
 // its anchors, the amounts of all anchors together cover every set of executions that can happen side by side.
 type reservation struct {
-	amount   *big.Int // the sum of parts
+	amount   big.Int // the sum of parts
 	parts    []part
 	signed   bool // one of its executions was reported as signed
 	approved uint32
@@ -31,8 +31,8 @@ type part struct {
 
 const reservationVersion = 1
 
-func (v *reservation) marshal() []byte {
-	e := encoder{b: make([]byte, 0, 16+48*len(v.parts))}
+func (v *reservation) appendTo(b []byte) []byte {
+	e := encoder{b: b}
 	e.u8(reservationVersion)
 	e.bool(v.signed)
 	e.u32(v.approved)
@@ -46,52 +46,76 @@ func (v *reservation) marshal() []byte {
 	return e.b
 }
 
-func parseReservation(b []byte) (*reservation, error) {
+func parseReservation(b []byte) (reservation, error) {
 	d := decoder{b: b}
 	if d.u8() != reservationVersion {
 		d.fail("its version is not known")
 	}
-	v := &reservation{amount: new(big.Int), signed: d.bool(), approved: d.u32(), released: d.u32()}
+	v := reservation{signed: d.bool(), approved: d.u32(), released: d.u32()}
 	for range d.count(13) {
 		p := part{at: d.time(), signed: d.bool(), amount: d.amount()}
 		v.parts = append(v.parts, p)
-		v.amount.Add(v.amount, p.amount)
+		v.amount.Add(&v.amount, p.amount)
 	}
 	return v, d.done("a reservation")
 }
 
 func reservationKey(series, anchor Hash) []byte {
-	return append(series[:len(series):len(series)], anchor[:]...)
+	return appendReservationKey(make([]byte, 0, 2*len(series)), series, anchor)
+}
+
+func appendReservationKey(b []byte, series, anchor Hash) []byte {
+	return append(append(b, series[:]...), anchor[:]...)
 }
 
 // getReservation returns the reservation of a series at an anchor; an empty one if there is none.
-func getReservation(r Reader, series, anchor Hash) (*reservation, error) {
-	v, err := r.Get(bucketReservation, reservationKey(series, anchor))
+func (d *decision) getReservation(series, anchor Hash) (reservation, error) {
+	v, err := d.tx.Get(bucketReservation, appendReservationKey(d.key[:0], series, anchor))
 	if err != nil {
-		return nil, fmt.Errorf("read a reservation: %w", err)
+		return reservation{}, fmt.Errorf("read a reservation: %w", err)
 	}
 	if v == nil {
-		return &reservation{amount: new(big.Int)}, nil
+		return reservation{}, nil
 	}
 	return parseReservation(v)
 }
 
 // putReservation stores a reservation, or removes one of which nothing is counted any more.
-func putReservation(tx Tx, series, anchor Hash, v *reservation) error {
-	key := reservationKey(series, anchor)
+func (d *decision) putReservation(series, anchor Hash, v *reservation) error {
+	key := appendReservationKey(d.key[:0], series, anchor)
 	if v.over() {
-		return tx.Delete(bucketReservation, key)
+		return d.tx.Delete(bucketReservation, key)
 	}
-	return tx.Put(bucketReservation, key, v.marshal())
+	begin := len(d.values)
+	d.values = v.appendTo(d.values)
+	return d.tx.Put(bucketReservation, key, d.values.from(begin))
 }
 
 // pending is a charge of the ask, ready to be written if the ask is approved.
 type pending struct {
 	series      Hash
 	anchor      Hash
-	reservation *reservation
+	reservation reservation
+	sums        *seriesSums
 	amount      *big.Int // of the charge
-	more        *big.Int // what an Approve adds
+	more        big.Int  // what an Approve adds
+	part        [1]part  // space for the first of the reservation
+}
+
+// shown is the numbers of a window, with room for those of up to 128 bits.
+type shown struct {
+	used, reserved, after big.Int
+	words                 [9]big.Word
+}
+
+func (s *shown) set(now *sum, more *big.Int) {
+	for i, n := range []*big.Int{&s.used, &s.reserved, &s.after} {
+		n.SetBits(s.words[3*i : 3*i : 3*i+3])
+	}
+	s.used.Set(&now.used)
+	s.reserved.Set(&now.reserved)
+	s.after.Add(&s.used, &s.reserved)
+	s.after.Add(&s.after, more)
 }
 
 // charges finds for each series the anchor at which the ask adds least, and what each window would show.
@@ -99,41 +123,46 @@ func (d *decision) charges() ([]WindowState, error) {
 	if d.ask.Execution == nil {
 		return nil, nil
 	}
-	var states []WindowState
-	for _, c := range d.ask.Execution.Charges {
-		p, err := d.cheapest(c)
-		if err != nil {
+	charges, windows := d.ask.Execution.Charges, 0
+	for i := range charges {
+		windows += len(charges[i].Windows)
+	}
+	states, numbers := make([]WindowState, 0, windows), make([]shown, windows)
+	d.pending = make([]pending, len(charges))
+	for i := range charges {
+		c, p := &charges[i], &d.pending[i]
+		if err := d.cheapest(c, p); err != nil {
 			return nil, err
 		}
-		d.pending = append(d.pending, p)
 		for _, w := range c.Windows {
-			s, err := sumOver(d.tx, d.sums, p.series, w.Period, d.now)
+			s, err := sumOver(d.tx, p.sums, p.series, w.Period, d.now)
 			if err != nil {
 				return nil, fmt.Errorf("read window %s: %w", w.ID, err)
 			}
-			after := new(big.Int).Add(&s.used, &s.reserved)
-			states = append(states, WindowState{ID: w.ID, Series: c.Series, Used: &s.used, Reserved: &s.reserved, After: after.Add(after, p.more)})
+			n := &numbers[len(states)]
+			n.set(s, &p.more)
+			states = append(states, WindowState{ID: w.ID, Series: c.Series, Used: &n.used, Reserved: &n.reserved, After: &n.after})
 		}
 	}
 	return states, nil
 }
 
-func (d *decision) cheapest(c Charge) (pending, error) {
-	best := pending{series: seriesKey(c.Series), amount: c.Amount}
-	for _, anchor := range d.ask.Execution.Anchors {
-		v, err := getReservation(d.tx, best.series, anchor)
+func (d *decision) cheapest(c *Charge, best *pending) error {
+	best.series, best.amount = seriesKey(c.Series), c.Amount
+	best.sums = d.sums.of(best.series)
+	for i, anchor := range d.ask.Execution.Anchors {
+		v, err := d.getReservation(best.series, anchor)
 		if err != nil {
-			return pending{}, err
+			return err
 		}
-		if best.reservation == nil || v.amount.Cmp(best.reservation.amount) > 0 {
+		if i == 0 || v.amount.Cmp(&best.reservation.amount) > 0 {
 			best.anchor, best.reservation = anchor, v
 		}
 	}
-	best.more = new(big.Int).Sub(c.Amount, best.reservation.amount)
-	if best.more.Sign() < 0 {
-		best.more.SetInt64(0)
+	if best.more.Sub(c.Amount, &best.reservation.amount).Sign() < 0 {
+		best.more.SetUint64(0)
 	}
-	return best, nil
+	return nil
 }
 
 // bound rejects an ask that gives a name another content than the one that was approved, or that comes too late to be about it.
@@ -142,17 +171,17 @@ func (d *decision) bound() error {
 		return nil
 	}
 	for _, b := range d.ask.Execution.Bindings {
-		v, err := d.tx.Get(bucketBinding, b.Name[:])
+		v, err := d.tx.Get(bucketBinding, append(d.key[:0], b.Name[:]...))
 		if err != nil {
 			return fmt.Errorf("read what %s is bound to: %w", b.What, err)
 		}
-		if v != nil && string(v) != string(append([]byte{bindingVersion}, b.Value[:]...)) {
+		if v != nil && (len(v) != 1+len(b.Value) || v[0] != bindingVersion || Hash(v[1:]) != b.Value) {
 			d.reject(RuleExecution, b.What+" was approved with other content: a new payment needs a new name")
 			return nil
 		}
 	}
-	for _, p := range d.pending {
-		if first := p.reservation.parts; d.ask.Execution.Within > 0 && len(first) > 0 && d.now.Sub(first[0].at) > d.ask.Execution.Within {
+	for i := range d.pending {
+		if first := d.pending[i].reservation.parts; d.ask.Execution.Within > 0 && len(first) > 0 && d.now.Sub(first[0].at) > d.ask.Execution.Within {
 			d.reject(RuleExecution, fmt.Sprintf("it was first approved on %s, more than %s ago: what is asked for now needs a new name",
 				first[0].at.UTC().Format(time.DateTime), d.ask.Execution.Within))
 			return nil
@@ -168,11 +197,22 @@ func (d *decision) reserve() {
 	if d.ask.Execution == nil || d.record.Action != wire.Approve {
 		return
 	}
-	for _, b := range d.ask.Execution.Bindings {
-		d.record.Bound = append(d.record.Bound, Bound{b.Name, b.Value})
+	if bindings := d.ask.Execution.Bindings; len(bindings) > 0 {
+		d.record.Bound = make([]Bound, len(bindings))
+		for i, b := range bindings {
+			d.record.Bound[i] = Bound{b.Name, b.Value}
+		}
 	}
-	for _, p := range d.pending {
-		d.record.Counts = append(d.record.Counts, Count{Series: p.series, Anchor: p.anchor, Effect: EffectReserved, Amount: p.amount, Added: p.more})
-		d.held = append(d.held, p.reservation)
+	if len(d.pending) == 0 {
+		return
+	}
+	d.record.Counts, d.held = make([]Count, len(d.pending)), make([]held, len(d.pending))
+	for i := range d.pending {
+		p := &d.pending[i]
+		if p.reservation.parts == nil {
+			p.reservation.parts = p.part[:0]
+		}
+		d.record.Counts[i] = Count{Series: p.series, Anchor: p.anchor, Effect: EffectReserved, Amount: p.amount, Added: &p.more}
+		d.held[i] = held{&p.reservation, p.sums}
 	}
 }

@@ -177,7 +177,7 @@ func (l *Ledger) ConfirmClock(ctx context.Context, operator, reason string) (Clo
 		}
 		mono = l.keeper.clock.Elapsed()
 		rec = &ClockRecord{ID: newID(wall).String(), Time: wall, Before: before, Operator: operator, Reason: reason}
-		_, err = l.append(tx, Entry{Clock: rec})
+		_, _, err = l.append(tx, Entry{Clock: rec})
 		return err
 	})
 	if err != nil {

@@ -64,7 +64,7 @@ func (d *decision) conclude(how Conclusion) error {
 		effect = EffectReleased
 	}
 	for _, c := range counts {
-		v, err := getReservation(d.tx, c.Series, c.Anchor)
+		v, err := d.getReservation(c.Series, c.Anchor)
 		if err != nil {
 			return err
 		}
@@ -74,10 +74,10 @@ func (d *decision) conclude(how Conclusion) error {
 		c.Effect, c.Added = effect, new(big.Int)
 		if effect != EffectUsedLate {
 			c.Amount = new(big.Int)
-		} else if more := new(big.Int).Sub(c.Amount, v.amount); more.Sign() > 0 {
+		} else if more := new(big.Int).Sub(c.Amount, &v.amount); more.Sign() > 0 {
 			c.Added = more
 		}
-		d.record.Counts, d.held = append(d.record.Counts, c), append(d.held, v)
+		d.record.Counts, d.held = append(d.record.Counts, c), append(d.held, held{&v, d.sums.of(c.Series)})
 	}
 	return nil
 }
@@ -127,7 +127,7 @@ func concludedAs(r Reader, a Ask) (Effect, error) {
 
 // decisionNamed returns what was decided under a name; nil if nothing was, or its record is no longer kept.
 func decisionNamed(r Reader, name Hash) (*Record, error) {
-	k, ok, err := getKnown(r, name)
+	k, ok, err := getKnown(r, name[:])
 	if err != nil || !ok {
 		return nil, err
 	}

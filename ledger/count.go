@@ -72,6 +72,9 @@ func (d *decoder) counts() []Count {
 	return out
 }
 
+// amountSize is how many bytes encoder.amount writes.
+func amountSize(n *big.Int) int { return 4 + (n.BitLen()+7)/8 }
+
 // amount writes an unsigned number behind its length.
 func (e *encoder) amount(n *big.Int) {
 	size := (n.BitLen() + 7) / 8
@@ -112,23 +115,31 @@ func (d *decoder) bounds() []Bound {
 	return out
 }
 
-// moved is by how much the sums of a series change that an entry at a moment is in.
+// moved is by how much the sums of a series change that an entry at a moment is in; nil is not at all.
 type moved struct {
-	at time.Time
-	by sum
+	at             time.Time
+	used, reserved *big.Int
 }
 
-// apply makes of a reservation what it is after a decision at a time, and returns what that changes in the series. It is all
+func (m *moved) addTo(s *sum) {
+	if m.used != nil {
+		s.used.Add(&s.used, m.used)
+	}
+	if m.reserved != nil {
+		s.reserved.Add(&s.reserved, m.reserved)
+	}
+}
+
+// apply makes of a reservation what it is after a decision at a time, and appends what that changes in the series. It is all
 // that a reservation follows from.
-func (v *reservation) apply(c Count, now time.Time) []moved {
-	var out []moved
+func (v *reservation) apply(out []moved, c *Count, now time.Time) []moved {
 	switch c.Effect {
 	case EffectReserved:
 		v.approved++
-		return v.add(c.Added, now, nil)
+		return v.add(out, c.Added, now)
 	case EffectUsedLate:
 		v.approved++
-		out = v.add(c.Added, now, nil)
+		out = v.add(out, c.Added, now)
 		v.signed = true
 	case EffectUsed:
 		v.signed = true
@@ -147,7 +158,7 @@ func (v *reservation) apply(c Count, now time.Time) []moved {
 // over reports whether nothing of it is counted any more: none of its executions happened, and none can.
 func (v *reservation) over() bool { return !v.signed && v.released == v.approved }
 
-func (v *reservation) add(amount *big.Int, now time.Time, out []moved) []moved {
+func (v *reservation) add(out []moved, amount *big.Int, now time.Time) []moved {
 	if amount.Sign() == 0 {
 		return out
 	}
@@ -156,10 +167,8 @@ func (v *reservation) add(amount *big.Int, now time.Time, out []moved) []moved {
 	} else {
 		v.parts = append(v.parts, part{at: now, amount: amount})
 	}
-	v.amount = new(big.Int).Add(v.amount, amount)
-	m := moved{at: now}
-	m.by.reserved.Set(amount)
-	return append(out, m)
+	v.amount.Add(&v.amount, amount)
+	return append(out, moved{at: now, reserved: amount})
 }
 
 // use moves what is reserved to what is used: one of the executions happened, and which one is not asked.
@@ -168,10 +177,7 @@ func (v *reservation) use(out []moved) []moved {
 		if p.signed {
 			continue
 		}
-		m := moved{at: p.at}
-		m.by.used.Set(p.amount)
-		m.by.reserved.Neg(p.amount)
-		out = append(out, m)
+		out = append(out, moved{at: p.at, used: p.amount, reserved: new(big.Int).Neg(p.amount)})
 		v.parts[i].signed = true
 	}
 	return out
@@ -180,33 +186,40 @@ func (v *reservation) use(out []moved) []moved {
 // release takes everything back.
 func (v *reservation) release(out []moved) []moved {
 	for _, p := range v.parts {
-		m := moved{at: p.at}
-		m.by.reserved.Neg(p.amount)
-		out = append(out, m)
+		out = append(out, moved{at: p.at, reserved: new(big.Int).Neg(p.amount)})
 	}
-	v.parts, v.amount = nil, new(big.Int)
+	v.parts = nil
+	v.amount.SetUint64(0)
 	return out
+}
+
+// held is a reservation that a decision counts at, as it is before, and what is known of its series.
+type held struct {
+	reservation *reservation
+	sums        *seriesSums
 }
 
 // count writes what the decision counted.
 func (d *decision) count() error {
-	for i, c := range d.record.Counts {
-		v := d.held[i]
+	for i := range d.record.Counts {
+		c, v, known := &d.record.Counts[i], d.held[i].reservation, d.held[i].sums
 		fresh := len(v.parts) == 0 // each part of the reservation is an entry of the series, and each entry such a part
-		moves := v.apply(c, d.now)
+		moves := v.apply(d.moves[:0], c, d.now)
 		for i := range moves {
 			m := &moves[i]
-			if err := change(d.tx, d.sums, c.Series, c.Anchor, m.at, &m.by, fresh && i == 0); err != nil {
+			if err := d.change(known, c, m, fresh && i == 0); err != nil {
 				return err
 			}
-			d.sums.changed(c.Series, m.at.UnixNano(), &m.by)
+			known.changed(m)
 		}
-		if err := putReservation(d.tx, c.Series, c.Anchor, v); err != nil {
+		if err := d.putReservation(c.Series, c.Anchor, v); err != nil {
 			return err
 		}
 	}
 	for _, b := range d.record.Bound {
-		if err := d.tx.Put(bucketBinding, b.Name[:], append([]byte{bindingVersion}, b.Value[:]...)); err != nil {
+		begin := len(d.values)
+		d.values = append(append(d.values, bindingVersion), b.Value[:]...)
+		if err := d.tx.Put(bucketBinding, append(d.key[:0], b.Name[:]...), d.values.from(begin)); err != nil {
 			return err
 		}
 	}

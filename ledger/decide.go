@@ -3,8 +3,6 @@ package ledger
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/binary"
-	"errors"
 	"fmt"
 	"runtime/debug"
 	"time"
@@ -47,52 +45,28 @@ func (l *Ledger) Decide(ctx context.Context, a Ask, evaluate EvaluateFunc, reply
 	if evaluate == nil || reply == nil {
 		return Result{}, fmt.Errorf("decide: %w: an evaluation and a reply are needed", ErrInvalid)
 	}
-	var res Result
-	var found bool
-	mayAmend := a.Amends
-	a.Amends = false
-	first, name := a.name(), Hash{}
-	lookup := func(r Reader) (err error) {
-		a.Amends, name = false, first
-		res, found, err = l.recorded(r, a, name)
-		if mayAmend && errors.Is(err, ErrConflict) {
-			if err = mayFollow(r, first, err); err != nil {
-				return err
-			}
-			a.Amends = true
-			name = a.name()
-			res, found, err = l.recorded(r, a, name)
+	d := &decision{lookup: newLookup(l, a)}
+	// Most asks are new, and are looked up where they are decided. One that is known here to have been decided is answered without
+	// a turn among those who write.
+	looked := l.lately.has(d.first)
+	if looked {
+		if err := l.view(ctx, d.look); err != nil || d.found {
+			return d.answer(err)
 		}
-		return err
-	}
-	if err := l.view(ctx, lookup); err != nil || found {
-		return res, wrapDecide(a, err)
 	}
 	err := l.update(ctx, func(tx Tx) error {
-		if err := lookup(tx); err != nil || found {
+		*d = decision{lookup: d.lookup, tx: tx}
+		if err := d.look(tx); err != nil || d.found {
 			return err
 		}
-		if err := l.reallyNew(tx, a, name); err != nil {
-			return err
-		}
-		d := decision{ledger: l, tx: tx, ask: a, name: name}
-		if err := d.run(ctx, evaluate, reply); err != nil {
-			return err
-		}
-		res = Result{Reply: d.record.Reply, ID: d.record.ID, Action: d.record.Action}
-		return nil
+		return d.run(ctx, evaluate, reply)
 	})
-	if err != nil {
-		return Result{}, wrapDecide(a, err)
+	if err != nil && !looked { // what was decided is answered also where nothing can be written
+		if verr := l.view(ctx, d.look); verr != nil || d.found {
+			err = verr
+		}
 	}
-	return res, nil
-}
-
-func wrapDecide(a Ask, err error) error {
-	if err == nil {
-		return nil
-	}
-	return fmt.Errorf("decide %s %s: %w", a.Path, a.CallbackID, err)
+	return d.answer(err)
 }
 
 func (a *Ask) validate() error {
@@ -128,115 +102,10 @@ func (a *Ask) validate() error {
 	return a.Execution.validate()
 }
 
-// name is under what the ask is known: a hash, so that ids can be kept for ever and of one length.
-func (a *Ask) name() Hash { return askName(a.Node, a.Path, a.CallbackID, a.Amends) }
-
-func askName(node string, path wire.Path, callbackID string, amends bool) Hash {
-	fields := [][]byte{[]byte(node), []byte(path), []byte(callbackID)}
-	if amends {
-		fields = append(fields, []byte("amends"))
-	}
-	return sha256.Sum256(wire.SigningBytes("callback-id", fields...))
-}
-
-// known is what is kept of an ask for ever.
-type known struct {
-	body   Hash
-	record id
-	action wire.Action
-}
-
-const askVersion = 1
-
-func (k known) marshal() []byte {
-	v := append([]byte{askVersion}, k.body[:]...)
-	v = append(v, k.record[:]...)
-	return append(v, actionCode(k.action))
-}
-
-func getKnown(r Reader, name Hash) (known, bool, error) {
-	v, err := r.Get(bucketAsk, name[:])
-	if err != nil {
-		return known{}, false, fmt.Errorf("look up the callback_id: %w", err)
-	}
-	if v == nil {
-		return known{}, false, nil
-	}
-	d := decoder{b: v}
-	if d.u8() != askVersion {
-		d.fail("its version is not known")
-	}
-	k := known{body: d.hash(), record: id(d.take(16)), action: d.action()}
-	return k, true, d.done("a callback_id's record")
-}
-
-// decision returns the record of what is known under a name, held against it; ErrExpired if it is no longer kept.
-func (k known) decision(r Reader, name Hash) (*Record, error) {
-	_, e, err := getEntry(r, k.record)
-	if errors.Is(err, ErrNotFound) {
-		return nil, fmt.Errorf("%w: the record of a decided callback_id is missing", ErrDamaged)
-	}
-	if err != nil {
-		return nil, err
-	}
-	if rec := e.Decision; rec != nil && rec.Ask.name() == name && rec.Ask.BodyHash == k.body && rec.Action == k.action {
-		return rec, nil
-	}
-	return nil, fmt.Errorf("%w: the record %s of a callback_id is of something else", ErrDamaged, k.record)
-}
-
-// recorded returns the reply to an ask, of this name, that was decided before.
-func (l *Ledger) recorded(r Reader, a Ask, name Hash) (Result, bool, error) {
-	k, ok, err := getKnown(r, name)
-	if err != nil || !ok {
-		return Result{}, false, err
-	}
-	if k.body != a.BodyHash {
-		return Result{}, false, ErrConflict
-	}
-	rec, err := k.decision(r, name)
-	if err != nil {
-		return Result{}, false, err
-	}
-	return Result{Reply: rec.Reply, Replayed: true, ID: rec.ID, Action: rec.Action}, true, nil
-}
-
-// mayFollow returns conflict unless an ask that conflicts with the one before of its name may follow it: that one said that nothing
-// was signed.
-func mayFollow(r Reader, name Hash, conflict error) error {
-	before, err := decisionNamed(r, name)
-	if err != nil {
-		return err
-	}
-	if before == nil || len(before.Counts) == 0 || before.Counts[0].Effect != EffectReleased {
-		return conflict
-	}
-	return nil
-}
-
-// reallyNew looks for a decision about an ask by another way than its name: a store that lost the name must not make it
-// decided twice. Retention removes this second trace, not the first.
-func (l *Ledger) reallyNew(r Reader, a Ask, name Hash) error {
-	prefix := indexKey(a.CallbackID, 0)
-	return r.Scan(bucketCallback, prefix, after(prefix[:indexText]), false, func(key, _ []byte) (bool, error) {
-		index, err := indexOf(key)
-		if err != nil {
-			return false, err
-		}
-		rec, err := l.decisionAt(r, index)
-		if err == nil && rec != nil && rec.Ask.name() == name {
-			err = fmt.Errorf("%w: this callback_id was decided as %s, and its name is lost: verify the log", ErrDamaged, rec.ID)
-		}
-		return true, err
-	})
-}
-
 // decision is one run of a Decide within a transaction.
 type decision struct {
-	ledger    *Ledger
+	lookup
 	tx        Tx
-	ask       Ask
-	name      Hash // of ask
 	now       time.Time
 	trusted   bool
 	approvals []*Approval // of this execution, newest first
@@ -245,12 +114,25 @@ type decision struct {
 	approval  *Approval // waited for or used
 	pending   []pending // what an Approve counts
 	sums      *sumCache
-	held      []*reservation // for each of the record's counts, as it is before
+	held      []held // for each of the record's counts
 	// attachment is to be written beside the record; nil for none
 	attachment []byte
+
+	key    [2 * len(Hash{})]byte // space for a key that is read or written
+	values values                // what is written
+	moves  [1]moved              // space for what an entry changes
 }
 
+// values are what a decision writes, one behind the other, in space that is never used again: a store keeps them as they are.
+type values []byte
+
+// from returns what was appended since there was a number of bytes.
+func (v values) from(begin int) []byte { return v[begin:len(v):len(v)] }
+
 func (d *decision) run(ctx context.Context, evaluate EvaluateFunc, reply ReplyFunc) (err error) {
+	if err := d.reallyNew(); err != nil {
+		return err
+	}
 	if d.sums, err = d.ledger.sums.begin(d.tx, d.ledger.log); err != nil {
 		return err
 	}
@@ -258,7 +140,7 @@ func (d *decision) run(ctx context.Context, evaluate EvaluateFunc, reply ReplyFu
 	if d.now, d.trusted, err = d.ledger.clock(d.tx); err != nil {
 		return err
 	}
-	if d.approvals, err = approvalsOf(d.tx, execution(d.ask.IntentHash, d.ask.Digests, d.ask.Requester)); err != nil {
+	if d.approvals, err = d.approvalsOf(execution(d.ask.IntentHash, d.ask.Digests, d.ask.Requester)); err != nil {
 		return err
 	}
 	state := d.state()
@@ -301,6 +183,7 @@ func (d *decision) run(ctx context.Context, evaluate EvaluateFunc, reply ReplyFu
 	if err := ctx.Err(); err != nil { // nobody waits for it: it is asked again
 		return err
 	}
+	d.result = Result{Reply: d.record.Reply, ID: d.record.ID, Action: d.record.Action}
 	return d.write()
 }
 
@@ -365,23 +248,22 @@ func validVerdict(v Verdict) error {
 // write records the decision.
 func (d *decision) write() error {
 	r := &d.record
-	index, err := d.ledger.append(d.tx, Entry{Decision: r})
+	d.sums.changing()
+	index, name, err := d.ledger.append(d.tx, Entry{Decision: r})
 	if err != nil {
 		return err
 	}
-	name, err := parseID(r.ID)
-	if err != nil {
-		return err
-	}
+	d.values = make(values, 0, d.room())
 	k := known{body: d.ask.BodyHash, record: name, action: r.Action}
-	if err := d.tx.Put(bucketAsk, d.name[:], k.marshal()); err != nil {
+	d.values = k.appendTo(d.values)
+	if err := d.tx.Put(bucketAsk, append(d.key[:0], d.name[:]...), d.values.from(0)); err != nil {
 		return err
 	}
-	if err := d.tx.Put(bucketCallback, indexKey(d.ask.CallbackID, index), nil); err != nil {
+	if err := d.tx.Put(bucketCallback, d.callback.key(d.key[:0], index), nil); err != nil {
 		return err
 	}
 	if d.ask.RequestID != "" {
-		if err := d.tx.Put(bucketRequest, indexKey(d.ask.RequestID, index), nil); err != nil {
+		if err := d.tx.Put(bucketRequest, indexedBy(d.ask.RequestID).key(d.key[:0], index), nil); err != nil {
 			return err
 		}
 	}
@@ -398,24 +280,18 @@ func (d *decision) write() error {
 	if err := d.count(); err != nil {
 		return err
 	}
-	d.sums.written(index, name[:])
+	d.sums.written(index, name)
 	return nil
 }
 
-// indexKey is the key under which an entry is found by a callback_id or request_id.
-func indexKey(text string, index int64) []byte {
-	h := sha256.Sum256(wire.SigningBytes("ledger-index", []byte(text)))
-	return binary.BigEndian.AppendUint64(h[:indexText:indexText], uint64(index))
-}
-
-// indexText is how many bytes of the hash of the text an index key has.
-const indexText = 16
-
-func indexOf(key []byte) (int64, error) {
-	if len(key) != indexText+8 {
-		return 0, fmt.Errorf("%w: an index key has %d bytes", ErrDamaged, len(key))
+// room is how many bytes of values are written beside the record, or a little more or less.
+func (d *decision) room() int {
+	size := knownSize + len(d.record.Bound)*(1+len(Hash{}))
+	for i := range d.record.Counts {
+		amount := amountSize(d.record.Counts[i].Amount) + 1 // the sums are larger
+		size += (levelTotal+1)*(1+4+amount) + 14 + (1+len(d.held[i].reservation.parts))*(9+amount)
 	}
-	return int64(binary.BigEndian.Uint64(key[indexText:])), nil
+	return size
 }
 
 // callEvaluate and callReply turn a panic into an error: they run what others wrote, for requests that come from outside,

@@ -120,17 +120,53 @@ func (e Entry) Time() time.Time {
 // Marshal writes the bytes that are in the log (docs/FORMATS.md, ledger).
 func (e Entry) Marshal() ([]byte, error) { return e.appendTo(make([]byte, 0, e.size())) }
 
-// size is about how many bytes the entry has, or a little more.
+// size is how many bytes a decision's entry has, as exactly as it costs little to say, and about what another one has.
 func (e Entry) size() int {
 	if e.Decision == nil {
 		return 512
 	}
-	size := 1024 + len(e.Decision.Input) + len(e.Decision.Reply) + 160*len(e.Decision.Counts)
-	for _, r := range e.Decision.Reasons {
-		size += 9 + len(r.Rule) + len(r.Message)
+	return len(entryMagic) + 1 + e.Decision.size()
+}
+
+// size is how many bytes encoder.decision writes; of a requirement, which few have, about how many.
+func (r *Record) size() int {
+	const (
+		id, hash = 16, len(Hash{})
+		fixed    = id + 8 + 2 + 4 + 4 + 4 + 4 + 1 + 4 + 4 + 4 // without the ask
+	)
+	size := fixed + r.Ask.size() + len(r.Revision) + id*len(r.Voided) + len(r.Input) + len(r.Reply)
+	for i := range r.Reasons {
+		size += 4 + 1 + 4 + len(r.Reasons[i].Rule) + len(r.Reasons[i].Message)
 	}
-	for _, rule := range e.Decision.Fired {
+	for _, rule := range r.Fired {
 		size += 4 + len(rule)
+	}
+	if r.Requirement != nil {
+		size += 512
+	}
+	if r.Approval != "" {
+		size += id
+	}
+	if r.Attachment != nil {
+		size += hash
+	}
+	if len(r.Counts) > 0 {
+		size += 4
+	}
+	for i := range r.Counts {
+		size += 2*hash + 1 + amountSize(r.Counts[i].Amount) + amountSize(r.Counts[i].Added)
+	}
+	if len(r.Bound) > 0 {
+		size += 4 + 2*hash*len(r.Bound)
+	}
+	return size
+}
+
+func (a *Ask) size() int {
+	size := 4 + len(a.Node) + 4 + len(a.Path) + 4 + len(a.CallbackID) + len(a.BodyHash) + 4 + len(a.SinoID) + 4 + len(a.RequestID) +
+		4 + len(a.RequestType) + len(a.IntentHash) + 4 + 4 + len(a.Requester)
+	for _, digest := range a.Digests {
+		size += 4 + len(digest)
 	}
 	return size
 }
@@ -214,7 +250,7 @@ const (
 func (e *encoder) decision(r *Record) {
 	e.id(r.ID)
 	e.time(r.Time)
-	e.ask(r.Ask)
+	e.ask(&r.Ask)
 	e.action(r.Action)
 	e.action(r.Verdict)
 	e.u32(uint32(len(r.Reasons)))
@@ -316,7 +352,7 @@ func (d *decoder) decision() *Record {
 	return r
 }
 
-func (e *encoder) ask(a Ask) {
+func (e *encoder) ask(a *Ask) {
 	e.str(a.Node)
 	e.str(string(a.Path))
 	e.str(a.CallbackID)

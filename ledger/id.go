@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -25,11 +26,14 @@ func (v id) String() string { return hex.EncodeToString(v[:]) }
 
 func parseID(s string) (id, error) {
 	var v id
-	if len(s) != hex.EncodedLen(len(v)) {
-		return v, fmt.Errorf("%w: an id is %d lower-case hex digits", ErrInvalid, hex.EncodedLen(len(v)))
+	valid := len(s) == hex.EncodedLen(len(v))
+	for i := 0; valid && i < len(s); i++ {
+		digit := strings.IndexByte("0123456789abcdef", s[i])
+		valid = digit >= 0
+		v[i/2] = v[i/2]<<4 | byte(digit)
 	}
-	if _, err := hex.Decode(v[:], []byte(s)); err != nil || v.String() != s {
-		return v, fmt.Errorf("%w: an id is %d lower-case hex digits", ErrInvalid, hex.EncodedLen(len(v)))
+	if !valid {
+		return id{}, fmt.Errorf("%w: an id is %d lower-case hex digits", ErrInvalid, hex.EncodedLen(len(v)))
 	}
 	return v, nil
 }

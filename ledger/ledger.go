@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -41,6 +42,8 @@ type Ledger struct {
 	log    *auditlog.Log
 	keeper *timekeeper
 	sums   sumCache
+	lately lately
+	active atomic.Pointer[readActive]
 	signed atomic.Int64 // ledger's time of the last checkpoint made by Decide, in Unix nanoseconds
 	grown  growth
 }
@@ -190,7 +193,7 @@ func getMetaUint(r Reader, key []byte) (uint64, bool, error) {
 }
 
 func putMetaUint(tx Tx, key []byte, value uint64) error {
-	return putMeta(tx, key, binary.BigEndian.AppendUint64(nil, value))
+	return tx.Put(bucketMeta, key, binary.BigEndian.AppendUint64(append(make([]byte, 0, 9), metaVersion), value))
 }
 
 // recordedTime is the time of the last entry; the zero time if there is none.
@@ -236,32 +239,32 @@ func damaged(err error) error {
 	return err
 }
 
-// append records an entry: it puts it in the log and where it is found by its id, and moves the recorded time.
-func (l *Ledger) append(tx Tx, e Entry) (int64, error) {
+// append records an entry: it puts it in the log and where it is found by its id, and moves the recorded time. It returns its index
+// and its id.
+func (l *Ledger) append(tx Tx, e Entry) (index int64, name id, err error) {
 	value, err := e.appendTo(make([]byte, recordHead, recordHead+e.size()))
 	if err != nil {
-		return 0, err
+		return 0, name, err
 	}
-	name, err := parseID(e.ID())
-	if err != nil {
-		return 0, err
+	if name, err = parseID(e.ID()); err != nil {
+		return 0, name, err
 	}
-	index, err := l.log.Append(tx, name[:], value[recordHead:])
-	if err != nil {
-		return 0, err
+	key := bytes.Clone(name[:])
+	if index, err = l.log.Append(tx, key, value[recordHead:]); err != nil {
+		return 0, name, err
 	}
 	if err := l.grown.check(index); err != nil { // what it had before
-		return 0, err
+		return 0, name, err
 	}
 	copy(value, recordMagic)
 	binary.BigEndian.PutUint64(value[len(recordMagic):], uint64(index))
-	if err := tx.Put(bucketRecord, name[:], value); err != nil {
-		return 0, err
+	if err := tx.Put(bucketRecord, key, value); err != nil {
+		return 0, name, err
 	}
 	if err := putMetaUint(tx, metaTime, uint64(e.Time().UnixNano())); err != nil {
-		return 0, err
+		return 0, name, err
 	}
-	return index, l.checkpointNow(tx, e.Time())
+	return index, name, l.checkpointNow(tx, e.Time())
 }
 
 // checkpointEvery bounds how long an entry stays without a signature over it while there are further entries.

@@ -110,7 +110,7 @@ func newProposal(d *Draft, active Active, now time.Time) (*Proposal, error) {
 
 func (l *Ledger) recordProposal(tx Tx, p *Proposal, d *Draft) error {
 	rec := &ProposalRecord{ID: p.ID, Time: p.Opened, Terms: p.Terms(), From: p.From, To: p.To, Content: p.Content, Diff: p.Diff, Effect: p.Effect, Proposer: p.Proposer, Reason: p.Reason}
-	if _, err := l.append(tx, Entry{Proposal: rec}); err != nil {
+	if _, _, err := l.append(tx, Entry{Proposal: rec}); err != nil {
 		return err
 	}
 	for part, document := range map[byte][]byte{partContent: d.Content, partDiff: d.Diff, partEffect: d.Effect} {
@@ -307,7 +307,7 @@ func (l *Ledger) recordPolicyVote(tx Tx, p *Proposal, now time.Time) error {
 		return ErrNotApprover
 	}
 	rec := &PolicyVoteRecord{ID: newID(now).String(), Time: now, Proposal: p.ID, KeyID: approver.KeyID(), Vote: vote}
-	if _, err := l.append(tx, Entry{PolicyVote: rec}); err != nil {
+	if _, _, err := l.append(tx, Entry{PolicyVote: rec}); err != nil {
 		return err
 	}
 	return putProposal(tx, p)

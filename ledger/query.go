@@ -40,7 +40,7 @@ func (l *Ledger) ApprovedCheck(ctx context.Context, node, callbackID string) (Re
 	err := l.view(ctx, func(r Reader) error {
 		out, approved = Record{}, false
 		name := askName(node, wire.PathCheck, callbackID, false)
-		k, ok, err := getKnown(r, name)
+		k, ok, err := getKnown(r, name[:])
 		if err != nil || !ok || k.action != wire.Approve {
 			return err
 		}

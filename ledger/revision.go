@@ -46,11 +46,29 @@ func (d *decision) byActive(revision string) error {
 	if d.ask.Path != wire.PathCheck {
 		return nil // reports are judged by no policy
 	}
-	a, err := getActive(d.tx)
-	if err != nil || a.Number == 0 || a.Revision == revision {
+	v, err := getMeta(d.tx, metaActive)
+	if err != nil || v == nil {
 		return err
 	}
-	return fmt.Errorf("%w: the active one is %s, and this is a verdict of %s", ErrRevision, a.Revision, revision)
+	known := d.ledger.active.Load()
+	if known == nil || !bytes.Equal(known.stored, v) {
+		a, err := parseActive(v)
+		if err != nil {
+			return err
+		}
+		known = &readActive{bytes.Clone(v), a.Revision}
+		d.ledger.active.Store(known)
+	}
+	if known.revision != revision {
+		return fmt.Errorf("%w: the active one is %s, and this is a verdict of %s", ErrRevision, known.revision, revision)
+	}
+	return nil
+}
+
+// readActive is what was read last of which policy is active, so that it is parsed again only when it is another.
+type readActive struct {
+	stored   []byte
+	revision string
 }
 
 // Active returns the active policy's place in the history; its Number is 0 where there is none yet.
@@ -71,6 +89,10 @@ func getActive(r Reader) (Active, error) {
 	if err != nil || v == nil {
 		return Active{}, err
 	}
+	return parseActive(v)
+}
+
+func parseActive(v []byte) (Active, error) {
 	d := decoder{b: v}
 	a := Active{Number: d.u64(), Revision: d.str(), Entry: d.id(), Since: d.time(), Files: d.str(), Guard: d.guard()}
 	if a.Number == 0 || a.Revision == "" {

@@ -120,9 +120,10 @@ func (d *decision) open(r Requirement) *Approval {
 }
 
 // approvalsOf returns the approvals of one execution, newest first.
-func approvalsOf(r Reader, execution Hash) ([]*Approval, error) {
+func (d *decision) approvalsOf(execution Hash) ([]*Approval, error) {
 	var ids []id
-	err := r.Scan(bucketExecution, execution[:], after(execution[:]), true, func(key, _ []byte) (bool, error) {
+	from, to := append(d.key[:0], execution[:]...), after(d.key[32:32], execution[:])
+	err := d.tx.Scan(bucketExecution, from, to, true, func(key, _ []byte) (bool, error) {
 		if len(key) != len(execution)+len(id{}) {
 			return false, fmt.Errorf("%w: an approval is indexed under a key that is none", ErrDamaged)
 		}
@@ -134,7 +135,7 @@ func approvalsOf(r Reader, execution Hash) ([]*Approval, error) {
 	}
 	out := make([]*Approval, 0, len(ids))
 	for _, name := range ids {
-		a, err := getApproval(r, name)
+		a, err := getApproval(d.tx, name)
 		if err != nil {
 			return nil, err
 		}
@@ -146,9 +147,9 @@ func approvalsOf(r Reader, execution Hash) ([]*Approval, error) {
 	return out, nil
 }
 
-// after is the first key that does not start with prefix; nil if there is none.
-func after(prefix []byte) []byte {
-	end := slices.Clone(prefix)
+// after appends the first key that does not start with prefix; nil if there is none.
+func after(b, prefix []byte) []byte {
+	end := append(b, prefix...)
 	for i := len(end) - 1; i >= 0; i-- {
 		if end[i]++; end[i] != 0 {
 			return end[:i+1]

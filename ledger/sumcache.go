@@ -15,17 +15,29 @@ type sumCache struct {
 
 	valid  bool // what follows belongs to the log of this size with this last entry
 	size   int64
-	last   string // reference of that entry
-	series map[Hash][]*cachedSum
-	rows   map[string]*sum // of minutes, hours, days and everything, as they are stored, by their place
+	last   id // reference of that entry
+	series map[Hash]*seriesSums
 }
 
-// cachedSum is what a window of a series shows as long as nothing has dropped out of it.
-type cachedSum struct {
+// seriesSums is what is remembered of a series.
+type seriesSums struct {
+	windows []windowSum
+	rows    [levelTotal]storedSum // by level: the newest minute, hour and day, and everything
+}
+
+// windowSum is what a window of a series shows as long as nothing has dropped out of it.
+type windowSum struct {
 	period Period
 	after  int64 // entries behind this moment are in the sum
 	next   int64 // no entry lies between after and this moment
 	sum    sum
+}
+
+// storedSum is a sum as it is stored.
+type storedSum struct {
+	known bool
+	start int64 // of its stretch
+	sum   sum
 }
 
 // maxCached bounds how many series are remembered.
@@ -41,7 +53,7 @@ func (c *sumCache) begin(r Reader, log *auditlog.Log) (*sumCache, error) {
 	if err == nil && size > 0 && c.valid && size == c.size {
 		var ref []byte
 		ref, _, err = log.Ref(r, size-1)
-		c.valid = string(ref) == c.last
+		c.valid = string(ref) == string(c.last[:])
 	} else {
 		c.valid = false
 	}
@@ -49,17 +61,23 @@ func (c *sumCache) begin(r Reader, log *auditlog.Log) (*sumCache, error) {
 		c.busy.Unlock()
 		return nil, err
 	}
-	if !c.valid || len(c.series) > maxCached || len(c.rows) > 8*maxCached {
-		c.series, c.rows = map[Hash][]*cachedSum{}, map[string]*sum{}
+	if !c.valid || len(c.series) > maxCached {
+		c.series = map[Hash]*seriesSums{}
 	}
-	c.valid = false // until the decision is written
 	return c, nil
 }
 
-// written says that the decision has been written as the entry with an index and a reference.
-func (c *sumCache) written(index int64, ref []byte) {
+// changing says that the decision is written from now on.
+func (c *sumCache) changing() {
 	if c != nil {
-		c.valid, c.size, c.last = true, index+1, string(ref)
+		c.valid = false // until it has been written
+	}
+}
+
+// written says that the decision has been written as the entry with an index and a reference.
+func (c *sumCache) written(index int64, ref id) {
+	if c != nil {
+		c.valid, c.size, c.last = true, index+1, ref
 	}
 }
 
@@ -70,57 +88,72 @@ func (c *sumCache) end() {
 	}
 }
 
-// row returns a stored sum, which the caller changes as it changes what is stored; nil if it is not known.
-func (c *sumCache) row(place []byte) *sum {
+// of is what is remembered of a series, and where it will be.
+func (c *sumCache) of(series Hash) *seriesSums {
 	if c == nil {
-		return nil
+		return &seriesSums{}
 	}
-	return c.rows[string(place)]
+	s := c.series[series]
+	if s == nil {
+		s = &seriesSums{}
+		c.series[series] = s
+	}
+	return s
 }
 
-func (c *sumCache) keep(place string, s *sum) {
-	if c != nil {
-		c.rows[place] = s
+// row returns the sum that is stored under a key, of a level and from a start, for the caller to change as it changes what is stored.
+func (s *seriesSums) row(r Reader, key []byte, level byte, start int64) (*sum, error) {
+	row := &s.rows[level-1]
+	if row.known && row.start == start {
+		return &row.sum, nil
 	}
+	if row.known && start < row.start {
+		row = &storedSum{} // of what lies back little is changed
+	}
+	row.known = false
+	if err := readSum(r, key, &row.sum); err != nil {
+		return nil, err
+	}
+	row.known, row.start = true, start
+	return &row.sum, nil
 }
 
-// changed adds to what is remembered of a series.
-func (c *sumCache) changed(series Hash, at int64, by *sum) {
-	if c == nil {
-		return
-	}
-	for _, w := range c.series[series] {
-		if at > w.after {
-			w.sum.add(by)
+// changed changes what is remembered of the windows.
+func (s *seriesSums) changed(m *moved) {
+	at := m.at.UnixNano()
+	for i := range s.windows {
+		if w := &s.windows[i]; at > w.after {
+			m.addTo(&w.sum)
 			w.next = min(w.next, at)
 		}
 	}
 }
 
 // over is sumOver for a window that ends now and began after a moment.
-func (c *sumCache) over(r Reader, series Hash, p Period, after int64) (*sum, error) {
-	if c == nil {
-		return sumAfter(r, series, after)
-	}
-	var w *cachedSum
-	for _, known := range c.series[series] {
-		if known.period == p {
-			w = known
+func (s *seriesSums) over(r Reader, series Hash, p Period, after int64) (*sum, error) {
+	var w *windowSum
+	for i := range s.windows {
+		if s.windows[i].period == p {
+			w = &s.windows[i]
 		}
 	}
 	if w == nil {
-		w = &cachedSum{period: p, after: math.MaxInt64}
-		c.series[series] = append(c.series[series], w)
+		s.windows = append(s.windows, windowSum{period: p, after: math.MaxInt64})
+		w = &s.windows[len(s.windows)-1]
 	}
 	if w.after <= after && after < w.next {
 		w.after = after
-		return w.sum.clone(), nil
+		return &w.sum, nil
 	}
 	total, err := sumAfter(r, series, after)
 	if err != nil {
 		return nil, err
 	}
-	w.sum, w.after = *total.clone(), after
-	w.next, err = firstAfter(r, series, after)
-	return total, err
+	next, err := firstAfter(r, series, after)
+	if err != nil {
+		return nil, err
+	}
+	w.sum.set(total)
+	w.after, w.next = after, next
+	return &w.sum, nil
 }

@@ -32,34 +32,33 @@ func (s *sum) add(other *sum) {
 	s.reserved.Add(&s.reserved, &other.reserved)
 }
 
-func (s *sum) clone() *sum {
-	out := &sum{}
-	out.add(s)
-	return out
+func (s *sum) set(other *sum) {
+	s.used.Set(&other.used)
+	s.reserved.Set(&other.reserved)
 }
 
 func (s *sum) isZero() bool { return s.used.Sign() == 0 && s.reserved.Sign() == 0 }
 
-func (s *sum) marshal() ([]byte, error) {
+func (s *sum) appendTo(b []byte) ([]byte, error) {
 	if s.used.Sign() < 0 || s.reserved.Sign() < 0 {
 		return nil, fmt.Errorf("%w: a window's sum would fall below zero", ErrDamaged)
 	}
-	e := encoder{b: make([]byte, 0, 9+(s.used.BitLen()+s.reserved.BitLen())/8+2)}
+	e := encoder{b: b}
 	e.u8(sumVersion)
 	e.amount(&s.used)
 	e.amount(&s.reserved)
 	return e.b, nil
 }
 
-func parseSum(v []byte) (*sum, error) {
+// parse makes s what appendTo wrote.
+func (s *sum) parse(v []byte) error {
 	d := decoder{b: v}
 	if d.u8() != sumVersion {
 		d.fail("its version is not known")
 	}
-	s := &sum{}
 	d.amountTo(&s.used)
 	d.amountTo(&s.reserved)
-	return s, d.done("a window's sum")
+	return d.done("a window's sum")
 }
 
 // placeSize is how many bytes a place has.
@@ -67,71 +66,78 @@ const placeSize = len(Hash{}) + 1 + 8
 
 // place is a level of a series and the moment at which the stretch begins. An entry's is followed by its anchor.
 func place(series Hash, level byte, start int64) []byte {
-	return binary.BigEndian.AppendUint64(append(series[:len(series):len(series)], level), uint64(start))
+	return appendPlace(make([]byte, 0, placeSize), series, level, start)
+}
+
+func appendPlace(b []byte, series Hash, level byte, start int64) []byte {
+	return binary.BigEndian.AppendUint64(append(append(b, series[:]...), level), uint64(start))
 }
 
 // entryPlace is that of an entry: two executions may be recorded at one moment.
 func entryPlace(series, anchor Hash, at time.Time) []byte {
-	key := append(make([]byte, 0, placeSize+16), series[:]...)
-	key = binary.BigEndian.AppendUint64(append(key, levelEntry), uint64(at.UnixNano()))
-	return append(key, anchor[:16]...)
+	return appendEntryPlace(make([]byte, 0, placeSize+16), series, anchor, at)
 }
 
-// change adds to an entry and to the sums above it. What becomes zero is removed. fresh says that there is no such entry yet.
-func change(tx Tx, c *sumCache, series, anchor Hash, at time.Time, by *sum, fresh bool) (err error) {
-	key := entryPlace(series, anchor, at)
-	s := &sum{}
+func appendEntryPlace(b []byte, series, anchor Hash, at time.Time) []byte {
+	return append(appendPlace(b, series, levelEntry, at.UnixNano()), anchor[:16]...)
+}
+
+// change adds to an entry of a series and to the sums above it. What becomes zero is removed. fresh says that there is no such
+// entry yet.
+func (d *decision) change(known *seriesSums, c *Count, m *moved, fresh bool) error {
+	key := appendEntryPlace(d.key[:0], c.Series, c.Anchor, m.at)
+	var entry sum
 	if !fresh {
-		if s, err = readSum(tx, key); err != nil {
+		if err := readSum(d.tx, key, &entry); err != nil {
 			return err
 		}
 	}
-	if err := writeSum(tx, key, s, by); err != nil {
+	if err := d.putSum(key, &entry, m); err != nil {
 		return err
 	}
-	key = key[:placeSize]
 	for level := byte(levelMinute); level <= levelTotal; level++ {
 		start := int64(0)
 		if level != levelTotal {
-			start = floor(at.UnixNano(), widths[level])
+			start = floor(m.at.UnixNano(), widths[level])
 		}
-		key[len(series)] = level
-		binary.BigEndian.PutUint64(key[len(series)+1:], uint64(start))
-		s := c.row(key)
-		if s == nil {
-			if s, err = readSum(tx, key); err != nil {
-				return err
-			}
-			c.keep(string(key), s)
+		key := appendPlace(d.key[:0], c.Series, level, start)
+		s, err := known.row(d.tx, key, level, start)
+		if err != nil {
+			return err
 		}
-		if err := writeSum(tx, key, s, by); err != nil {
+		if err := d.putSum(key, s, m); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func readSum(r Reader, key []byte) (*sum, error) {
+// readSum reads the sum that is stored under a key; zero if none is.
+func readSum(r Reader, key []byte, into *sum) error {
 	v, err := r.Get(bucketWindow, key)
 	if err != nil {
-		return nil, fmt.Errorf("read a window's sum: %w", err)
+		return fmt.Errorf("read a window's sum: %w", err)
 	}
 	if v == nil {
-		return &sum{}, nil
+		into.used.SetUint64(0)
+		into.reserved.SetUint64(0)
+		return nil
 	}
-	return parseSum(v)
+	return into.parse(v)
 }
 
-// writeSum adds to a sum and stores it.
-func writeSum(tx Tx, key []byte, s, by *sum) error {
-	if s.add(by); s.isZero() {
-		return tx.Delete(bucketWindow, key)
+// putSum adds to a sum and stores it.
+func (d *decision) putSum(key []byte, s *sum, m *moved) error {
+	if m.addTo(s); s.isZero() {
+		return d.tx.Delete(bucketWindow, key)
 	}
-	v, err := s.marshal()
+	begin := len(d.values)
+	values, err := s.appendTo(d.values)
 	if err != nil {
 		return err
 	}
-	return tx.Put(bucketWindow, key, v)
+	d.values = values
+	return d.tx.Put(bucketWindow, key, d.values.from(begin))
 }
 
 // floor rounds down to a multiple of width, and ceil up. No time here is before 1970.
@@ -141,14 +147,10 @@ func ceil(t, width int64) int64  { return floor(t+width-1, width) }
 // sumAfter is the sum of all entries after the given moment; of all where that is before the first. Entries of the future count
 // too: the clock may have been set back.
 func sumAfter(r Reader, series Hash, after int64) (*sum, error) {
-	if after < 0 {
-		v, err := r.Get(bucketWindow, place(series, levelTotal, 0))
-		if err != nil || v == nil {
-			return &sum{}, err
-		}
-		return parseSum(v)
-	}
 	total := &sum{}
+	if after < 0 {
+		return total, readSum(r, place(series, levelTotal, 0), total)
+	}
 	from := after + 1
 	for level := byte(levelEntry); level < levelDay; level++ {
 		to := ceil(from, widths[level+1])
@@ -179,21 +181,21 @@ func firstAfter(r Reader, series Hash, after int64) (int64, error) {
 }
 
 func addRange(r Reader, total *sum, from, to []byte) error {
+	var s sum
 	return r.Scan(bucketWindow, from, to, false, func(_, value []byte) (bool, error) {
-		s, err := parseSum(value)
-		if err != nil {
+		if err := s.parse(value); err != nil {
 			return false, err
 		}
-		total.add(s)
+		total.add(&s)
 		return true, nil
 	})
 }
 
-// sumOver is the sum that a window shows at the given time, which a cache may know.
-func sumOver(r Reader, c *sumCache, series Hash, p Period, now time.Time) (*sum, error) {
+// sumOver is the sum that a window shows at the given time, which may be known. It must not be changed.
+func sumOver(r Reader, known *seriesSums, series Hash, p Period, now time.Time) (*sum, error) {
 	after := int64(-1) // everything since ever
 	if last, ok := p.since(now); ok {
 		after = max(last.UnixNano(), 0)
 	}
-	return c.over(r, series, p, after)
+	return known.over(r, series, p, after)
 }

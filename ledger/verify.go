@@ -107,7 +107,8 @@ func (v *verification) Check(r Reader, index int64, data []byte) error {
 	case e.Decision == nil:
 		return nil
 	}
-	k, ok, err := getKnown(r, e.Decision.Ask.name())
+	ask := e.Decision.Ask.name()
+	k, ok, err := getKnown(r, ask[:])
 	if err != nil && !errors.Is(err, ErrDamaged) {
 		return err
 	}
@@ -223,7 +224,7 @@ func (v *verification) asks(ctx context.Context) error {
 		if len(key) != len(Hash{}) {
 			return fmt.Errorf("%w: a callback_id is stored under a key that is none", ErrDamaged)
 		}
-		k, _, err := getKnown(r, Hash(key))
+		k, _, err := getKnown(r, key)
 		if err != nil {
 			return err
 		}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"math/big"
 	"slices"
 	"time"
 
@@ -154,13 +153,13 @@ func (a *accounts) take(rec *Record) {
 		at := chargedPlace{c.Series, c.Anchor}
 		x := a.reservations[at]
 		if x == nil {
-			x = &account{reservation: reservation{amount: new(big.Int)}}
+			x = &account{}
 			a.reservations[at] = x
 		}
 		if x.over() {
-			x.reservation = reservation{amount: new(big.Int)}
+			x.reservation = reservation{}
 		}
-		x.apply(c, rec.Time)
+		x.apply(nil, &c, rec.Time)
 		x.last = a.next
 	}
 	for _, b := range rec.Bound {
@@ -195,8 +194,8 @@ func (a *accounts) storedReservations(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("reservation %s: %w", at, err)
 		}
-		a.compare(at, v)
-		return a.parts(r, at, v)
+		a.compare(at, &v)
+		return a.parts(r, at, &v)
 	})
 }
 
@@ -212,7 +211,7 @@ func (a *accounts) compare(at chargedPlace, v *reservation) {
 		x.seen = true
 	}
 	switch {
-	case x != nil && bytes.Equal(x.marshal(), v.marshal()) && !x.over():
+	case x != nil && bytes.Equal(x.appendTo(nil), v.appendTo(nil)) && !x.over():
 	case a.from > 0 && (x == nil || x.approved < v.approved || len(x.parts) < len(v.parts)) && a.rests(x, v):
 		a.older++
 	case a.lost > 0:

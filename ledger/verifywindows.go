@@ -29,8 +29,8 @@ func (v *verification) windows(ctx context.Context) error {
 			return fmt.Errorf("%w: a window's sum is stored under a key that is none", ErrDamaged)
 		}
 		series, level, start := Hash(key[:32]), key[32], int64(binary.BigEndian.Uint64(key[33:placeSize]))
-		s, err := parseSum(value)
-		if err != nil {
+		s := &sum{}
+		if err := s.parse(value); err != nil {
 			return err
 		}
 		if level == levelEntry {
@@ -54,7 +54,7 @@ func windowName(series Hash, level byte, start int64) string {
 func (v *verification) windowEntry(r Reader, series Hash, at int64, anchor []byte, s *sum) error {
 	prefix := append(bytes.Clone(series[:]), anchor...)
 	want := &sum{}
-	err := r.Scan(bucketReservation, prefix, after(prefix), false, func(_, value []byte) (bool, error) {
+	err := r.Scan(bucketReservation, prefix, after(nil, prefix), false, func(_, value []byte) (bool, error) {
 		res, err := parseReservation(value)
 		if err != nil {
 			return false, err

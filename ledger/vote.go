@@ -73,7 +73,7 @@ func (l *Ledger) recordVote(tx Tx, a *Approval, now time.Time) error {
 		return ErrNotApprover
 	}
 	rec := &VoteRecord{ID: newID(now).String(), Time: now, Approval: a.ID, IntentHash: a.IntentHash, KeyID: approver.KeyID(), Vote: vote}
-	if _, err := l.append(tx, Entry{Vote: rec}); err != nil {
+	if _, _, err := l.append(tx, Entry{Vote: rec}); err != nil {
 		return err
 	}
 	return putApproval(tx, a)

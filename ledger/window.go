@@ -4,9 +4,8 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"math/big"
+	"slices"
 	"time"
-
-	"github.com/countersign-mpc/countersign/wire"
 )
 
 // Limits on what an execution counts.
@@ -157,12 +156,11 @@ func (x *Execution) validate() error {
 			len(x.Anchors), MaxAnchors, len(x.Charges), MaxCharges, len(x.Bindings))
 	}
 	windows := 0
-	series := make(map[string]bool, len(x.Charges))
-	for _, c := range x.Charges {
-		if c.Series == "" || len(c.Series) > MaxName || series[c.Series] {
+	for i, c := range x.Charges {
+		twice := slices.ContainsFunc(x.Charges[:i], func(other Charge) bool { return other.Series == c.Series })
+		if c.Series == "" || len(c.Series) > MaxName || twice {
 			return fmt.Errorf("%w execution: a series needs a name of up to %d bytes, and one charge", ErrInvalid, MaxName)
 		}
-		series[c.Series] = true
 		if c.Amount == nil || c.Amount.Sign() < 0 || c.Amount.BitLen() > maxAmount {
 			return fmt.Errorf("%w execution: the amount for series %q is negative or beyond %d bits", ErrInvalid, c.Series, maxAmount)
 		}
@@ -181,5 +179,6 @@ func (x *Execution) validate() error {
 
 // seriesKey is under what a series is stored.
 func seriesKey(series string) Hash {
-	return sha256.Sum256(wire.SigningBytes("window-series", []byte(series)))
+	var space [256]byte
+	return sha256.Sum256(appendField(labelled(space[:0], "window-series"), series))
 }

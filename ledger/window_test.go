@@ -235,6 +235,13 @@ func (d *dying) Update(ctx context.Context, fn func(ledger.Tx) error) error {
 	return err
 }
 
+func (d *dying) View(ctx context.Context, fn func(ledger.Reader) error) error {
+	if d.dies {
+		return errDied
+	}
+	return d.Store.View(ctx, fn)
+}
+
 // TestWindowsModel drives a ledger and the model with the same random asks, refusals, approvals by people, outcomes and results
 // in any order, ends of the process between commit and reply, and passing of time. At any time every window shows what the model
 // shows, and what is counted since ever covers whatever can still happen; in the end the log explains all that is counted.
@@ -250,6 +257,12 @@ func TestWindowsModel(t *testing.T) {
 		// decide is a Decide during which the process may end: then it is asked again, and gets what was decided.
 		decide := func(rt *rapid.T, a ledger.Ask, evaluate ledger.EvaluateFunc) (ledger.Result, error) {
 			fault := rapid.IntRange(0, 8).Draw(rt, "fault")
+			if fault == 2 { // a policy that fails: nothing is decided
+				fail := func(context.Context, ledger.State) (ledger.Verdict, error) { return ledger.Verdict{}, errUndone }
+				if res, err := l.Decide(ctx, a, fail, ledgertest.Reply); !res.Replayed && !errors.Is(err, errUndone) && !errors.Is(err, ledger.ErrConflict) {
+					rt.Fatalf("without a verdict: %v", err)
+				}
+			}
 			if store.dies, store.undoes = fault == 0, fault == 1; fault < 2 {
 				res, err := l.Decide(ctx, a, evaluate, ledgertest.Reply)
 				switch store.dies, store.undoes = false, false; {
