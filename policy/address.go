@@ -30,6 +30,9 @@ func canonicalEVM(address string) (string, error) {
 	if !ok || len(digits) != 2*len(raw) {
 		return "", errEVMForm
 	}
+	if isLowerHex(digits) {
+		return address, nil
+	}
 	if _, err := hex.Decode(raw[:], []byte(digits)); err != nil {
 		return "", errEVMForm
 	}
@@ -57,4 +60,14 @@ func canonicalUTXO(address, network string) (string, error) {
 		return "", fmt.Errorf("cannot be read: %v", err)
 	}
 	return canonical, nil
+}
+
+// isLowerHex reports whether a text has no others than the digits 0 to 9 and a to f.
+func isLowerHex(digits string) bool {
+	for i := range len(digits) {
+		if c := digits[i]; (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+			return false
+		}
+	}
+	return true
 }

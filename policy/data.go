@@ -8,6 +8,8 @@ import (
 
 	jsonv2 "github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/countersign-mpc/countersign/internal/pace"
 )
 
 // DataFormat is the first thing in a data.json: the version of its form.
@@ -46,7 +48,7 @@ type fileData struct {
 	Approvers     map[string]fileApprover             `json:"approvers"`
 	Groups        map[string]fileGroup                `json:"groups"`
 	PolicyChanges *filePolicyChanges                  `json:"policy_changes"`
-	Custom        map[string]any                      `json:"custom"`
+	Custom        customData                          `json:"custom"`
 }
 
 type fileChain struct {
@@ -92,10 +94,10 @@ type fileApproval struct {
 }
 
 type fileAddresses struct {
-	AllowAny bool              `json:"allow_any"`
-	Allow    map[string]string `json:"allow"` // address -> whose it is
-	Deny     map[string]string `json:"deny"`  // address -> why
-	Own      map[string]string `json:"own"`   // address -> which wallet it is of
+	AllowAny bool        `json:"allow_any"`
+	Allow    addressList `json:"allow"` // address -> whose it is
+	Deny     addressList `json:"deny"`  // address -> why
+	Own      addressList `json:"own"`   // address -> which wallet it is of
 }
 
 type fileEvidence struct {
@@ -153,8 +155,11 @@ type Data struct {
 
 // ParseData reads and validates a data.json. The error names every fault that was found, up to a bound, each with its
 // place as a JSON pointer (RFC 6901); nothing is put right in silence. name stands in front of the errors.
-func ParseData(name string, b []byte) (*Data, error) {
-	if err := checkJSON(b, maxDataSize, true, true); err != nil {
+func ParseData(name string, b []byte) (*Data, error) { return parseData(name, b, nil) }
+
+// parseData is ParseData that gives way to others; p may be nil.
+func parseData(name string, b []byte, p *pace.Pacer) (*Data, error) {
+	if err := checkPacedJSON(b, maxDataSize, true, true, p); err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	var f fileData
@@ -165,34 +170,31 @@ func ParseData(name string, b []byte) (*Data, error) {
 	if f.Format != DataFormat {
 		return nil, fmt.Errorf("%s: at /format: is %q, but this version reads %q", name, f.Format, DataFormat)
 	}
-	custom, err := customNumbers(b)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
-	}
-	f.Custom = custom
-	d, err := f.compile()
+	p.Pause()
+	d, err := f.compile(len(b), p)
 	if err != nil {
 		return nil, fmt.Errorf("%s:\n%w", name, err)
 	}
 	return d, nil
 }
 
-// customNumbers reads the custom part again, keeping integers exact.
-func customNumbers(b []byte) (map[string]any, error) {
-	var part struct {
-		Custom jsontext.Value `json:"custom"`
+// customData is the custom part, with integers that are exact.
+type customData map[string]any
+
+var _ jsonv2.UnmarshalerFrom = (*customData)(nil)
+
+// UnmarshalJSONFrom implements jsonv2.UnmarshalerFrom.
+func (c *customData) UnmarshalJSONFrom(d *jsontext.Decoder) error {
+	b, err := d.ReadValue()
+	if err != nil {
+		return err
 	}
-	err := jsonv2.Unmarshal(b, &part, jsontext.AllowDuplicateNames(true))
-	if err != nil || part.Custom == nil {
-		return nil, err
+	if b.Kind() != '{' {
+		return jsonv2.Unmarshal(b, (*map[string]any)(c)) // which says what is wrong
 	}
-	var custom map[string]any
-	d := json.NewDecoder(bytes.NewReader(part.Custom))
-	d.UseNumber()
-	if err := d.Decode(&custom); err != nil {
-		return nil, fmt.Errorf("at /custom: %v", err)
-	}
-	return custom, nil
+	exact := json.NewDecoder(bytes.NewReader(b))
+	exact.UseNumber()
+	return exact.Decode((*map[string]any)(c))
 }
 
 func semanticError(err error) error {

@@ -18,9 +18,9 @@ type fileContract struct {
 
 // fileAllowance is what power over a token a transaction may give.
 type fileAllowance struct {
-	Spenders  map[string]string `json:"spenders"` // address -> whose it is
-	Max       string            `json:"max"`      // in coins
-	Unlimited bool              `json:"unlimited"`
+	Spenders  addressList `json:"spenders"` // address -> whose it is
+	Max       string      `json:"max"`      // in coins
+	Unlimited bool        `json:"unlimited"`
 }
 
 func (c *compiler) contracts() map[string]any {

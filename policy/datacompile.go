@@ -1,12 +1,12 @@
 package policy
 
 import (
-	"encoding/json"
 	"fmt"
 	"regexp"
 	"slices"
 	"strings"
 
+	"github.com/countersign-mpc/countersign/internal/pace"
 	"github.com/countersign-mpc/countersign/wire"
 )
 
@@ -39,13 +39,15 @@ var requestTypes = []string{
 type compiler struct {
 	faults
 	file   *fileData
+	pace   *pace.Pacer
 	chains map[string]Chain
 	groups map[string]Group
 	data   Data // own addresses and tokens, filled on the way
 }
 
-func (f *fileData) compile() (*Data, error) {
-	c := &compiler{file: f, data: Data{
+// compile turns what was read from a file of size bytes into what Rego sees. It gives way to others; p may be nil.
+func (f *fileData) compile(size int, p *pace.Pacer) (*Data, error) {
+	c := &compiler{file: f, pace: p, data: Data{
 		own: map[string]map[string]bool{}, brc20: map[string]map[string]int{}, runes: map[string]map[string]runeAsset{},
 		nfts: map[string]map[string]string{},
 	}}
@@ -81,7 +83,7 @@ func (f *fileData) compile() (*Data, error) {
 		"runes":           runes,
 		"taproot":         c.taproot(),
 		"groups":          c.groupDocument(),
-		"custom":          f.Custom,
+		"custom":          map[string]any(f.Custom),
 	}
 	if f.Custom == nil {
 		document["custom"] = map[string]any{}
@@ -92,7 +94,7 @@ func (f *fileData) compile() (*Data, error) {
 	if err := c.err(); err != nil {
 		return nil, err
 	}
-	canonical, err := json.Marshal(document)
+	canonical, err := appendDocument(make([]byte, 0, size+size/8), document, p)
 	if err != nil {
 		return nil, fmt.Errorf("write the policy's data: %w", err)
 	}

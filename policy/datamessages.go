@@ -36,10 +36,10 @@ type fileDomain struct {
 }
 
 type filePermit struct {
-	Spenders           map[string]string `json:"spenders"` // address -> whose it is
-	Max                string            `json:"max"`      // in coins
-	Unlimited          bool              `json:"unlimited"`
-	MaxDeadlineSeconds int64             `json:"max_deadline_seconds"`
+	Spenders           addressList `json:"spenders"` // address -> whose it is
+	Max                string      `json:"max"`      // in coins
+	Unlimited          bool        `json:"unlimited"`
+	MaxDeadlineSeconds int64       `json:"max_deadline_seconds"`
 }
 
 // tokenKey names a token as a message does; tokenAt as data.json does.

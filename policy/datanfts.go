@@ -10,12 +10,12 @@ import (
 
 // fileNFT is a contract whose tokens, each with an id, a call may move.
 type fileNFT struct {
-	Kind       string            `json:"kind"` // erc721 or erc1155
-	Name       string            `json:"name"`
-	Recipients map[string]string `json:"recipients"` // address -> whose it is
-	AnyID      bool              `json:"any_id"`
-	IDs        []string          `json:"ids"` // decimal
-	Max        string            `json:"max"` // erc1155: the most of one id that one movement may move
+	Kind       string      `json:"kind"` // erc721 or erc1155
+	Name       string      `json:"name"`
+	Recipients addressList `json:"recipients"` // address -> whose it is
+	AnyID      bool        `json:"any_id"`
+	IDs        []string    `json:"ids"` // decimal
+	Max        string      `json:"max"` // erc1155: the most of one id that one movement may move
 }
 
 // nfts are indexed by the contract's canonical address.

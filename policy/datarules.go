@@ -154,8 +154,8 @@ func (c *compiler) addresses() map[string]any {
 		}
 		own := c.addressList(under(at, "own"), chain, f.Own)
 		c.data.own[chain.Symbol] = make(map[string]bool, len(own))
-		for address := range own {
-			c.data.own[chain.Symbol][address] = true
+		for _, e := range own {
+			c.data.own[chain.Symbol][e.address] = true
 		}
 		return map[string]any{
 			"allow_any": f.AllowAny,
@@ -164,16 +164,6 @@ func (c *compiler) addresses() map[string]any {
 			"own":       own,
 		}
 	})
-}
-
-func (c *compiler) addressList(at []string, chain Chain, list map[string]string) map[string]string {
-	out := make(map[string]string, len(list))
-	for _, address := range sortedKeys(list) {
-		if canonical, ok := onceAmong(c, under(at, address), chain, address, out); ok {
-			out[canonical] = list[address]
-		}
-	}
-	return out
 }
 
 func (c *compiler) unverifiable() map[string]any {

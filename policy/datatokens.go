@@ -20,9 +20,9 @@ type fileUTXO struct {
 }
 
 type fileRecipients struct {
-	AllowAny bool              `json:"allow_any"`
-	Allow    map[string]string `json:"allow"`
-	Deny     map[string]string `json:"deny"`
+	AllowAny bool        `json:"allow_any"`
+	Allow    addressList `json:"allow"`
+	Deny     addressList `json:"deny"`
 }
 
 type fileBRC20 struct {

@@ -14,8 +14,9 @@ import (
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/rego"
 	"github.com/open-policy-agent/opa/v1/storage"
-	"github.com/open-policy-agent/opa/v1/storage/inmem"
 	"github.com/open-policy-agent/opa/v1/topdown"
+
+	"github.com/countersign-mpc/countersign/internal/pace"
 )
 
 // entrypoint is the one thing that is asked of a policy.
@@ -34,9 +35,11 @@ type Config struct {
 	Source  *Source
 	Timeout time.Duration // of one evaluation; 0 is DefaultTimeout
 
-	testsAtOnce int     // 0: one for each core
-	proven      bool    // by another process: it is not linted again
-	like        *Engine // of a proven policy: the one that it follows, whose compiled modules it shares where it has the same ones
+	testsAtOnce int         // 0: one for each core
+	onlyTested  bool        // nothing will be decided by the engine: its rules are not taken apart
+	proven      bool        // by another process: it is not linted again
+	pace        *pace.Pacer // nil: requests do not wait for it
+	like        *Engine     // of a proven policy: the one that it follows, whose compiled modules it shares where it has the same ones
 }
 
 func (c Config) validate() error {
@@ -91,7 +94,7 @@ func NewUntested(ctx context.Context, cfg Config) (*Engine, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, fmt.Errorf("build policy engine: %w", err)
 	}
-	data, err := ParseData(cfg.Source.DataName, cfg.Source.Data)
+	data, err := parseData(cfg.Source.DataName, cfg.Source.Data, cfg.pace)
 	if err != nil {
 		return nil, fmt.Errorf("build policy engine: %w", err)
 	}
@@ -110,25 +113,26 @@ func NewUntested(ctx context.Context, cfg Config) (*Engine, error) {
 
 // compile prepares the query over everything but the tests.
 func (e *Engine) compile(ctx context.Context, cfg Config) error {
-	base, err := e.data.documents()
+	base, err := e.data.documents(cfg.pace)
 	if err != nil {
 		return err
 	}
 	if like := cfg.like; cfg.proven && like != nil && maps.EqualFunc(like.source.Modules, e.source.Modules, bytes.Equal) {
 		e.rules, e.compiler, e.parts = like.rules, like.compiler, like.parts.over(base)
-	} else if err := e.compileModules(base, cfg.proven); err != nil {
+		cfg.pace.Pause()
+	} else if err := e.compileModules(base, cfg); err != nil {
 		return err
 	}
 	e.query, err = prepare(ctx, e.compiler, base.store, entrypoint)
 	return err
 }
 
-func (e *Engine) compileModules(base documents, linted bool) error {
+func (e *Engine) compileModules(base documents, cfg Config) error {
 	modules, err := e.source.parse()
 	if err != nil {
 		return err
 	}
-	if !linted {
+	if !cfg.proven {
 		if err := lint(modules, e.source.Data); err != nil {
 			return fmt.Errorf("lint:\n%w", err)
 		}
@@ -137,7 +141,9 @@ func (e *Engine) compileModules(base documents, linted bool) error {
 	if e.rules, err = declaredRules(modules); err != nil {
 		return err
 	}
-	e.parts = newParts(copyOf(modules), base)
+	if !cfg.onlyTested {
+		e.parts = newParts(copyOf(modules), base)
+	}
 	e.compiler = newCompiler()
 	if e.compiler.Compile(modules); e.compiler.Failed() {
 		return fmt.Errorf("compile: %w", e.compiler.Errors)
@@ -218,31 +224,6 @@ func title(r *ast.Rule) string {
 		}
 	}
 	return "allowed"
-}
-
-// documents hold the data as Rego values, made once, so that no evaluation converts them.
-type documents struct {
-	values ast.Object
-	plain  bool          // all numbers are known to be written in the one plain way
-	store  storage.Store // of the values
-}
-
-func (d *Data) documents() (documents, error) {
-	t, plain, err := numberedTermOf(d.canonical)
-	if err != nil {
-		return documents{}, fmt.Errorf("load the policy's data: %w", err)
-	}
-	obj, ok := t.Value.(ast.Object)
-	if !ok {
-		return documents{}, errors.New("load the policy's data: it is no object")
-	}
-	return documents{obj, plain, inmem.NewFromASTObject(obj)}, nil
-}
-
-// store is the store of the data's documents.
-func (d *Data) store() (storage.Store, error) {
-	base, err := d.documents()
-	return base.store, err
 }
 
 // Evaluate decides about in. The decision always can be used: when the error is not nil, it is a Reject under one of

@@ -85,6 +85,9 @@ func (e *Engine) AskedOPA() bool {
 // FileData is the type of data.json as it is written.
 var FileData = reflect.TypeFor[fileData]()
 
+// AddressList is the type of its lists of addresses.
+var AddressList = reflect.TypeFor[addressList]()
+
 // QuickInput reports whether an input is written without encoding/json.
 func (e *Engine) QuickInput(in Input) bool {
 	_, ok := in.write(e.spans())

@@ -5,19 +5,23 @@ import (
 	"encoding/json"
 	"maps"
 
+	jsonv2 "github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/open-policy-agent/opa/v1/ast"
 )
 
 // withCustom adds what a data.json has under /custom. Of data that cannot be read nothing is added: [ParseData] tells of it.
 func withCustom(known map[ast.Var]*shape, data []byte) map[ast.Var]*shape {
-	custom, err := customNumbers(data)
-	if err != nil {
+	var of struct {
+		Custom customData `json:"custom"`
+	}
+	if err := jsonv2.Unmarshal(data, &of, jsontext.AllowDuplicateNames(true)); err != nil {
 		return known
 	}
 	out := maps.Clone(known)
 	root := *known["data"]
 	root.Properties = maps.Clone(root.Properties)
-	root.Properties["custom"] = shapeOf(custom)
+	root.Properties["custom"] = shapeOf(map[string]any(of.Custom))
 	out["data"] = &root
 	return out
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+
+	"github.com/countersign-mpc/countersign/internal/pace"
 )
 
 // Prover finds out elsewhere than in this process whether a policy passes everything that [New] asks of it.
@@ -116,7 +118,7 @@ func (l *Live) build(ctx context.Context, source *Source) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	cfg.proven, cfg.like = true, before
+	cfg.proven, cfg.like, cfg.pace = true, before, pace.New()
 	e, err := NewUntested(ctx, cfg)
 	if err != nil {
 		return nil, err
@@ -137,11 +139,13 @@ func (l *Live) prove(ctx context.Context, source *Source) (Proof, error) {
 // Warm lets e learn what it will be asked, from inputs that were recorded of requests: decided by whichever policy, since nothing
 // comes of it but what e remembers. It ends early with ctx.
 func (e *Engine) Warm(ctx context.Context, recorded [][]byte) {
+	p := pace.New()
 	for _, b := range recorded {
 		if ctx.Err() != nil {
 			return
 		}
 		_, _ = e.Replay(ctx, b) // what cannot be judged teaches nothing
+		p.Pause()
 	}
 }
 

@@ -90,6 +90,9 @@ func (d drift) compare(at string, n *schemaNode, of reflect.Type) {
 	case of.Kind() == reflect.Struct:
 		kind("object")
 		d.members(at, n, of)
+	case of == policy.AddressList:
+		kind("object")
+		d.compare(at+".*", n.values(d.t), reflect.TypeFor[string]())
 	case of.Kind() == reflect.Slice:
 		kind("array")
 		d.compare(at+"[]", n.Items, of.Elem())

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/countersign-mpc/countersign/internal/pace"
 )
 
 // Bounds on JSON that is given to Rego. The callback's body limit is far below the size; the rest keeps a single
@@ -23,11 +25,17 @@ const (
 // UTF-8, trailing bytes, excessive depth, and numbers that are not plain. Decimals and null are refused on demand. Its
 // errors name the place as a JSON pointer and never repeat a value.
 func checkJSON(b []byte, limit int, refuseDecimals, refuseNull bool) error {
+	return checkPacedJSON(b, limit, refuseDecimals, refuseNull, nil)
+}
+
+// checkPacedJSON is checkJSON that gives way to others; p may be nil.
+func checkPacedJSON(b []byte, limit int, refuseDecimals, refuseNull bool, p *pace.Pacer) error {
 	if len(b) > limit {
 		return fmt.Errorf("is longer than %d bytes", limit)
 	}
 	d := jsontext.NewDecoder(bytes.NewBuffer(b)) // a Buffer is read in place
 	for values := 0; ; {
+		p.Step()
 		tok, err := d.ReadToken()
 		switch {
 		case err == io.EOF && values == 1: // a truncated value is io.ErrUnexpectedEOF
