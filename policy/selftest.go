@@ -59,7 +59,7 @@ type Proof struct {
 
 // Prove lints, compiles and tests a policy as New does, and keeps nothing of it.
 func Prove(ctx context.Context, s *Source) (Proof, error) {
-	e, err := NewUntested(ctx, Config{Source: s})
+	e, err := NewUntested(ctx, Config{Source: s, onlyTested: true})
 	if err != nil {
 		return Proof{}, err
 	}
