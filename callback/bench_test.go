@@ -9,18 +9,24 @@ import (
 	"testing"
 
 	"github.com/countersign-mpc/countersign/callback"
+	"github.com/countersign-mpc/countersign/ledger/memstore"
 	"github.com/countersign-mpc/countersign/policy"
 	"github.com/countersign-mpc/countersign/wire"
 )
 
 // BenchmarkDecision is one full decision: verify, parse, decode rawTx, evaluate the shipped policy, record durably, sign.
-func BenchmarkDecision(b *testing.B) {
-	w := newWorld(b, options{})
+func BenchmarkDecision(b *testing.B) { benchmarkDecision(b, options{}) }
+
+// BenchmarkDecisionInMemory is the same over a store in memory: what the server itself does, with the ledger.
+func BenchmarkDecisionInMemory(b *testing.B) { benchmarkDecision(b, options{store: memstore.New()}) }
+
+func benchmarkDecision(b *testing.B, o options) {
+	w := newWorld(b, o)
 	handler := w.server.Handler()
 	type request struct{ body, signature string }
 	requests := make([]request, b.N)
 	for i := range requests {
-		c := payment{callbackID: fmt.Sprintf("cb-%d", i), requestID: "r-1", amount: 500}.check(b)
+		c := payment{callbackID: fmt.Sprintf("cb-%d", i), requestID: "r-1", amount: 500, nonce: int64(i)}.check(b)
 		body := must[[]byte](b)(c.Marshal())
 		requests[i] = request{string(body), hex.EncodeToString(must[[]byte](b)(wire.SignP256(w.nodeKey, body)))}
 	}

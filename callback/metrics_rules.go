@@ -78,7 +78,7 @@ func (c *children[K, S]) of(key K, find func() (series S, keep bool)) S {
 // hit counts each rule that had a say in a decision once, by what it said: what its reasons say, those of the ledger
 // included, and Approve for one that fired without any.
 func (m *metrics) hit(fired []string, reasons []ledger.Reason) {
-	says := make([]say, 0, len(fired)+len(reasons)) // each once; there are a few dozen at most
+	says := make([]say, 0, 32) // each once; there are a few dozen at most
 	add := func(s say) {
 		if !slices.Contains(says, s) {
 			says = append(says, s)

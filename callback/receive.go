@@ -205,14 +205,16 @@ func (a *asked) recordable(name string) string {
 // ask is what the ledger has to know of a request.
 func (a *asked) ask() ledger.Ask {
 	c := &a.Check
-	ask := ledger.Ask{Node: string(a.node.id), Path: a.Path, CallbackID: a.recordable(c.CallbackID), BodyHash: a.hash}
-	for _, f := range []struct {
-		to   *string
-		name string
-	}{{&ask.SinoID, c.ExtraInfo.SinoID}, {&ask.RequestID, c.ExtraInfo.RequestID}, {&ask.RequestType, c.RequestType}} {
-		if f.name != "" {
-			*f.to = a.recordable(f.name)
-		}
+	return ledger.Ask{
+		Node: string(a.node.id), Path: a.Path, CallbackID: a.recordable(c.CallbackID), BodyHash: a.hash,
+		SinoID: a.given(c.ExtraInfo.SinoID), RequestID: a.given(c.ExtraInfo.RequestID), RequestType: a.given(c.RequestType),
 	}
-	return ask
+}
+
+// given is a name as it is recorded, "" where there is none.
+func (a *asked) given(name string) string {
+	if name == "" {
+		return ""
+	}
+	return a.recordable(name)
 }
