@@ -2,7 +2,6 @@ package ledger
 
 import (
 	"context"
-	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -74,7 +73,7 @@ const MaxReason = 1024
 
 func (c *Change) validate() error {
 	switch {
-	case c.Revision == "" || len(c.Revision) > MaxRevision || c.How.code() == 0:
+	case c.Revision == "" || len(c.Revision) > MaxRevision || c.Revision[0] == pieceMark || c.How.code() == 0:
 		return fmt.Errorf("%w change: it needs a revision of at most %d bytes and a known kind", ErrInvalid, MaxRevision)
 	case c.Operator == "" || len(c.Operator) > maxOperator || len(c.Reason) > MaxReason:
 		return fmt.Errorf("%w change: it needs who does it, of at most %d bytes, and a reason of at most %d", ErrInvalid, maxOperator, MaxReason)
@@ -107,12 +106,18 @@ func (l *Ledger) Activate(ctx context.Context, c Change) (ActivationRecord, erro
 	}
 	var rec *ActivationRecord
 	unchanged := false
-	err := l.update(ctx, func(tx Tx) (err error) {
-		rec, unchanged, err = l.activate(tx, c)
-		return err
-	})
+	in, err := l.stage(ctx, &c)
+	if err == nil {
+		err = l.update(ctx, func(tx Tx) (err error) {
+			rec, unchanged, err = l.activate(tx, c, in)
+			return err
+		})
+	}
 	if err == nil && unchanged {
 		err = ErrUnchanged
+	}
+	if err != nil && in != nil {
+		l.forget(context.WithoutCancel(ctx), in)
 	}
 	if err != nil {
 		return ActivationRecord{}, fmt.Errorf("activate the policy %.16s: %w", c.Revision, err)
@@ -120,7 +125,7 @@ func (l *Ledger) Activate(ctx context.Context, c Change) (ActivationRecord, erro
 	return *rec, nil
 }
 
-func (l *Ledger) activate(tx Tx, c Change) (rec *ActivationRecord, unchanged bool, err error) {
+func (l *Ledger) activate(tx Tx, c Change, in *pieces) (rec *ActivationRecord, unchanged bool, err error) {
 	active, err := l.standing(tx)
 	if err != nil {
 		return nil, false, err
@@ -149,11 +154,14 @@ func (l *Ledger) activate(tx Tx, c Change) (rec *ActivationRecord, unchanged boo
 	if err := l.admitChange(tx, &c, active, rec); err != nil {
 		return nil, false, err
 	}
-	content, err := l.keepRevision(tx, rec.To, c.Content, rec.Number)
-	if err != nil {
+	if rec.Content, err = l.keepRevision(tx, &c, rec.Number, in); err != nil {
 		return nil, false, err
 	}
-	rec.Content = sha256.Sum256(content)
+	if in != nil {
+		if err := in.ended(tx); err != nil {
+			return nil, false, err
+		}
+	}
 	if err := l.recordActivation(tx, rec, &c, active.Files); err != nil {
 		return nil, false, err
 	}

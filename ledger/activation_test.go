@@ -21,6 +21,7 @@ func changedPolicies(t *testing.T, store ledger.Store) (*ledger.Ledger, []ledger
 	alice := ledgertest.NewEd25519Approver(t, "alice")
 	first := ledgertest.Change(0, "r1")
 	first.Guard = &ledger.Guard{Requirement: *ledgertest.Require(1, alice)}
+	first.Content = longContent(3)
 	ledgertest.MustActivate(t, l, first)
 	used, err := l.Propose(ctx, ledgertest.Draft(1, "r2"))
 	must(t, err)

@@ -130,7 +130,16 @@ func (p *Proposal) allowed(rec, before *ActivationRecord) error {
 
 // noMore looks for activations beyond the last, and for policies that none leads to.
 func (v *verification) noMore(ctx context.Context, last uint64) error {
-	err := v.sweep(ctx, bucketActivation, func(_ Reader, key, _ []byte) error {
+	err := v.view(ctx, func(r Reader) error {
+		_, err := staged(r)
+		return err
+	})
+	if errors.Is(err, ErrDamaged) {
+		v.report.Add("which policy is being stored: %v", err)
+	} else if err != nil {
+		return err
+	}
+	err = v.sweep(ctx, bucketActivation, func(_ Reader, key, _ []byte) error {
 		if len(key) != 8 || binary.BigEndian.Uint64(key) == 0 || binary.BigEndian.Uint64(key) > last {
 			v.report.Add("an activation %x is stored beyond the last", key)
 		}
@@ -140,6 +149,9 @@ func (v *verification) noMore(ctx context.Context, last uint64) error {
 		return err
 	}
 	return v.sweep(ctx, bucketRevision, func(r Reader, key, _ []byte) error {
+		if isPiece(key) {
+			return nil // it counts as a part of its policy, or is left over from one that did not become active
+		}
 		_, number, err := storedRevision(r, string(key))
 		if err == nil && (number == 0 || number > last) {
 			err = fmt.Errorf("%w: no activation stored it", ErrDamaged)

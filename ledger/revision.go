@@ -162,7 +162,7 @@ func (d *decoder) guard() *Guard {
 	return &Guard{Requirement: d.requirement(), MinJudged: d.u32(), RollbackSeconds: d.u32()}
 }
 
-const revisionMagic = "CSLV\x01" // then the content
+const revisionMagic = "CSLV\x01" // then the number of the activation and the content
 
 // Revision returns the stored content of a policy that was active at some time, and checks that it is what the log has of
 // it. ErrNotFound.
@@ -195,29 +195,65 @@ func (l *Ledger) revision(r Reader, revision string) ([]byte, error) {
 	return content, nil
 }
 
-// storedRevision returns the content under a revision, and the number of the activation that stored it.
-func storedRevision(r Reader, revision string) (content []byte, number uint64, err error) {
+// revisionHead is what stands under a revision.
+type revisionHead struct {
+	number  uint64  // of the activation that stored it
+	content []byte  // where there are no pieces
+	pieces  *pieces // of the content; nil: it stands there itself
+}
+
+// headOf returns what stands under a revision.
+func headOf(r Reader, revision string) (h revisionHead, err error) {
 	v, err := r.Get(bucketRevision, []byte(revision))
 	if err != nil {
-		return nil, 0, err
+		return h, err
 	}
 	if v == nil {
-		return nil, 0, fmt.Errorf("policy %s: %w", revision, ErrNotFound)
+		return h, fmt.Errorf("policy %s: %w", revision, ErrNotFound)
+	}
+	if rest, found := bytes.CutPrefix(v, []byte(revisionPieces)); found {
+		d := decoder{b: rest}
+		h.number = d.u64()
+		p := d.pieces(revision)
+		h.pieces = &p
+		return h, d.done("the stored policy " + revision)
 	}
 	head := len(revisionMagic) + 8
 	if len(v) < head || string(v[:len(revisionMagic)]) != revisionMagic {
-		return nil, 0, fmt.Errorf("%w: the stored policy %s is of another format", ErrDamaged, revision)
+		return h, fmt.Errorf("%w: the stored policy %s is of another format", ErrDamaged, revision)
 	}
-	return v[head:], binary.BigEndian.Uint64(v[len(revisionMagic):]), nil
+	h.content, h.number = v[head:], binary.BigEndian.Uint64(v[len(revisionMagic):])
+	return h, nil
 }
 
-// keepRevision stores a policy's content unless that revision is stored already, and returns what is stored. A revision is a hash
-// over what a policy means, so that what was stored first stands for all that has the same one.
-func (l *Ledger) keepRevision(tx Tx, revision string, content []byte, number uint64) ([]byte, error) {
-	stored, err := l.revision(tx, revision)
-	if errors.Is(err, ErrNotFound) {
-		v := binary.BigEndian.AppendUint64([]byte(revisionMagic), number)
-		return content, tx.Put(bucketRevision, []byte(revision), append(v, content...))
+// storedRevision returns the content under a revision, and the number of the activation that stored it.
+func storedRevision(r Reader, revision string) (content []byte, number uint64, err error) {
+	h, err := headOf(r, revision)
+	if err == nil && h.pieces != nil {
+		h.content, err = h.pieces.read(r)
 	}
-	return stored, err
+	return h.content, h.number, err
+}
+
+// keepRevision stores a policy's content unless that revision is stored already, and returns the hash of what is stored. A revision is
+// a hash over what a policy means, so that what was stored first stands for all that has the same one. in are the pieces in which it was
+// stored before; nil: it is stored as a whole.
+func (l *Ledger) keepRevision(tx Tx, c *Change, number uint64, in *pieces) (Hash, error) {
+	stored, err := l.revision(tx, c.Revision)
+	switch {
+	case err == nil:
+		return sha256.Sum256(stored), nil
+	case !errors.Is(err, ErrNotFound):
+		return Hash{}, err
+	case in == nil:
+		v := binary.BigEndian.AppendUint64([]byte(revisionMagic), number)
+		return sha256.Sum256(c.Content), tx.Put(bucketRevision, []byte(c.Revision), append(v, c.Content...))
+	}
+	if err := in.complete(tx, c.Content); err != nil {
+		return Hash{}, err
+	}
+	e := encoder{b: []byte(revisionPieces)}
+	e.u64(number)
+	in.encode(&e)
+	return in.content, tx.Put(bucketRevision, []byte(c.Revision), e.b)
 }
