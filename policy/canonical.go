@@ -17,12 +17,12 @@ var inputPrefix = []byte(`{"format":"` + InputFormat + `",`)
 // Canonical is the input's JSON as it is evaluated and as it is recorded: the same input gives the same bytes. It fails
 // for an input that could be read in two ways, or whose numbers are not exact integers.
 func (in Input) Canonical() ([]byte, error) {
-	b, _, err := in.canonical(spanTable{})
+	b, _, err := in.canonical(&spanTable{})
 	return b, err
 }
 
 // canonical returns the JSON and where in it the parts are that rules look at.
-func (in Input) canonical(t spanTable) ([]byte, inputDoc, error) {
+func (in *Input) canonical(t *spanTable) ([]byte, inputDoc, error) {
 	if err := in.validate(); err != nil {
 		return nil, inputDoc{}, fmt.Errorf("write the policy's input: %w", err)
 	}
@@ -49,7 +49,7 @@ func (in Input) marshal() ([]byte, error) {
 }
 
 // readRecorded reads bytes that Canonical is said to have written into what Rego sees.
-func readRecorded(b []byte, t spanTable) (inputDoc, error) {
+func readRecorded(b []byte, t *spanTable) (inputDoc, error) {
 	if !bytes.HasPrefix(b, inputPrefix) {
 		return inputDoc{}, fmt.Errorf("the recorded input does not begin as %s does", InputFormat)
 	}
@@ -58,7 +58,7 @@ func readRecorded(b []byte, t spanTable) (inputDoc, error) {
 
 // validate checks what the types leave open. An absent integer is left out of the JSON form, since null and strings
 // compare with numbers in Rego and would pass for small or large ones.
-func (in Input) validate() error {
+func (in *Input) validate() error {
 	switch in.Evidence.Status {
 	case EvidenceNone, EvidenceVerified, EvidenceMismatch, EvidenceUnverifiable:
 	default:
@@ -70,69 +70,69 @@ func (in Input) validate() error {
 	if in.Now.Unix <= 0 || in.Now.RFC3339 == "" {
 		return errors.New("now is missing")
 	}
-	for _, n := range in.integers() {
-		if !isBase(n) {
-			return errors.New("an amount is not an integer in base units")
-		}
+	exact := true
+	in.integers(func(n json.Number) { exact = exact && isBase(n) })
+	if !exact {
+		return errors.New("an amount is not an integer in base units")
 	}
 	return nil
 }
 
-// integers returns every exact integer of the input that is there.
-func (in Input) integers() []json.Number {
-	all := make([]json.Number, 0, 16)
-	add := func(n json.Number) {
+// integers goes through every exact integer of the input that is there.
+func (in *Input) integers(each func(json.Number)) {
+	known := func(n json.Number) {
 		if n != "" {
-			all = append(all, n)
+			each(n)
 		}
 	}
 	if in.Tx != nil {
-		add(in.Tx.AmountBase)
-		add(in.Tx.FeeBase)
+		known(in.Tx.AmountBase)
+		known(in.Tx.FeeBase)
 		if g := in.Tx.Gas; g != nil {
-			add(g.PriceBase)
-			add(g.Limit)
-			add(g.FeeBase)
+			known(g.PriceBase)
+			known(g.Limit)
+			known(g.FeeBase)
 		}
 	}
 	if in.Call != nil {
 		for _, m := range in.Call.Movements {
-			add(m.AmountBase)
+			known(m.AmountBase)
 		}
 		for _, a := range in.Call.Approvals {
-			add(a.AmountBase)
+			known(a.AmountBase)
 		}
 	}
 	if in.UTXO != nil {
 		for _, c := range in.UTXO.Inputs {
-			add(c.AmountBase)
+			known(c.AmountBase)
 		}
 		for _, c := range in.UTXO.Outputs {
-			add(c.AmountBase)
+			known(c.AmountBase)
 		}
-		add(in.UTXO.FeeBase)
-		add(in.UTXO.FeeRate)
-		add(in.UTXO.ToBase)
-		add(in.UTXO.PaidBase)
+		known(in.UTXO.FeeBase)
+		known(in.UTXO.FeeRate)
+		known(in.UTXO.ToBase)
+		known(in.UTXO.PaidBase)
 	}
 	for _, b := range in.BRC20 {
-		add(b.QuantityBase)
-		add(b.TotalBase)
+		known(b.QuantityBase)
+		known(b.TotalBase)
 	}
 	for _, r := range in.Runes {
-		add(r.AmountBase)
-		add(r.TotalBase)
+		known(r.AmountBase)
+		known(r.TotalBase)
 	}
 	if in.Message != nil {
 		for _, p := range in.Message.Permits {
-			add(p.ValueBase)
-			add(p.Deadline)
+			known(p.ValueBase)
+			known(p.Deadline)
 		}
 	}
-	for _, w := range in.Windows {
-		all = append(all, w.Used, w.Reserved, w.After) // none of them may be absent
+	for _, w := range in.Windows { // none of them may be absent
+		each(w.Used)
+		each(w.Reserved)
+		each(w.After)
 	}
-	return all
 }
 
 // allCodes are the codes, of which there is at least the gravest.

@@ -22,8 +22,22 @@ const (
 // coinDecimals are those of the coin of a UTXO chain: outputs hold satoshi.
 const coinDecimals = 8
 
-// names are chain symbols, asset ids, groups and approvers.
-var namePattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$`)
+// maxName bounds a name, in bytes.
+const maxName = 64
+
+// isName reports whether a chain's symbol, an asset's id, a group or an approver may have this name: letters and digits, and behind the
+// first one . _ : and -.
+func isName(text string) bool {
+	for i := range len(text) {
+		switch c := text[i]; {
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', isDigit(c):
+		case i > 0 && (c == '.' || c == '_' || c == ':' || c == '-'):
+		default:
+			return false
+		}
+	}
+	return text != "" && len(text) <= maxName
+}
 
 // keyIDPattern is how a requester or approver key is named.
 var keyIDPattern = regexp.MustCompile(`^[0-9a-f]{64}$`)
@@ -241,7 +255,7 @@ func (c *compiler) keygen() map[string]any {
 }
 
 func (c *compiler) name(at []string, name string) {
-	if !namePattern.MatchString(name) {
+	if !isName(name) {
 		c.add(at, "is no name: up to 64 letters, digits and . _ : - are, starting with a letter or digit")
 	}
 }

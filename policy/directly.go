@@ -17,7 +17,7 @@ type directly struct {
 	rules   []directRule // by the program's numbers
 	known   marks        // the rules that are left that are among them
 
-	table spanTable
+	table *spanTable
 	spans int            // how many parts of the input there are; items with a name follow
 	last  []lastTerm     // by part
 	items []*item        // behind them
@@ -107,7 +107,7 @@ func (d *directly) part(ref ast.Ref) (part, length int, ok bool) {
 		i, known := d.named[string(name+member)]
 		return d.spans + i, 3, isString && known
 	}
-	s := d.table[string(name)]
+	s := d.table.of(string(name))
 	if s == nil {
 		return 0, 0, false
 	}
@@ -120,7 +120,7 @@ func (d *directly) part(ref ast.Ref) (part, length int, ok bool) {
 // directInput is the input as package direct looks at it.
 type directInput struct {
 	*directly
-	document inputDoc
+	document *inputDoc
 	found    []*remembered
 }
 
@@ -134,7 +134,7 @@ func (in *directInput) Part(part int) (*ast.Term, error) {
 		}
 		return nil, direct.ErrNumber
 	}
-	t, plain, err := in.last[part].numbered(in.document.spans[part])
+	t, plain, err := in.last[part].numbered(in.document.span(part))
 	if err == nil && !plain {
 		err = direct.ErrNumber
 	}
@@ -143,7 +143,7 @@ func (in *directInput) Part(part int) (*ast.Term, error) {
 
 // evaluate adds what those of the active rules say that it knows, and tells which these are. After an error OPA has to be asked
 // about all of them, and what was added does not count.
-func (d *directly) evaluate(ctx context.Context, doc inputDoc, found []*remembered, active marks, out *verdict) (asked marks, err error) {
+func (d *directly) evaluate(ctx context.Context, doc *inputDoc, found []*remembered, active marks, out *verdict) (asked marks, err error) {
 	numbers := make([]int, 0, len(d.rules))
 	for number, r := range d.rules {
 		if active.has(r.left) {

@@ -240,7 +240,7 @@ func (e *Engine) Judge(ctx context.Context, in Input) (Decision, []byte, error) 
 	if err != nil {
 		return e.rejection(RuleEngineInput, "the request cannot be judged"), nil, err
 	}
-	d, err := e.evaluate(ctx, doc)
+	d, err := e.evaluate(ctx, &doc)
 	return d, b, err
 }
 
@@ -251,11 +251,11 @@ func (e *Engine) Replay(ctx context.Context, recorded []byte) (Decision, error) 
 		err = fmt.Errorf("replay: %w", err)
 		return e.rejection(RuleEngineInput, "the recorded input cannot be judged"), err
 	}
-	return e.evaluate(ctx, doc)
+	return e.evaluate(ctx, &doc)
 }
 
 // spans are the parts of the input that this policy looks at.
-func (e *Engine) spans() spanTable {
+func (e *Engine) spans() *spanTable {
 	if e.parts == nil {
 		return nil
 	}
@@ -263,7 +263,7 @@ func (e *Engine) spans() spanTable {
 }
 
 // evaluate turns whatever happens to the evaluation into a Reject, a panic in the evaluator included.
-func (e *Engine) evaluate(ctx context.Context, input inputDoc) (d Decision, err error) {
+func (e *Engine) evaluate(ctx context.Context, input *inputDoc) (d Decision, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			d, err = e.rejection(RuleEngineError, "the policy failed"), fmt.Errorf("evaluate policy: panic: %v", p)
@@ -296,7 +296,7 @@ type shapeError struct{ err error }
 func (e *shapeError) Error() string { return e.err.Error() }
 
 // ask evaluates the policy and checks what it says.
-func (e *Engine) ask(ctx context.Context, input inputDoc) (verdict, error) {
+func (e *Engine) ask(ctx context.Context, input *inputDoc) (verdict, error) {
 	if e.parts != nil {
 		v, err := e.parts.evaluate(ctx, input)
 		if err == nil && e.check(v) == nil || ctx.Err() != nil {

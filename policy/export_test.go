@@ -3,6 +3,7 @@ package policy
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"reflect"
 	"testing"
 
@@ -105,22 +106,37 @@ func (e *Engine) SameInput(t testing.TB, in Input) bool {
 	if wantErr != nil || err != nil {
 		return wantErr != nil && err != nil
 	}
-	same := bytes.Equal(b, want) && len(d.spans) == len(read.spans)
-	for i := range read.spans {
-		if same && ((d.spans[i] == nil) != (read.spans[i] == nil) || !bytes.Equal(d.spans[i], read.spans[i])) {
-			t.Logf("part %d: %s, and read: %s", i, d.spans[i], read.spans[i])
+	same := bytes.Equal(b, want) && len(d.places) == len(read.places)
+	for i := range read.places {
+		if same && ((d.span(i) == nil) != (read.span(i) == nil) || !bytes.Equal(d.span(i), read.span(i))) {
+			t.Logf("part %d: %s, and read: %s", i, d.span(i), read.span(i))
 			same = false
 		}
 	}
 	return same
 }
 
-// PlainJSON is plainJSON for what stands by itself, with the members of an object.
+// PlainJSON reports whether JSON is plain that stands by itself, and finds the members of an object.
 func PlainJSON(b []byte) (bool, map[string][]byte) {
-	members := map[string][]byte{}
-	plain := plainJSON(b, maxJSONDepth, func(name []byte, begin, end int) { members[string(name)] = b[begin:end] })
-	return plain, members
+	var names map[string]json.RawMessage
+	json.Unmarshal(b, &names) // of what is no object nothing is found
+	at := spanned{members: map[string]int{}}
+	for name := range names {
+		at.members[name] = len(at.members)
+	}
+	s := plainScanner{b: b, depth: maxJSONDepth, members: &at, places: make(places, len(names))}
+	plain := s.all()
+	d, found := inputDoc{json: b, places: s.places}, map[string][]byte{}
+	for name, i := range at.members {
+		if d.span(i) != nil {
+			found[name] = d.span(i)
+		}
+	}
+	return plain, found
 }
+
+// IsName is whether something may have this name.
+func IsName(text string) bool { return isName(text) }
 
 // UnjudgedPowers are the methods that data.json may list under powers only.
 var UnjudgedPowers = unjudgedPowers

@@ -45,10 +45,10 @@ func newMemory(r reads, index map[inputPath]int) *memory {
 }
 
 // key is what an answer about an input is kept under, nil where it is not to be kept. It uses the buffer.
-func (m *memory) key(d inputDoc, buffer *[maxKey]byte) []byte {
+func (m *memory) key(d *inputDoc, buffer *[maxKey]byte) []byte {
 	key := append(buffer[:0], 0)
 	for _, r := range m.reads {
-		span := d.spans[r.span]
+		span := d.span(r.span)
 		if r.kind == readsType {
 			span = span[:min(len(span), 1)] // the first byte of a JSON value tells its type
 			if len(span) > 0 && (span[0] == '-' || span[0] >= '0' && span[0] <= '9') {
@@ -64,7 +64,7 @@ func (m *memory) key(d inputDoc, buffer *[maxKey]byte) []byte {
 }
 
 // look returns what is remembered, nil for nothing.
-func (m *memory) look(d inputDoc) *remembered {
+func (m *memory) look(d *inputDoc) *remembered {
 	var buffer [maxKey]byte
 	key := m.key(d, &buffer)
 	m.mu.Lock()
@@ -74,7 +74,7 @@ func (m *memory) look(d inputDoc) *remembered {
 
 var zero = []byte{'0'}
 
-func (m *memory) keep(d inputDoc, answer *remembered) {
+func (m *memory) keep(d *inputDoc, answer *remembered) {
 	var buffer [maxKey]byte
 	key := m.key(d, &buffer)
 	if key == nil {

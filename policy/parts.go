@@ -41,7 +41,7 @@ wait contains say if {
 
 // parts asks a policy rule by rule.
 type parts struct {
-	spans spanTable
+	spans *spanTable
 	plain *program // for requests of which all of empties hold nothing
 	any   *program
 	// empties are the indexes of spans.
@@ -122,9 +122,9 @@ func (m *memory) empty() *memory {
 }
 
 // evaluate asks the rules. Whatever goes wrong, the policy as a whole says what comes of it.
-func (p *parts) evaluate(ctx context.Context, d inputDoc) (verdict, error) {
+func (p *parts) evaluate(ctx context.Context, d *inputDoc) (verdict, error) {
 	for _, i := range p.empties {
-		if !holdsNothing(d.spans[i]) {
+		if !holdsNothing(d.span(i)) {
 			return p.any.evaluate(ctx, d)
 		}
 	}

@@ -1,25 +1,28 @@
 package policy
 
-import "bytes"
+import (
+	"bytes"
+	"strings"
+)
 
-// plainJSON reports whether JSON is of the plain form in which nearly everything is sent: without blanks, escapes, characters
-// beyond ASCII or that encoding/json would escape, decimals and exponents, with few members in an object and none twice, and not
-// deeper than depth. What is plain is well formed, is what encoding/json writes of it, and passes checkJSON; anything else
-// may do so too, and is left to those. each is given the place of every member of the outermost object.
-func plainJSON(b []byte, depth int, each func(name []byte, begin, end int)) bool {
-	s := plainScanner{b: b, depth: depth, each: each}
-	return s.value(1) && s.at == len(b)
+// plainScanner reads JSON of the plain form in which nearly everything is sent: without blanks, escapes, characters beyond ASCII
+// or that encoding/json would escape, decimals and exponents, with few members in an object and none twice, and not deeper than depth.
+// What is plain is well formed, is what encoding/json writes of it, and passes checkJSON; anything else may do so too, and is
+// left to those. Of the outermost object's members it notes where they are, behind the offset.
+type plainScanner struct {
+	b       []byte
+	at      int
+	depth   int
+	members *spanned // nil for none
+	places  places
+	offset  int
 }
+
+// all reports whether all of it is plain.
+func (s *plainScanner) all() bool { return s.value(1) && s.at == len(s.b) }
 
 // maxPlainMembers bounds what is compared with each other.
 const maxPlainMembers = 48
-
-type plainScanner struct {
-	b     []byte
-	at    int
-	depth int
-	each  func(name []byte, begin, end int)
-}
 
 // next returns the next byte without taking it; 0, which stands in no JSON, at the end.
 func (s *plainScanner) next() byte {
@@ -52,7 +55,7 @@ func (s *plainScanner) value(depth int) bool {
 }
 
 func (s *plainScanner) word(w string) bool {
-	if !bytes.HasPrefix(s.b[s.at:], []byte(w)) {
+	if len(s.b)-s.at < len(w) || string(s.b[s.at:s.at+len(w)]) != w {
 		return false
 	}
 	s.at += len(w)
@@ -82,18 +85,30 @@ func (s *plainScanner) text() []byte {
 	if !s.take('"') {
 		return nil
 	}
-	for s.at < len(s.b) {
-		c := s.b[s.at]
-		s.at++
-		if c == '"' {
-			return s.b[begin:s.at]
-		}
-		if c < ' ' || c >= 0x7f || special[c] {
-			return nil
+	s.at += plainLength(s.b[s.at:])
+	if !s.take('"') {
+		return nil
+	}
+	return s.b[begin:s.at]
+}
+
+// plainLength is how many characters of a text stand in JSON as they are, up to the first one that does not.
+func plainLength[T string | []byte](text T) int {
+	for i := range len(text) {
+		if !plainCharacters[text[i]] {
+			return i
 		}
 	}
-	return nil
+	return len(text)
 }
+
+// plainCharacters are those that are printable ASCII and that encoding/json does not escape.
+var plainCharacters = func() (plain [256]bool) {
+	for c := byte(' '); c < 0x7f; c++ {
+		plain[c] = !strings.ContainsRune(`"\<>&`, rune(c))
+	}
+	return plain
+}()
 
 func (s *plainScanner) object(depth int) bool {
 	s.at++
@@ -116,8 +131,10 @@ func (s *plainScanner) object(depth int) bool {
 		if !s.value(depth + 1) {
 			return false
 		}
-		if depth == 1 && s.each != nil {
-			s.each(name[1:len(name)-1], begin, s.at)
+		if depth == 1 && s.members != nil {
+			if i, wanted := s.members.members[string(name[1:len(name)-1])]; wanted {
+				s.places.note(i, s.offset+begin, s.offset+s.at)
+			}
 		}
 		if s.take('}') {
 			return true

@@ -57,7 +57,7 @@ func (m *marks) union(other marks) {
 }
 
 // newProgram splits the rules by which parts of the input are fleeting. It returns nil where that cannot be done.
-func newProgram(f *readsFinder, base documents, rules []outcomeRule, table spanTable, index map[inputPath]int, fleeting []inputPath) *program {
+func newProgram(f *readsFinder, base documents, rules []outcomeRule, table *spanTable, index map[inputPath]int, fleeting []inputPath) *program {
 	s := &splitter{
 		compiler: f.compiler, finder: f, fleeting: map[inputPath]bool{}, docs: map[string]*item{},
 		helpers: map[*ast.Rule]*helper{}, known: map[*ast.Rule]bool{},
@@ -109,7 +109,7 @@ func (p *program) over(base documents) *program {
 }
 
 // evaluate adds what the rules say.
-func (p *program) evaluate(ctx context.Context, d inputDoc) (out verdict, err error) {
+func (p *program) evaluate(ctx context.Context, d *inputDoc) (out verdict, err error) {
 	found := make([]*remembered, len(p.groups))
 	var missing marks
 	for i, g := range p.groups {
@@ -149,7 +149,7 @@ func (p *program) evaluate(ctx context.Context, d inputDoc) (out verdict, err er
 }
 
 // ask asks OPA for the rules that are left.
-func (p *program) ask(ctx context.Context, d inputDoc, found []*remembered, active marks, out *verdict) error {
+func (p *program) ask(ctx context.Context, d *inputDoc, found []*remembered, active marks, out *verdict) error {
 	if active == (marks{}) {
 		return nil
 	}
@@ -170,7 +170,7 @@ func (p *program) ask(ctx context.Context, d inputDoc, found []*remembered, acti
 }
 
 // learn asks for the items of groups of which nothing is remembered.
-func (p *program) learn(ctx context.Context, d inputDoc, missing marks, found []*remembered) error {
+func (p *program) learn(ctx context.Context, d *inputDoc, missing marks, found []*remembered) error {
 	var asked marks
 	for i, it := range p.items {
 		if missing.has(it.group) {
@@ -225,7 +225,7 @@ func (p *program) learn(ctx context.Context, d inputDoc, missing marks, found []
 // questions are asked together, in one query for each set of them. Safe for concurrent use.
 type questions struct {
 	compiler *ast.Compiler
-	table    spanTable
+	table    *spanTable
 	fleeting map[inputPath]bool
 	terms    []*ast.Term
 
@@ -236,7 +236,7 @@ type questions struct {
 // maxQueries bounds the sets of questions for which a query is kept. There are few, since few kinds of requests are made.
 const maxQueries = 256
 
-func newQuestions(c *ast.Compiler, table spanTable, fleeting map[inputPath]bool, n int, term func(i int) *ast.Term) *questions {
+func newQuestions(c *ast.Compiler, table *spanTable, fleeting map[inputPath]bool, n int, term func(i int) *ast.Term) *questions {
 	q := &questions{compiler: c, table: table, fleeting: fleeting, queries: map[marks]*query{}}
 	for i := range n {
 		q.terms = append(q.terms, term(i))
@@ -289,7 +289,7 @@ func (q *questions) of(set marks) (*query, error) {
 }
 
 // ask evaluates the query, errUndefined where a question has no answer.
-func (q *query) ask(ctx context.Context, store storage.Store, d inputDoc, found []*remembered) ([]ast.Value, error) {
+func (q *query) ask(ctx context.Context, store storage.Store, d *inputDoc, found []*remembered) ([]ast.Value, error) {
 	input, err := d.object(q.needs, found)
 	if err != nil {
 		return nil, err
@@ -346,7 +346,7 @@ type needMember struct {
 }
 
 // needsOf lists what is read; ok is false for what the table does not list.
-func needsOf(r reads, table spanTable, fleeting map[inputPath]bool) (out needs, ok bool) {
+func needsOf(r reads, table *spanTable, fleeting map[inputPath]bool) (out needs, ok bool) {
 	byName := map[string]*need{}
 	for _, path := range slices.SortedFunc(maps.Keys(r), func(a, b inputPath) int { return slices.Compare(a[:], b[:]) }) {
 		name := path[0]
@@ -362,7 +362,7 @@ func needsOf(r reads, table spanTable, fleeting map[inputPath]bool) (out needs, 
 			}
 			continue
 		}
-		s := table[name]
+		s := table.of(name)
 		if s == nil {
 			return nil, false
 		}

@@ -13,13 +13,22 @@ import (
 
 // inputDoc is an input as it is evaluated.
 type inputDoc struct {
-	json  []byte    // all of it, which was checked
-	spans [][]byte  // of it, the parts that a spanTable lists, by their index; nil for what is not there
-	value ast.Value // all of it as Rego sees it; nil where only parts are looked at
+	json   []byte    // all of it, which was checked
+	places places    // of the parts that a spanTable lists, by their index
+	value  ast.Value // all of it as Rego sees it; nil where only parts are looked at
+}
+
+// span is one of the parts that are looked at; nil for one that is not there.
+func (d *inputDoc) span(i int) []byte {
+	at := d.places[i]
+	if at[1] == 0 {
+		return nil
+	}
+	return d.json[at[0]:at[1]:at[1]]
 }
 
 // whole is all of the input as Rego sees it.
-func (d inputDoc) whole() (ast.Value, error) {
+func (d *inputDoc) whole() (ast.Value, error) {
 	if d.value != nil {
 		return d.value, nil
 	}
@@ -31,7 +40,7 @@ func (d inputDoc) whole() (ast.Value, error) {
 }
 
 // object is what a query sees of the input, with remembered values beside it.
-func (d inputDoc) object(n needs, found []*remembered) (*ast.Term, error) {
+func (d *inputDoc) object(n needs, found []*remembered) (*ast.Term, error) {
 	pairs := make([][2]*ast.Term, 0, len(n))
 	for i := range n {
 		value, err := d.part(&n[i], found)
@@ -45,18 +54,18 @@ func (d inputDoc) object(n needs, found []*remembered) (*ast.Term, error) {
 	return ast.ObjectTerm(pairs...), nil
 }
 
-func (d inputDoc) part(n *need, found []*remembered) (*ast.Term, error) {
+func (d *inputDoc) part(n *need, found []*remembered) (*ast.Term, error) {
 	if n.group >= 0 {
 		return found[n.group].values, nil
 	}
-	span := d.spans[n.span]
+	span := d.span(n.span)
 	if n.whole || len(span) == 0 || span[0] != '{' {
 		return n.last.term(span)
 	}
 	pairs := make([][2]*ast.Term, 0, len(n.members))
 	for i := range n.members {
 		m := &n.members[i]
-		value, err := m.last.term(d.spans[m.span])
+		value, err := m.last.term(d.span(m.span))
 		if err != nil {
 			return nil, err
 		}
@@ -104,22 +113,41 @@ func (l *lastTerm) numbered(b []byte) (t *ast.Term, plain bool, err error) {
 }
 
 // spanTable says which parts of an input are looked at, and gives each an index. nil: all of it is.
-type spanTable map[string]*spanned
+type spanTable struct {
+	parts map[string]*spanned
+	count int
+}
 
 type spanned struct {
 	index   int
 	members map[string]int // the members that are looked at by themselves
 }
 
-func newSpanTable(r reads) (spanTable, map[inputPath]int) {
-	t, index := spanTable{}, map[inputPath]int{}
+// of is what is looked at of a member of the input; nil for nothing.
+func (t *spanTable) of(name string) *spanned {
+	if t == nil {
+		return nil
+	}
+	return t.parts[name]
+}
+
+// size is how many parts the table lists.
+func (t *spanTable) size() int {
+	if t == nil {
+		return 0
+	}
+	return t.count
+}
+
+func newSpanTable(r reads) (*spanTable, map[inputPath]int) {
+	t, index := &spanTable{parts: map[string]*spanned{}}, map[inputPath]int{}
 	next := func() int { return len(index) }
 	at := func(name string) *spanned {
-		if t[name] == nil {
-			t[name] = &spanned{index: next(), members: map[string]int{}}
-			index[inputPath{name}] = t[name].index
+		if t.parts[name] == nil {
+			t.parts[name] = &spanned{index: next(), members: map[string]int{}}
+			index[inputPath{name}] = t.parts[name].index
 		}
-		return t[name]
+		return t.parts[name]
 	}
 	for path := range r {
 		if s := at(path[0]); path[1] != "" {
@@ -127,25 +155,17 @@ func newSpanTable(r reads) (spanTable, map[inputPath]int) {
 			s.members[path[1]] = index[path]
 		}
 	}
+	t.count = len(index)
 	return t, index
 }
 
-// size is how many parts the table lists.
-func (t spanTable) size() int {
-	n := len(t)
-	for _, s := range t {
-		n += len(s.members)
-	}
-	return n
-}
-
 // readDocument checks a recorded input, as checkJSON does, and finds the parts of it that are looked at.
-func readDocument(b []byte, t spanTable) (inputDoc, error) {
+func readDocument(b []byte, t *spanTable) (inputDoc, error) {
 	found, err := findParts(b, t)
 	if err != nil {
 		return inputDoc{}, err
 	}
-	d := found.document(b)
+	d := inputDoc{json: b, places: found}
 	if t == nil {
 		d.value, err = d.whole()
 	}
@@ -153,7 +173,7 @@ func readDocument(b []byte, t spanTable) (inputDoc, error) {
 }
 
 // findParts checks JSON and finds the parts of it that are looked at.
-func findParts(b []byte, t spanTable) (places, error) {
+func findParts(b []byte, t *spanTable) (places, error) {
 	if len(b) > maxInputSize {
 		return nil, fmt.Errorf("is longer than %d bytes", maxInputSize)
 	}
@@ -176,37 +196,28 @@ func findParts(b []byte, t spanTable) (places, error) {
 	return r.found, nil
 }
 
-// places are where parts begin and end, by their index; an end of 0 is nowhere.
-type places [][2]int
+// places are where parts begin and end, by their index; an end of 0 is nowhere. maxInputSize is within their range.
+type places [][2]uint32
 
-// document is the input of which these are the parts.
-func (p places) document(b []byte) inputDoc {
-	d := inputDoc{json: b, spans: make([][]byte, len(p))}
-	for i, at := range p {
-		if at[1] > 0 {
-			d.spans[i] = b[at[0]:at[1]:at[1]]
-		}
-	}
-	return d
-}
+func (p places) note(i, begin, end int) { p[i] = [2]uint32{uint32(begin), uint32(end)} }
 
 // partsReader reads for findParts.
 type partsReader struct {
 	d     *jsontext.Decoder
 	b     []byte
-	table spanTable
+	table *spanTable
 	found places
 }
 
 // parts finds the parts of the input's object.
 func (r *partsReader) parts() error {
 	return r.members(func(name string) error {
-		s := r.table[name]
+		s := r.table.of(name)
 		begin := r.d.InputOffset()
 		if err := r.part(s); err != nil || s == nil {
 			return err
 		}
-		r.found[s.index] = r.since(begin)
+		r.note(s.index, begin)
 		return nil
 	})
 }
@@ -222,15 +233,15 @@ func (r *partsReader) part(s *spanned) error {
 		if err := r.next(); err != nil || !wanted {
 			return err
 		}
-		r.found[index] = r.since(begin)
+		r.note(index, begin)
 		return nil
 	})
 }
 
-// since is where the value behind a member's name stands.
-func (r *partsReader) since(name int64) [2]int {
+// note notes where the value stands that was just read behind a member's name.
+func (r *partsReader) note(index int, name int64) {
 	end := int(r.d.InputOffset())
-	return [2]int{end - len(bytes.TrimLeft(r.b[name:end], ": \t\r\n")), end}
+	r.found.note(index, end-len(bytes.TrimLeft(r.b[name:end], ": \t\r\n")), end)
 }
 
 // members reads an object, with read reading the value behind each name.

@@ -341,11 +341,9 @@ func (w *windowRule) series(in *Input, d *Data) (name, missing, why string) {
 
 // appendText writes a string as encoding/json does.
 func appendText(b []byte, text string) []byte {
-	for i := range len(text) {
-		if c := text[i]; c < ' ' || c >= 0x7f || special[c] {
-			quoted, _ := json.Marshal(text) // of a string it never fails
-			return append(b, quoted...)
-		}
+	if plainLength(text) < len(text) {
+		quoted, _ := json.Marshal(text) // of a string it never fails
+		return append(b, quoted...)
 	}
 	return append(append(append(b, '"'), text...), '"')
 }

@@ -1,10 +1,11 @@
 package policy
 
 import (
+	"bytes"
 	"encoding/json"
-	"maps"
 	"slices"
 	"strconv"
+	"sync"
 )
 
 // inputWriter writes the canonical JSON of plain transfers as encoding/json writes it (Input.marshal), in a fraction of the
@@ -12,16 +13,36 @@ import (
 // writes the input.
 type inputWriter struct {
 	b      []byte
-	table  spanTable
+	table  *spanTable
 	places places
 	at     *spanned // the member of the input that is being written; nil: nobody looks at it, or in parts
 	begin  int      // where its value begins
+	sorted []string // room for the windows' names
 	ok     bool
 }
 
+// maxKeptInput bounds the room of a writer that is used again. Of the common requests none is written in more.
+const maxKeptInput = 1 << 16
+
+// inputWriters are writers that are used again: each has room for an input.
+var inputWriters = sync.Pool{New: func() any { return new(inputWriter) }}
+
 // write returns the input as it is evaluated; ok is false where encoding/json has to write it.
-func (in *Input) write(t spanTable) (d inputDoc, ok bool) {
-	w := inputWriter{b: make([]byte, 0, 6144), table: t, places: make(places, t.size()), ok: true}
+func (in *Input) write(t *spanTable) (d inputDoc, ok bool) {
+	w := inputWriters.Get().(*inputWriter)
+	*w = inputWriter{b: w.b[:0], table: t, places: make(places, t.size()), sorted: w.sorted[:0], ok: true}
+	if w.input(in); w.ok && len(w.b) <= maxInputSize {
+		d, ok = inputDoc{json: bytes.Clone(w.b), places: w.places}, true
+	}
+	if cap(w.b) <= maxKeptInput {
+		w.table, w.places, w.at = nil, nil, nil
+		clear(w.sorted)
+		inputWriters.Put(w)
+	}
+	return d, ok
+}
+
+func (w *inputWriter) input(in *Input) {
 	w.b = append(w.b, `{"format":"`+InputFormat+`"`...)
 	w.request(&in.Request)
 	w.open("node")
@@ -52,23 +73,19 @@ func (in *Input) write(t spanTable) (d inputDoc, ok bool) {
 	w.plain("unknown_fields", "[]", len(in.UnknownFields) == 0)
 	w.plain("problems", "[]", len(in.Problems) == 0)
 	w.b = append(w.b, '}')
-	if !w.ok || len(w.b) > maxInputSize {
-		return d, false
-	}
-	return w.places.document(w.b), true
 }
 
 // open begins a member of the input that is an object, and close ends it.
 func (w *inputWriter) open(name string) {
 	w.key(name)
-	w.at, w.begin = w.table[name], len(w.b)
+	w.at, w.begin = w.table.of(name), len(w.b)
 	w.b = append(w.b, '{')
 }
 
 func (w *inputWriter) close() {
 	w.b = append(w.b, '}')
 	if w.at != nil {
-		w.places[w.at.index] = [2]int{w.begin, len(w.b)}
+		w.places.note(w.at.index, w.begin, len(w.b))
 		w.at = nil
 	}
 }
@@ -79,8 +96,8 @@ func (w *inputWriter) plain(name, value string, holdsNothing bool) {
 	w.key(name)
 	begin := len(w.b)
 	w.b = append(w.b, value...)
-	if s := w.table[name]; s != nil {
-		w.places[s.index] = [2]int{begin, len(w.b)}
+	if s := w.table.of(name); s != nil {
+		w.places.note(s.index, begin, len(w.b))
 	}
 }
 
@@ -96,7 +113,7 @@ func (w *inputWriter) key(name string) {
 func (w *inputWriter) note(name string, begin int) {
 	if w.at != nil {
 		if i, wanted := w.at.members[name]; wanted {
-			w.places[i] = [2]int{begin, len(w.b)}
+			w.places.note(i, begin, len(w.b))
 		}
 	}
 }
@@ -145,22 +162,15 @@ func (w *inputWriter) texts(name string, values []string) {
 }
 
 func (w *inputWriter) quote(text string) {
-	w.b = append(w.b, '"')
-	for i := range len(text) {
-		if c := text[i]; c < ' ' || c >= 0x7f || special[c] {
-			w.ok = false
-			return
-		}
-	}
-	w.b = append(append(w.b, text...), '"')
+	w.ok = w.ok && plainLength(text) == len(text)
+	w.b = append(append(append(w.b, '"'), text...), '"')
 }
 
-// special are the characters that encoding/json escapes.
-var special = [256]bool{'"': true, '\\': true, '<': true, '>': true, '&': true}
-
-// sent writes JSON that came with the request or from a decoder, where it stands so deep in the input.
-func (w *inputWriter) sent(raw json.RawMessage, depth int, each func(name []byte, begin, end int)) {
-	w.ok = w.ok && plainJSON(raw, maxJSONDepth-depth, each)
+// sent writes JSON that came with the request or from a decoder, where it stands so deep in the input. It notes the members that
+// are looked at by themselves.
+func (w *inputWriter) sent(raw json.RawMessage, depth int, at *spanned) {
+	s := plainScanner{b: raw, depth: maxJSONDepth - depth, members: at, places: w.places, offset: len(w.b)}
+	w.ok = w.ok && s.all()
 	w.b = append(w.b, raw...)
 }
 
@@ -170,17 +180,11 @@ func (w *inputWriter) txInfo(raw json.RawMessage) {
 		return
 	}
 	w.key("tx_info")
-	begin, s := len(w.b), w.table["tx_info"]
-	if s == nil {
-		w.sent(raw, 1, nil)
-		return
+	begin, at := len(w.b), w.table.of("tx_info")
+	w.sent(raw, 1, at)
+	if at != nil {
+		w.places.note(at.index, begin, len(w.b))
 	}
-	w.sent(raw, 1, func(name []byte, from, to int) {
-		if i, wanted := s.members[string(name)]; wanted {
-			w.places[i] = [2]int{begin + from, begin + to}
-		}
-	})
-	w.places[s.index] = [2]int{begin, len(w.b)}
 }
 
 func (w *inputWriter) request(r *Request) {
@@ -242,23 +246,31 @@ func (w *inputWriter) gas(g *Gas) {
 		w.literal("gas", "null")
 		return
 	}
-	done := w.inner("gas", '{')
+	gas := w.inner("gas", '{')
 	w.base("price_base", g.PriceBase)
 	w.base("limit", g.Limit)
 	w.base("fee_base", g.FeeBase)
 	w.text("source", g.Source)
-	done('}')
+	w.end(gas, '}')
 }
 
-// inner begins an object or array within a member of the input; what it returns ends it.
-func (w *inputWriter) inner(name string, bracket byte) func(byte) {
+// inner is an object or array within a member of the input.
+type inner struct {
+	name  string
+	outer *spanned
+	begin int
+}
+
+func (w *inputWriter) inner(name string, bracket byte) inner {
 	w.key(name)
-	outer, begin := w.at, len(w.b)
+	in := inner{name, w.at, len(w.b)}
 	w.at, w.b = nil, append(w.b, bracket)
-	return func(bracket byte) {
-		w.at, w.b = outer, append(w.b, bracket)
-		w.note(name, begin)
-	}
+	return in
+}
+
+func (w *inputWriter) end(in inner, bracket byte) {
+	w.at, w.b = in.outer, append(w.b, bracket)
+	w.note(in.name, in.begin)
 }
 
 // element begins an object in an array.
@@ -276,7 +288,7 @@ func (w *inputWriter) call(c *Call) {
 	}
 	w.open("call")
 	w.literal("declared", strconv.FormatBool(c.Declared))
-	done := w.inner("steps", '[')
+	steps := w.inner("steps", '[')
 	for i, s := range c.Steps {
 		w.element(i)
 		w.text("contract", s.Contract)
@@ -285,8 +297,8 @@ func (w *inputWriter) call(c *Call) {
 		w.literal("delegate", strconv.FormatBool(s.Delegate))
 		w.b = append(w.b, '}')
 	}
-	done(']')
-	done = w.inner("movements", '[')
+	w.end(steps, ']')
+	movements := w.inner("movements", '[')
 	for i, m := range c.Movements {
 		w.element(i)
 		w.text("kind", m.Kind)
@@ -298,7 +310,7 @@ func (w *inputWriter) call(c *Call) {
 		w.base("amount_base", m.AmountBase)
 		w.b = append(w.b, '}')
 	}
-	done(']')
+	w.end(movements, ']')
 	w.ok = w.ok && len(c.Approvals) == 0
 	w.literal("approvals", "[]")
 	w.close()
@@ -321,12 +333,12 @@ func (w *inputWriter) evidence(ev *Evidence) {
 	if t := ev.Transfer; t == nil {
 		w.literal("transfer", "null")
 	} else {
-		done := w.inner("transfer", '{')
+		transfer := w.inner("transfer", '{')
 		w.text("kind", t.Kind)
 		w.text("contract", t.Contract)
 		w.text("to", t.To)
 		w.text("amount", t.Amount)
-		done('}')
+		w.end(transfer, '}')
 	}
 	w.ok = w.ok && len(ev.Differences) == 0
 	w.literal("differences", "[]")
@@ -335,13 +347,17 @@ func (w *inputWriter) evidence(ev *Evidence) {
 
 func (w *inputWriter) windows(all map[string]Window) {
 	w.open("windows")
-	for _, id := range slices.Sorted(maps.Keys(all)) {
-		w.ok = w.ok && namePattern.MatchString(id)
-		done := w.inner(id, '{')
+	for id := range all {
+		w.sorted = append(w.sorted, id)
+	}
+	slices.Sort(w.sorted)
+	for _, id := range w.sorted {
+		w.ok = w.ok && isName(id)
+		window := w.inner(id, '{')
 		w.literal("used", string(all[id].Used))
 		w.literal("reserved", string(all[id].Reserved))
 		w.literal("after", string(all[id].After))
-		done('}')
+		w.end(window, '}')
 	}
 	w.close()
 }
