@@ -58,7 +58,7 @@ func (r Requirement) Hash() [sha256.Size]byte {
 		[]byte{flags}))
 }
 
-// Decision is the outcome of an evaluation.
+// Decision is the outcome of an evaluation. Its lists are shared by decisions that say the same: nobody may change what is in them.
 type Decision struct {
 	Action      Action       `json:"action"`
 	Reasons     []Reason     `json:"reasons"` // sorted: Reject, Wait, Approve, then by rule and message

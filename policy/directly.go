@@ -122,6 +122,7 @@ type directInput struct {
 	*directly
 	document *inputDoc
 	found    []*remembered
+	reader   termReader // of what varies
 }
 
 var _ direct.Input = (*directInput)(nil)
@@ -134,7 +135,37 @@ func (in *directInput) Part(part int) (*ast.Term, error) {
 		}
 		return nil, direct.ErrNumber
 	}
-	t, plain, err := in.last[part].numbered(in.document.span(part))
+	last, span := &in.last[part], in.document.span(part)
+	if last.varies {
+		return in.read(span)
+	}
+	t, plain, err := last.numbered(span)
+	if err == nil && !plain {
+		err = direct.ErrNumber
+	}
+	return t, err
+}
+
+// Member reads a member of what varies, and not the whole of it.
+func (in *directInput) Member(part int, names []string) (t *ast.Term, ok bool, err error) {
+	if part >= in.spans || !in.last[part].varies {
+		return nil, false, nil
+	}
+	span := in.document.span(part)
+	for _, name := range names {
+		if span, err = memberOf(span, name); err != nil {
+			return nil, false, err
+		}
+	}
+	t, err = in.read(span)
+	return t, true, err
+}
+
+func (in *directInput) read(b []byte) (*ast.Term, error) {
+	if len(b) == 0 {
+		return nil, nil
+	}
+	t, plain, err := in.reader.read(b)
 	if err == nil && !plain {
 		err = direct.ErrNumber
 	}
@@ -143,30 +174,30 @@ func (in *directInput) Part(part int) (*ast.Term, error) {
 
 // evaluate adds what those of the active rules say that it knows, and tells which these are. After an error OPA has to be asked
 // about all of them, and what was added does not count.
-func (d *directly) evaluate(ctx context.Context, doc *inputDoc, found []*remembered, active marks, out *verdict) (asked marks, err error) {
-	numbers := make([]int, 0, len(d.rules))
+func (d *directly) evaluate(ctx context.Context, doc *inputDoc, active marks, a *asked) (known marks, err error) {
 	for number, r := range d.rules {
 		if active.has(r.left) {
-			numbers = append(numbers, number)
-			asked.add(r.left)
+			a.numbers = append(a.numbers, number)
+			known.add(r.left)
 		}
 	}
-	if len(numbers) == 0 {
-		return asked, nil
+	if len(a.numbers) == 0 {
+		return known, nil
 	}
-	err = d.program.Evaluate(ctx, &directInput{d, doc, found}, numbers, func(number int, says ast.Set) error {
+	a.input.directly, a.input.document, a.input.found = d, doc, a.found
+	err = d.program.Evaluate(ctx, &a.input, a.numbers, func(number int, says ast.Set) error {
 		r := &d.rules[number]
 		switch {
 		case says == nil:
 			return nil
 		case r.always != nil:
-			out.add(r.always)
+			a.verdict.add(r.always)
 			return nil
 		}
-		return out.readElements(r.outcome, says.Slice())
+		return a.verdict.readElements(r.outcome, says.Slice())
 	})
 	if err != nil {
 		return marks{}, fmt.Errorf("evaluate directly: %w", err)
 	}
-	return asked, nil
+	return known, nil
 }

@@ -54,14 +54,15 @@ func (c Config) validate() error {
 
 // Engine is a compiled policy. It does not change; all its methods are safe for concurrent use.
 type Engine struct {
-	revision string
-	timeout  time.Duration
-	data     *Data
-	source   *Source
-	rules    map[string]RuleInfo
-	compiler *ast.Compiler          // of the policy as a whole
-	query    rego.PreparedEvalQuery // of the entrypoint, over the data
-	parts    *parts                 // nil: it cannot be taken apart
+	revision  string
+	timeout   time.Duration
+	data      *Data
+	source    *Source
+	rules     map[string]RuleInfo
+	compiler  *ast.Compiler          // of the policy as a whole
+	query     rego.PreparedEvalQuery // of the entrypoint, over the data
+	parts     *parts                 // nil: it cannot be taken apart
+	concluded *conclusions           // decisions that it came to
 
 	testsAtOnce int
 }
@@ -100,7 +101,7 @@ func NewUntested(ctx context.Context, cfg Config) (*Engine, error) {
 	}
 	e := &Engine{
 		timeout: cfg.Timeout, data: data, source: cfg.Source.clone(), revision: cfg.Source.revision(data),
-		testsAtOnce: cfg.testsAtOnce,
+		testsAtOnce: cfg.testsAtOnce, concluded: newConclusions(),
 	}
 	if e.timeout == 0 {
 		e.timeout = DefaultTimeout
@@ -269,9 +270,8 @@ func (e *Engine) evaluate(ctx context.Context, input *inputDoc) (d Decision, err
 			d, err = e.rejection(RuleEngineError, "the policy failed"), fmt.Errorf("evaluate policy: panic: %v", p)
 		}
 	}()
-	limited, cancel := context.WithTimeout(ctx, e.timeout)
-	defer cancel()
-	verdict, err := e.ask(limited, input)
+	limited := &timeLimit{ctx, time.Now().Add(e.timeout)}
+	d, err = e.ask(limited, input)
 	var shape *shapeError
 	switch {
 	case ctx.Err() != nil: // also where the evaluation was faster: nobody waits for it any more
@@ -285,7 +285,7 @@ func (e *Engine) evaluate(ctx context.Context, input *inputDoc) (d Decision, err
 	case err != nil:
 		return e.rejection(RuleEngineError, "the policy failed"), fmt.Errorf("evaluate policy: %w", err)
 	}
-	return e.decide(verdict), nil
+	return d, nil
 }
 
 var errUndefined = errors.New("it gave no result")
@@ -295,34 +295,56 @@ type shapeError struct{ err error }
 
 func (e *shapeError) Error() string { return e.err.Error() }
 
-// ask evaluates the policy and checks what it says.
-func (e *Engine) ask(ctx context.Context, input *inputDoc) (verdict, error) {
+// ask evaluates the policy, checks what it says and merges it.
+func (e *Engine) ask(ctx context.Context, input *inputDoc) (Decision, error) {
 	if e.parts != nil {
-		v, err := e.parts.evaluate(ctx, input)
-		if err == nil && e.check(v) == nil || ctx.Err() != nil {
-			return v, err
+		d, err := e.askParts(ctx, input)
+		if err == nil || ctx.Err() != nil {
+			return d, err
 		}
 	}
 	value, err := input.whole()
 	if err != nil {
-		return verdict{}, err
+		return Decision{}, err
 	}
 	result, err := run(ctx, e.query, value)
 	if err != nil {
-		return verdict{}, err
+		return Decision{}, err
 	}
 	v, err := readVerdict(result)
 	if err == nil {
 		err = e.check(v)
 	}
 	if err != nil {
-		return v, &shapeError{err}
+		return Decision{}, &shapeError{err}
 	}
-	return v, nil
+	return e.decide(v), nil
+}
+
+// askParts is ask rule by rule.
+func (e *Engine) askParts(ctx context.Context, input *inputDoc) (Decision, error) {
+	a := asks.Get().(*asked)
+	if err := e.parts.evaluate(ctx, input, a); err != nil {
+		return Decision{}, err // a is not used again: nobody knows how far it came
+	}
+	defer a.release()
+	key := a.verdict.key(a.key[:0])
+	a.key = key
+	if d, known := e.concluded.of(key); known {
+		return d, nil
+	}
+	if err := e.check(a.verdict); err != nil {
+		return Decision{}, err
+	}
+	d := e.decide(a.verdict)
+	e.concluded.keep(key, d)
+	return d, nil
 }
 
 // run evaluates a prepared query, errUndefined if it is.
 func run(ctx context.Context, query rego.PreparedEvalQuery, input ast.Value) (ast.Value, error) {
+	ctx, end := withTimer(ctx)
+	defer end()
 	cancel := topdown.NewCancel()
 	defer context.AfterFunc(ctx, cancel.Cancel)()
 	results, err := query.Eval(ctx, rego.EvalParsedInput(input), rego.EvalCopyMaps(false), rego.EvalExternalCancel(cancel))

@@ -135,6 +135,15 @@ func PlainJSON(b []byte) (bool, map[string][]byte) {
 	return plain, found
 }
 
+// MemberOf is the value of an object's member.
+func MemberOf(b []byte, name string) ([]byte, error) { return memberOf(b, name) }
+
+// MaxConclusions is how many decisions are kept at the most.
+const MaxConclusions = maxConclusions
+
+// Conclusions is how many decisions the engine has kept.
+func (e *Engine) Conclusions() int { return len(e.concluded.decisions) }
+
 // IsName is whether something may have this name.
 func IsName(text string) bool { return isName(text) }
 

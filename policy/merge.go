@@ -93,13 +93,13 @@ func (e *Engine) decide(v verdict) Decision {
 	default:
 		d.Action = Approve
 	}
-	d.Reasons = sortReasons(d.Reasons)
+	d.Reasons = slices.Clip(sortReasons(d.Reasons))
 	d.Fired = make([]string, len(d.Reasons))
 	for i, r := range d.Reasons {
 		d.Fired[i] = r.RuleID
 	}
 	slices.Sort(d.Fired)
-	d.Fired = slices.Compact(d.Fired)
+	d.Fired = slices.Clip(slices.Compact(d.Fired))
 	return d
 }
 

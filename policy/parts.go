@@ -122,13 +122,13 @@ func (m *memory) empty() *memory {
 }
 
 // evaluate asks the rules. Whatever goes wrong, the policy as a whole says what comes of it.
-func (p *parts) evaluate(ctx context.Context, d *inputDoc) (verdict, error) {
+func (p *parts) evaluate(ctx context.Context, d *inputDoc, a *asked) error {
 	for _, i := range p.empties {
 		if !holdsNothing(d.span(i)) {
-			return p.any.evaluate(ctx, d)
+			return p.any.evaluate(ctx, d, a)
 		}
 	}
-	return p.plain.evaluate(ctx, d)
+	return p.plain.evaluate(ctx, d, a)
 }
 
 // holdsNothing reports whether JSON is missing, null or empty.

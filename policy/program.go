@@ -109,43 +109,37 @@ func (p *program) over(base documents) *program {
 }
 
 // evaluate adds what the rules say.
-func (p *program) evaluate(ctx context.Context, d *inputDoc) (out verdict, err error) {
-	found := make([]*remembered, len(p.groups))
+func (p *program) evaluate(ctx context.Context, d *inputDoc, a *asked) error {
 	var missing marks
 	for i, g := range p.groups {
-		if found[i] = g.look(d); found[i] == nil {
+		a.found = append(a.found, g.look(d))
+		if a.found[i] == nil {
 			missing.add(i)
 		}
 	}
 	if missing != (marks{}) {
-		if err := p.learn(ctx, d, missing, found); err != nil {
-			return out, err
+		if err := p.learn(ctx, d, missing, a.found); err != nil {
+			return err
 		}
 	}
 	active := p.always
-	allowed, required := 0, 0
-	for _, r := range found {
-		allowed, required = allowed+len(r.says.Allow), required+len(r.says.Require)
-	}
-	out.Allow, out.Require = make([]say, 0, allowed+len(p.left)/4), make([]string, 0, required)
-	for _, r := range found {
-		out.add(&r.says)
+	for _, r := range a.found {
+		a.verdict.add(&r.says)
 		active.union(r.holds)
 	}
-	remembered := out
-	asked, err := p.direct.evaluate(ctx, d, found, active, &out)
+	before := a.verdict
+	known, err := p.direct.evaluate(ctx, d, active, a)
 	switch {
 	case ctx.Err() != nil:
-		return verdict{}, ctx.Err()
+		return ctx.Err()
 	case errors.Is(err, direct.ErrFails): // OPA might find that what is remembered makes a rule needless, and the policy as a whole may not
-		return verdict{}, err
+		return err
 	case err != nil:
-		out = remembered
+		a.verdict = before
 	default:
-		active = active.without(asked)
+		active = active.without(known)
 	}
-	err = p.ask(ctx, d, found, active, &out)
-	return out, err
+	return p.ask(ctx, d, a.found, active, &a.verdict)
 }
 
 // ask asks OPA for the rules that are left.
@@ -299,6 +293,8 @@ func (q *query) ask(ctx context.Context, store storage.Store, d *inputDoc, found
 		return nil, err
 	}
 	defer store.Abort(ctx, txn)
+	ctx, end := withTimer(ctx)
+	defer end()
 	cancel := topdown.NewCancel()
 	defer context.AfterFunc(ctx, cancel.Cancel)()
 	var answers []ast.Value

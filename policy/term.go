@@ -20,7 +20,13 @@ func termOf(b []byte) (*ast.Term, error) {
 
 // numberedTermOf is termOf that also reports whether all numbers are written in the one plain way.
 func numberedTermOf(b []byte) (t *ast.Term, plain bool, err error) {
-	p := termReader{b: b}
+	var p termReader
+	return p.read(b)
+}
+
+// read is numberedTermOf. The terms are the reader's own until it is reset.
+func (p *termReader) read(b []byte) (t *ast.Term, plain bool, err error) {
+	p.b, p.at, p.odd, p.texts = b, 0, false, ""
 	if t, err = p.value(); err == nil {
 		err = p.finished()
 	}
@@ -30,6 +36,14 @@ func numberedTermOf(b []byte) (t *ast.Term, plain bool, err error) {
 	return t, !p.odd, nil
 }
 
+// reset forgets all terms, so that there is room for others. Nobody may look at them any more.
+func (p *termReader) reset() {
+	clear(p.terms)
+	clear(p.members[:cap(p.members)])
+	clear(p.elements[:cap(p.elements)])
+	*p = termReader{terms: p.terms[:0], members: p.members[:0], elements: p.elements[:0]}
+}
+
 // termReader reads what jsontext has found to be one well-formed value, and fails where it is not.
 type termReader struct {
 	b     []byte
@@ -37,6 +51,9 @@ type termReader struct {
 	odd   bool   // a number could be written in another way
 	texts string // all of b, once one is needed: texts and numbers are parts of it
 	terms []ast.Term
+
+	members  [][2]*ast.Term // of the objects that are being read, one behind the other
+	elements []*ast.Term    // likewise of arrays
 }
 
 // part is what stands between two places.
@@ -121,11 +138,23 @@ func (p *termReader) value() (*ast.Term, error) {
 }
 
 func (p *termReader) text() (string, error) {
-	if !p.skip('"') {
-		return "", errNotJSON
+	begin, plain, err := p.quoted()
+	switch {
+	case err != nil:
+		return "", err
+	case plain:
+		return p.part(begin+1, p.at-1), nil
 	}
-	begin := p.at - 1
-	plain := true
+	text, err := jsontext.AppendUnquote(nil, p.b[begin:p.at])
+	return string(text), err
+}
+
+// quoted passes over a text, and tells where it begins, with its quote, and whether it holds no escapes.
+func (p *termReader) quoted() (begin int, plain bool, err error) {
+	if !p.skip('"') {
+		return 0, false, errNotJSON
+	}
+	begin, plain = p.at-1, true
 	for ; p.at < len(p.b) && p.b[p.at] != '"'; p.at++ {
 		if p.b[p.at] == '\\' {
 			plain = false
@@ -133,17 +162,13 @@ func (p *termReader) text() (string, error) {
 		}
 	}
 	if p.at++; p.at > len(p.b) {
-		return "", errNotJSON
+		return 0, false, errNotJSON
 	}
-	if plain {
-		return p.part(begin+1, p.at-1), nil
-	}
-	text, err := jsontext.AppendUnquote(nil, p.b[begin:p.at])
-	return string(text), err
+	return begin, plain, nil
 }
 
 func (p *termReader) object() (*ast.Term, error) {
-	var members [][2]*ast.Term
+	outer := len(p.members)
 	for !p.skip('}') {
 		p.skip(',')
 		name, err := p.text()
@@ -154,22 +179,26 @@ func (p *termReader) object() (*ast.Term, error) {
 		if err != nil {
 			return nil, err
 		}
-		members = append(members, [2]*ast.Term{p.name(name), value})
+		p.members = append(p.members, [2]*ast.Term{p.name(name), value})
 	}
-	return p.term(ast.NewObject(members...)), nil
+	made := ast.NewObject(p.members[outer:]...) // it keeps a copy
+	p.members = p.members[:outer]
+	return p.term(made), nil
 }
 
 func (p *termReader) array() (*ast.Term, error) {
-	var elements []*ast.Term
+	outer := len(p.elements)
 	for !p.skip(']') {
 		p.skip(',')
 		value, err := p.value()
 		if err != nil {
 			return nil, err
 		}
-		elements = append(elements, value)
+		p.elements = append(p.elements, value)
 	}
-	return p.term(ast.NewArray(elements...)), nil
+	made := ast.NewArray(append([]*ast.Term(nil), p.elements[outer:]...)...)
+	p.elements = p.elements[:outer]
+	return p.term(made), nil
 }
 
 // name is the term of a member's name, of which most are the input's own.

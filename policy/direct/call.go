@@ -113,10 +113,15 @@ func (s *scope) callBuiltin(e *ast.Expr, name string, terms []*ast.Term) (link, 
 		return check(is, args, out, to), nil
 	}
 	call := builtin(f, e.Location, selects[name])
+	at := s.program.operands(len(args))
 	return func(next step) step {
 		found := to(next)
 		return func(r *run) error {
-			v, err := call(r, valuesOf(r, args))
+			operands := r.operands[at : at+len(args) : at+len(args)]
+			for i := range args {
+				operands[i] = args[i].of(r)
+			}
+			v, err := call(r, operands)
 			if v == nil || err != nil {
 				return err
 			}

@@ -82,6 +82,28 @@ func (in input) Part(part int) (*ast.Term, error) {
 	return t, nil
 }
 
+// Member has every other part looked at as a whole.
+func (in input) Member(part int, names []string) (t *ast.Term, ok bool, err error) {
+	if part%2 == 1 {
+		return nil, false, nil
+	}
+	t = in.value.Get(ast.StringTerm(in.rules.parts[part]))
+	for _, name := range names {
+		if t == nil {
+			break
+		}
+		object, isObject := t.Value.(ast.Object)
+		if !isObject {
+			return nil, true, nil
+		}
+		t = object.Get(ast.StringTerm(name))
+	}
+	if t != nil && !direct.PlainNumbers(t) {
+		return nil, true, direct.ErrNumber
+	}
+	return t, true, nil
+}
+
 // question is a set, compiled both ways.
 type question struct {
 	rules  *rules

@@ -43,6 +43,9 @@ type Input interface {
 	// Part returns a part of the input, nil for one that is not there. It is called once for each part in an evaluation. For one
 	// of which not all numbers are plain (PlainNumbers) it fails with ErrNumber.
 	Part(part int) (*ast.Term, error)
+	// Member returns what a part that is made of JSON holds under a name, and in that under another name, and so on; nil for nothing.
+	// ok is false for a part that is to be looked at as a whole. It fails as Part does.
+	Member(part int, names []string) (t *ast.Term, ok bool, err error)
 }
 
 // Program evaluates the sets that were added to it. Add must not run beside another method; Evaluate may run concurrently.
@@ -51,7 +54,7 @@ type Program struct {
 	sets   []set
 	groups map[*ast.TreeNode]compiled
 	parts  map[int]int // part of the input to its place in a run
-	size   struct{ registers, groups, gathers int }
+	size   struct{ registers, operands, groups, gathers int }
 
 	runs sync.Pool // of *run
 }
@@ -134,7 +137,7 @@ func (p *Program) Evaluate(ctx context.Context, in Input, numbers []int, found f
 		r.reset()
 		p.runs.Put(r)
 	}()
-	r.ctx, r.in, r.builtin.Context, r.builtin.Cancel = ctx, in, ctx, ended{ctx}
+	r.ctx, r.in, r.builtin.Context, r.builtin.Cancel = ctx, in, ctx, r
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -160,8 +163,11 @@ type run struct {
 	ctx       context.Context
 	in        Input
 	registers []*ast.Term // values of variables
+	operands  []*ast.Term // of calls of built-ins
 	parts     []*ast.Term // of the input, as far as they were looked at
 	looked    []bool
+	members   []member // of parts that were not looked at as a whole
+	names     [maxNames]string
 	groups    []answer
 	gathers   []gathered
 	steps     int
@@ -189,7 +195,8 @@ type gathered struct {
 
 func (p *Program) newRun() *run {
 	r := &run{
-		program: p, registers: make([]*ast.Term, p.size.registers), parts: make([]*ast.Term, len(p.parts)), looked: make([]bool, len(p.parts)),
+		program: p, registers: make([]*ast.Term, p.size.registers), operands: make([]*ast.Term, p.size.operands),
+		parts: make([]*ast.Term, len(p.parts)), looked: make([]bool, len(p.parts)),
 		groups: make([]answer, p.size.groups), gathers: make([]gathered, p.size.gathers),
 	}
 	r.builtin.Capabilities = p.config.Compiler.Capabilities()
@@ -204,8 +211,11 @@ func (p *Program) newRun() *run {
 // reset forgets the request.
 func (r *run) reset() {
 	clear(r.registers)
+	clear(r.operands)
 	clear(r.parts)
 	clear(r.looked)
+	clear(r.members)
+	r.members, r.names = r.members[:0], [maxNames]string{}
 	clear(r.groups)
 	clear(r.gathers)
 	r.ctx, r.in, r.steps, r.said = nil, nil, 0, nil
@@ -229,23 +239,10 @@ func (r *run) step() error {
 	return nil
 }
 
-// part is a part of the input, by its place in the run.
-func (r *run) part(place, part int) (*ast.Term, error) {
-	if !r.looked[place] {
-		term, err := r.in.Part(part)
-		if err != nil {
-			return nil, err
-		}
-		r.parts[place], r.looked[place] = term, true
-	}
-	return r.parts[place], nil
-}
+var _ topdown.Cancel = (*run)(nil)
 
-// ended breaks off built-ins that take long.
-type ended struct{ ctx context.Context }
+// Cancel does nothing: a run ends with its context.
+func (r *run) Cancel() {}
 
-var _ topdown.Cancel = ended{}
-
-func (e ended) Cancel() {}
-
-func (e ended) Cancelled() bool { return e.ctx.Err() != nil }
+// Cancelled breaks off built-ins that take long.
+func (r *run) Cancelled() bool { return r.ctx.Err() != nil }

@@ -9,15 +9,24 @@ import (
 // begin finds the value that a reference begins with; nil for none.
 type begin func(r *run) (*ast.Term, error)
 
+// beginning is what a reference begins with.
+type beginning struct {
+	from begin // nil: a part of the input
+	rest []*ast.Term
+	base bool // what follows is read from a base document
+
+	place, part int
+}
+
 // ref compiles a reference. What its values are to be equal to is compiled behind its operands, which give values to variables;
 // known is what that is, if it is known before.
 func (s *scope) ref(ref ast.Ref, known *value, target func() (match, error)) (link, error) {
-	from, operands, base, err := s.begin(ref)
+	b, err := s.begin(ref)
 	if err != nil {
 		return nil, err
 	}
-	walk := walker{base: base, known: known}
-	for _, t := range operands {
+	walk := walker{base: b.base, known: known}
+	for _, t := range b.rest {
 		o, err := s.operand(t)
 		if err != nil {
 			return nil, err
@@ -28,9 +37,17 @@ func (s *scope) ref(ref ast.Ref, known *value, target func() (match, error)) (li
 	if err != nil {
 		return nil, err
 	}
+	from, walked := b.from, 0
+	if from == nil {
+		for walked < len(walk.operands) && !walk.operands[walked].every {
+			walked++
+		}
+		path := walk.operands[:walked]
+		from = func(r *run) (*ast.Term, error) { return r.within(b.place, b.part, path) }
+	}
 	return func(next step) step {
 		out := want(next)
-		values := walk.link(0, out)
+		values := walk.link(walked, out)
 		return func(r *run) error {
 			v, err := from(r)
 			if v == nil || err != nil {
@@ -41,26 +58,24 @@ func (s *scope) ref(ref ast.Ref, known *value, target func() (match, error)) (li
 	}, nil
 }
 
-// begin compiles what a reference begins with: a part of the input, a base document, a rule or a variable. base says that what
-// follows is read from a base document.
-func (s *scope) begin(ref ast.Ref) (from begin, rest []*ast.Term, base bool, err error) {
+// begin compiles what a reference begins with: a part of the input, a base document, a rule or a variable.
+func (s *scope) begin(ref ast.Ref) (beginning, error) {
 	switch head, isVar := ref[0].Value.(ast.Var); {
 	case !isVar:
-		return nil, nil, false, unsupported("%v", ref)
+		return beginning{}, unsupported("%v", ref)
 	case ref[0].Equal(ast.InputRootDocument):
 		part, length, ok := s.program.config.Part(ref)
 		if !ok {
-			return nil, nil, false, unsupported("the input by %v", ref)
+			return beginning{}, unsupported("the input by %v", ref)
 		}
-		place := s.program.partPlace(part)
-		return func(r *run) (*ast.Term, error) { return r.part(place, part) }, ref[length:], false, nil
+		return beginning{rest: ref[length:], place: s.program.partPlace(part), part: part}, nil
 	case ref[0].Equal(ast.DefaultRootDocument):
 		return s.beginData(ref)
 	case s.bound[head]:
 		at := s.place(head)
-		return func(r *run) (*ast.Term, error) { return r.registers[at], nil }, ref[1:], false, nil
+		return beginning{from: func(r *run) (*ast.Term, error) { return r.registers[at], nil }, rest: ref[1:]}, nil
 	}
-	return nil, nil, false, unsupported("%v begins with a variable that is not bound", ref)
+	return beginning{}, unsupported("%v begins with a variable that is not bound", ref)
 }
 
 func (p *Program) partPlace(part int) int {
@@ -72,17 +87,17 @@ func (p *Program) partPlace(part int) int {
 	return place
 }
 
-func (s *scope) beginData(ref ast.Ref) (from begin, rest []*ast.Term, base bool, err error) {
+func (s *scope) beginData(ref ast.Ref) (beginning, error) {
 	g, length, err := s.program.ruleOf(ref)
 	if err != nil {
-		return nil, nil, false, err
+		return beginning{}, err
 	}
 	if g != nil {
 		if g.kind == function {
-			return nil, nil, false, unsupported("function %v without a call", ref)
+			return beginning{}, unsupported("function %v without a call", ref)
 		}
 		s.total = s.total && g.total
-		return g.value, ref[length:], false, nil
+		return beginning{from: g.value, rest: ref[length:]}, nil
 	}
 	known := ast.NewTerm(s.program.config.Data)
 	at := 1
@@ -95,9 +110,9 @@ func (s *scope) beginData(ref ast.Ref) (from begin, rest []*ast.Term, base bool,
 		known = object.Get(ast.NewTerm(name))
 	}
 	if at == 1 {
-		return nil, nil, false, unsupported("all base documents: %v", ref)
+		return beginning{}, unsupported("all base documents: %v", ref)
 	}
-	return func(*run) (*ast.Term, error) { return known, nil }, ref[at:], true, nil
+	return beginning{from: func(*run) (*ast.Term, error) { return known, nil }, rest: ref[at:], base: true}, nil
 }
 
 // operand is a part of a reference behind its begin.
@@ -149,7 +164,7 @@ func (w *walker) link(i int, out sink) sink {
 	for end < len(w.operands) && !w.operands[end].every {
 		end++
 	}
-	plain, rest, get := w.operands[i:end], w.link(end, out), member
+	plain, rest, get := w.operands[i:end], w.link(end, out), memberOf
 	if w.base {
 		get = baseMember
 	}
@@ -164,8 +179,8 @@ func (w *walker) link(i int, out sink) sink {
 	}
 }
 
-// member is the member of a collection under a key, nil where there is none.
-func member(v, key *ast.Term) (*ast.Term, error) {
+// memberOf is the member of a collection under a key, nil where there is none.
+func memberOf(v, key *ast.Term) (*ast.Term, error) {
 	switch c := v.Value.(type) {
 	case ast.Object:
 		return c.Get(key), nil
@@ -179,7 +194,7 @@ func member(v, key *ast.Term) (*ast.Term, error) {
 	return nil, nil
 }
 
-// baseMember is member for base documents, which OPA reads from a store by paths of texts: a number is the key of that name
+// baseMember is memberOf for base documents, which OPA reads from a store by paths of texts: a number is the key of that name
 // there, a text an index. Such keys, and composite ones, are OPA's to read.
 func baseMember(v, key *ast.Term) (*ast.Term, error) {
 	switch k := key.Value.(type) {

@@ -48,6 +48,12 @@ func (p *Program) register() int {
 	return p.size.registers - 1
 }
 
+// operands are the places of what a call gives to a built-in, which keeps none of it.
+func (p *Program) operands(n int) int {
+	p.size.operands += n
+	return p.size.operands - n
+}
+
 func (s *scope) gathering() int {
 	s.program.size.gathers++
 	return s.program.size.gathers - 1
