@@ -23,7 +23,7 @@ func (a Asset) matches(m Movement) bool {
 	case a.Kind == AssetNative:
 		return true
 	default:
-		return (m.Contract == "" || sameAddress(a.Contract, m.Contract)) && (!a.hasID() || a.TokenID == nil || a.TokenID.String() == m.TokenID)
+		return (m.Contract == "" || isAddress(a.Contract, m.Contract)) && (!a.hasID() || a.TokenID == nil || a.TokenID.String() == m.TokenID)
 	}
 }
 
@@ -39,14 +39,14 @@ func (m Movement) transfer() *Transfer {
 // compareTransfer compares the movement that the transaction makes with the claimed one.
 func (k *comparison) compareTransfer(claim Claim, moved Movement) {
 	if kind := claim.Asset.Kind; claim.Asset.known() && !claim.Asset.matches(moved) {
-		sameContract := kind == moved.Asset && (moved.Contract == "" || sameAddress(claim.Asset.Contract, moved.Contract))
+		sameContract := kind == moved.Asset && (moved.Contract == "" || isAddress(claim.Asset.Contract, moved.Contract))
 		if sameContract {
 			k.differ("tokenId", formatInt(claim.Asset.TokenID), moved.TokenID)
 		} else {
 			k.differ("assetId", formatAsset(kind, claim.Asset.Contract), formatAsset(moved.Asset, moved.Contract))
 		}
 	}
-	if claim.To != "" && !sameAddress(claim.To, moved.To) {
+	if claim.To != "" && !isAddress(claim.To, moved.To) {
 		k.differ("to", claim.To, moved.To)
 	}
 	if signed := moved.Amount + moved.AmountOrID; claim.Amount != nil && formatInt(claim.Amount) != signed {
@@ -56,7 +56,7 @@ func (k *comparison) compareTransfer(claim Claim, moved Movement) {
 
 // is says whether a movement is the claimed one.
 func (c Claim) is(m Movement) bool {
-	return c.Asset.matches(m) && sameAddress(c.To, m.To) && c.Amount != nil && formatInt(c.Amount) == m.Amount
+	return c.Asset.matches(m) && isAddress(c.To, m.To) && c.Amount != nil && formatInt(c.Amount) == m.Amount
 }
 
 // effects compares what calldata does with the claim; tx is nil where only the calldata is there.
@@ -81,7 +81,7 @@ func (k *comparison) coinClaim(claim Claim, e effect, tx *EVM) {
 	switch {
 	case tx == nil: // whom the call goes to is not known
 		final = final && claim.is(*sole)
-	case sameAddress(claim.To, formatAddress(tx.To)):
+	case isAddress(claim.To, formatAddress(tx.To)):
 		final = false
 	}
 	if !final && len(e.obstacles) == 0 {

@@ -185,7 +185,7 @@ func (t *tracer) room() bool {
 
 // claims says whether a contract is that of the claimed asset, as far as is known.
 func (t *tracer) claims(contract *[20]byte) bool {
-	return contract == nil || sameAddress(t.asset.Contract, formatAddress(contract))
+	return contract == nil || isAddress(t.asset.Contract, formatAddress(contract))
 }
 
 // standardOf says which standard a token follows, for what ERC-20 and ERC-721 call alike: the one that is claimed for
