@@ -174,8 +174,16 @@ func (s *Server) standing(ctx context.Context, active ledger.Active) error {
 
 // CatchUp makes the active policy this server's, if it is another: it was activated through another server. Until it has
 // succeeded the server decides nothing about checks. A policy that could not be built is not tried for each request: until it is time
-// the failure before is returned. Who has asked and gone does not end what others wait for too.
+// the failure before is returned. Who has asked and gone does not end what others wait for too. Who was only overtaken by a change, and
+// finds the new policy here, does not wait for the next one.
 func (s *Server) CatchUp(ctx context.Context) error {
+	active, err := s.cfg.Ledger.Active(ctx)
+	if err != nil {
+		return err
+	}
+	if active.Number != 0 && active.Revision == s.revision() {
+		return nil
+	}
 	return s.catchUpWithin(ctx, context.WithoutCancel(ctx))
 }
 

@@ -289,6 +289,33 @@ func (p slowProver) Prove(ctx context.Context, _ *policy.Source) (policy.Proof, 
 	return policy.Proof{}, ctx.Err()
 }
 
+// TestOvertaken: a request that was overtaken by a reload does not wait for the one after it.
+func TestOvertaken(t *testing.T) {
+	p := slowProver{make(chan struct{})}
+	live := must[*policy.Live](t)(policy.NewLive(t.Context(), policy.LiveConfig{
+		Read: func() (*policy.Source, error) { return quick(fewMessages("1")) }, Engine: policy.Config{Timeout: 30 * time.Second}, Prover: p,
+	}))
+	w := newWorld(t, options{live: live})
+	_, err := w.ledger.Activate(t.Context(), ledger.Change{
+		Revision: live.Engine().Revision(), Content: []byte("it is not read here"), How: ledger.ActivatedFiles, Operator: "olga",
+	})
+	ok(t, err)
+	ctx, end := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() {
+		_, err := w.server.ReloadPolicy(ctx)
+		ended <- err
+	}()
+	<-p.began
+	waiting, leave := context.WithTimeout(t.Context(), 10*time.Second)
+	defer leave()
+	ok(t, w.server.CatchUp(waiting))
+	end()
+	if err := <-ended; !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+}
+
 // TestEndsWhileFollowing: a server that is told to end does not go on building the policy that it follows to.
 func TestEndsWhileFollowing(t *testing.T) {
 	store := memstore.New()
