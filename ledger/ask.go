@@ -69,9 +69,11 @@ type Verdict struct {
 	// Requirement, with Wait, is what is waited for: an approval is opened for it unless there is one. With Approve it
 	// is a condition: unless an approval under exactly this requirement has been granted, Wait is answered instead.
 	Requirement *Requirement
-	Revision    string          // of the policy
-	Fired       []string        // ids of the rules that had a say
-	Input       json.RawMessage // the whole input, byte for byte, as it is needed to evaluate again
+	Revision    string   // of the policy
+	Fired       []string // ids of the rules that had a say
+	// Input is the whole input, byte for byte, as it is needed to evaluate again. It is copied: its space is the caller's again when
+	// Decide has returned.
+	Input json.RawMessage
 	// Attachment is kept beside the record, as it is, until retention removes both; nil for none. Its hash stands in the
 	// log. The caller seals what is not to be read in the store.
 	Attachment []byte

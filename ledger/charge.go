@@ -128,7 +128,7 @@ func (d *decision) charges() ([]WindowState, error) {
 		windows += len(charges[i].Windows)
 	}
 	states, numbers := make([]WindowState, 0, windows), make([]shown, windows)
-	d.pending = make([]pending, len(charges))
+	d.pending = resized(d.pending, len(charges))
 	for i := range charges {
 		c, p := &charges[i], &d.pending[i]
 		if err := d.cheapest(c, p); err != nil {
@@ -198,21 +198,23 @@ func (d *decision) reserve() {
 		return
 	}
 	if bindings := d.ask.Execution.Bindings; len(bindings) > 0 {
-		d.record.Bound = make([]Bound, len(bindings))
+		d.bounds = resized(d.bounds, len(bindings))
 		for i, b := range bindings {
-			d.record.Bound[i] = Bound{b.Name, b.Value}
+			d.bounds[i] = Bound{b.Name, b.Value}
 		}
+		d.record.Bound = d.bounds
 	}
 	if len(d.pending) == 0 {
 		return
 	}
-	d.record.Counts, d.held = make([]Count, len(d.pending)), make([]held, len(d.pending))
+	d.counts, d.held = resized(d.counts, len(d.pending)), resized(d.held, len(d.pending))
 	for i := range d.pending {
 		p := &d.pending[i]
 		if p.reservation.parts == nil {
 			p.reservation.parts = p.part[:0]
 		}
-		d.record.Counts[i] = Count{Series: p.series, Anchor: p.anchor, Effect: EffectReserved, Amount: p.amount, Added: &p.more}
+		d.counts[i] = Count{Series: p.series, Anchor: p.anchor, Effect: EffectReserved, Amount: p.amount, Added: &p.more}
 		d.held[i] = held{&p.reservation, p.sums}
 	}
+	d.record.Counts = d.counts
 }

@@ -45,28 +45,27 @@ func (l *Ledger) Decide(ctx context.Context, a Ask, evaluate EvaluateFunc, reply
 	if evaluate == nil || reply == nil {
 		return Result{}, fmt.Errorf("decide: %w: an evaluation and a reply are needed", ErrInvalid)
 	}
-	d := &decision{lookup: newLookup(l, a)}
+	u := newLookup(l, a)
 	// Most asks are new, and are looked up where they are decided. One that is known here to have been decided is answered without
 	// a turn among those who write.
-	looked := l.lately.has(d.first)
+	looked := l.lately.has(u.first)
 	if looked {
-		if err := l.view(ctx, d.look); err != nil || d.found {
-			return d.answer(err)
+		if err := l.view(ctx, u.look); err != nil || u.found {
+			return u.answer(err)
 		}
 	}
 	err := l.update(ctx, func(tx Tx) error {
-		*d = decision{lookup: d.lookup, tx: tx}
-		if err := d.look(tx); err != nil || d.found {
+		if err := u.look(tx); err != nil || u.found {
 			return err
 		}
-		return d.run(ctx, evaluate, reply)
+		return l.decide(ctx, tx, u, evaluate, reply)
 	})
 	if err != nil && !looked { // what was decided is answered also where nothing can be written
-		if verr := l.view(ctx, d.look); verr != nil || d.found {
+		if verr := l.view(ctx, u.look); verr != nil || u.found {
 			err = verr
 		}
 	}
-	return d.answer(err)
+	return u.answer(err)
 }
 
 func (a *Ask) validate() error {
@@ -104,7 +103,7 @@ func (a *Ask) validate() error {
 
 // decision is one run of a Decide within a transaction.
 type decision struct {
-	lookup
+	*lookup
 	tx        Tx
 	now       time.Time
 	trusted   bool
@@ -118,9 +117,35 @@ type decision struct {
 	// attachment is to be written beside the record; nil for none
 	attachment []byte
 
-	key    [2 * len(Hash{})]byte // space for a key that is read or written
 	values values                // what is written
+	key    [2 * len(Hash{})]byte // space for a key that is read or written
 	moves  [1]moved              // space for what an entry changes
+	counts []Count               // space for the record's
+	bounds []Bound               // space for the record's
+}
+
+// keepItems bounds the lists whose space is kept for the next decision.
+const keepItems = 64
+
+// clear takes out what a decision was about. Space for lists stays, since nobody has them any more.
+func (d *decision) clear() {
+	*d = decision{pending: emptied(d.pending), held: emptied(d.held), counts: emptied(d.counts), bounds: emptied(d.bounds)}
+}
+
+func emptied[T any](list []T) []T {
+	if cap(list) > keepItems {
+		return nil
+	}
+	clear(list[:cap(list)])
+	return list[:0]
+}
+
+// resized returns n empty items, in the space of an emptied list if that is enough.
+func resized[T any](list []T, n int) []T {
+	if cap(list) < n {
+		return make([]T, n)
+	}
+	return list[:n]
 }
 
 // values are what a decision writes, one behind the other, in space that is never used again: a store keeps them as they are.
@@ -129,14 +154,22 @@ type values []byte
 // from returns what was appended since there was a number of bytes.
 func (v values) from(begin int) []byte { return v[begin:len(v):len(v)] }
 
-func (d *decision) run(ctx context.Context, evaluate EvaluateFunc, reply ReplyFunc) (err error) {
+// decide decides a new ask.
+func (l *Ledger) decide(ctx context.Context, tx Tx, u *lookup, evaluate EvaluateFunc, reply ReplyFunc) error {
+	sums, err := l.sums.begin(tx, l.log)
+	if err != nil {
+		return err
+	}
+	defer sums.end()
+	d := sums.decision()
+	d.lookup, d.tx, d.sums = u, tx, sums
 	if err := d.reallyNew(); err != nil {
 		return err
 	}
-	if d.sums, err = d.ledger.sums.begin(d.tx, d.ledger.log); err != nil {
-		return err
-	}
-	defer d.sums.end()
+	return d.run(ctx, evaluate, reply)
+}
+
+func (d *decision) run(ctx context.Context, evaluate EvaluateFunc, reply ReplyFunc) (err error) {
 	if d.now, d.trusted, err = d.ledger.clock(d.tx); err != nil {
 		return err
 	}

@@ -22,8 +22,8 @@ type lookup struct {
 	result   Result
 }
 
-func newLookup(l *Ledger, a Ask) lookup {
-	u := lookup{ledger: l, ask: a, mayAmend: a.Amends, callback: indexedBy(a.CallbackID)}
+func newLookup(l *Ledger, a Ask) *lookup {
+	u := &lookup{ledger: l, ask: a, mayAmend: a.Amends, callback: indexedBy(a.CallbackID)}
 	u.ask.Amends = false
 	u.first = u.ask.name()
 	return u

@@ -17,6 +17,8 @@ type sumCache struct {
 	size   int64
 	last   id // reference of that entry
 	series map[Hash]*seriesSums
+
+	space decision // of the one that has the cache
 }
 
 // seriesSums is what is remembered of a series.
@@ -81,9 +83,18 @@ func (c *sumCache) written(index int64, ref id) {
 	}
 }
 
+// decision returns the decision that is to be run with the cache: its space is the next one's once the cache is given back.
+func (c *sumCache) decision() *decision {
+	if c == nil {
+		return &decision{}
+	}
+	return &c.space
+}
+
 // end gives the cache back.
 func (c *sumCache) end() {
 	if c != nil {
+		c.space.clear()
 		c.busy.Unlock()
 	}
 }
