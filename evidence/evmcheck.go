@@ -274,7 +274,11 @@ func sameAddress(a, b string) bool {
 
 // isAddress says whether a claimed address is one that formatAddress wrote, however it is claimed.
 func isAddress(claimed, written string) bool {
-	return written != "" && (claimed == written || sameAddress(claimed, written))
+	if claimed == written {
+		return written != ""
+	}
+	address, err := derive.ParseEVMAddress(claimed)
+	return err == nil && formatAddress(&address) == written
 }
 
 func parseDigest(s string) (digest [32]byte, err error) {

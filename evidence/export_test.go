@@ -5,3 +5,13 @@ var (
 	PlainEVM  = plainEVM
 	EVMByGeth = evmByGeth
 )
+
+// IsAddress is SameAddress where the second is written as FormatAddress does, IsHexOf what ParseCalldata reads.
+var (
+	IsAddress     = isAddress
+	SameAddress   = sameAddress
+	FormatAddress = formatAddress
+	IsHexOf       = isHexOf
+	ParseCalldata = parseCalldata
+	ParseDigest   = parseDigest
+)
