@@ -99,7 +99,7 @@ func (p *Prover) run(ctx context.Context, archive []byte) ([]byte, error) {
 	out, faults := &bounded{most: maxAnswer}, &bounded{most: maxFault}
 	cmd := exec.CommandContext(ctx, p.cfg.Program, p.cfg.Args...)
 	cmd.Args[0] = os.Args[0] // a program may be several, by its name
-	cmd.Env = append([]string{"GOMAXPROCS=1", "GOGC=400"}, p.cfg.Env...)
+	cmd.Env = append([]string{"GOMAXPROCS=1"}, p.cfg.Env...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(archive), out, faults
 	cmd.WaitDelay = killDelay
 	if err := cmd.Start(); err != nil {
