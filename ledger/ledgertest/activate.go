@@ -1,6 +1,7 @@
 package ledgertest
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -52,6 +53,31 @@ func by(revision string) ledger.Verdict {
 	v := Verdict(wire.Approve, nil)
 	v.Revision = revision
 	return v
+}
+
+// testLongPolicies: a policy that is stored in pieces is whole for every server that shares the store.
+func testLongPolicies(t *testing.T, store ledger.Store) {
+	ctx := context.Background()
+	clock := NewClock()
+	l := MustOpen(t, store, clock)
+	content := map[string][]byte{}
+	for i, revision := range []string{"r1", "r2", "r3"} {
+		c := Change(uint64(i), revision)
+		c.Content = bytes.Repeat([]byte("content of "+revision+"\x00"), 20_000)
+		content[revision] = c.Content
+		MustActivate(t, l, c)
+		MustDecide(t, l, Ask(revision, revision), by(revision))
+	}
+	MustActivate(t, l, ledger.Change{Base: 3, How: ledger.ActivatedRollback, Operator: "olga", Revision: "r1"})
+	l = MustOpen(t, store, clock)
+	for revision, want := range content {
+		got, err := l.Revision(ctx, revision)
+		must(t, err)
+		if !bytes.Equal(got, want) {
+			t.Fatalf("%s has %d bytes of content, not %d", revision, len(got), len(want))
+		}
+	}
+	verified(t, l)
 }
 
 // testActivations: one policy decides at a time, what was live is kept, and going back is one step.

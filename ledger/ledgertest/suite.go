@@ -47,6 +47,7 @@ func Run(t *testing.T, open func(t *testing.T) ledger.Store) {
 		{"bindings", testBindings},
 		{"bad executions", testBadExecutions},
 		{"activations", testActivations},
+		{"long policies", testLongPolicies},
 		{"guard", testGuard},
 		{"guard refuses", testGuardRefuses},
 		{"rollback ends", testRollbackEnds},
