@@ -12,13 +12,14 @@ import (
 )
 
 // policyData is a data.json with two lists of listed addresses, two velocity windows, and a limit above which a group
-// approves. mark makes one differ from the next, so that a reload has something to load.
+// approves. mark makes one differ from the next in both lists, so that a reload has something to load.
 func policyData(approver *ecdsa.PublicKey, mark string) ([]byte, error) {
 	allow, deny := make(map[string]string, listed), make(map[string]string, listed)
 	for i := range listed {
 		allow["0x"+hex.EncodeToString(allowed(i))] = fmt.Sprintf("supplier %d", i)
 		deny["0x"+hex.EncodeToString(denied(i))] = fmt.Sprintf("case %d", i)
 	}
+	allow["0x"+hex.EncodeToString(allowed(listed-1))], deny["0x"+hex.EncodeToString(denied(listed-1))] = mark, mark
 	der, err := x509.MarshalPKIXPublicKey(approver)
 	if err != nil {
 		return nil, err
