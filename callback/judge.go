@@ -49,6 +49,7 @@ func (j *judgement) evaluate(ctx context.Context, state ledger.State) (ledger.Ve
 // verdictOf is a decision in the ledger's terms.
 func verdictOf(d policy.Decision) ledger.Verdict {
 	v := ledger.Verdict{Action: d.Action, WaitSeconds: d.WaitSeconds, Revision: d.Revision, Fired: d.Fired}
+	v.Reasons = slices.Grow(v.Reasons, len(d.Reasons))
 	for _, r := range d.Reasons {
 		v.Reasons = append(v.Reasons, ledger.Reason{Rule: r.RuleID, Severity: r.Severity, Message: r.Message})
 	}

@@ -174,7 +174,7 @@ func (in *directInput) read(b []byte) (*ast.Term, error) {
 
 // evaluate adds what those of the active rules say that it knows, and tells which these are. After an error OPA has to be asked
 // about all of them, and what was added does not count.
-func (d *directly) evaluate(ctx context.Context, doc *inputDoc, active marks, a *asked) (known marks, err error) {
+func (d *directly) evaluate(ctx context.Context, doc *inputDoc, found []*remembered, active marks, a *asked) (known marks, err error) {
 	for number, r := range d.rules {
 		if active.has(r.left) {
 			a.numbers = append(a.numbers, number)
@@ -184,7 +184,7 @@ func (d *directly) evaluate(ctx context.Context, doc *inputDoc, active marks, a 
 	if len(a.numbers) == 0 {
 		return known, nil
 	}
-	a.input.directly, a.input.document, a.input.found = d, doc, a.found
+	a.input.directly, a.input.document, a.input.found = d, doc, found
 	err = d.program.Evaluate(ctx, &a.input, a.numbers, func(number int, says ast.Set) error {
 		r := &d.rules[number]
 		switch {

@@ -16,6 +16,7 @@ import (
 	"github.com/open-policy-agent/opa/v1/storage"
 	"github.com/open-policy-agent/opa/v1/topdown"
 
+	"github.com/countersign-mpc/countersign/internal/deadline"
 	"github.com/countersign-mpc/countersign/internal/pace"
 )
 
@@ -270,7 +271,8 @@ func (e *Engine) evaluate(ctx context.Context, input *inputDoc) (d Decision, err
 			d, err = e.rejection(RuleEngineError, "the policy failed"), fmt.Errorf("evaluate policy: panic: %v", p)
 		}
 	}()
-	limited := &timeLimit{ctx, time.Now().Add(e.timeout)}
+	limited := deadline.After(ctx, e.timeout)
+	defer limited.End()
 	d, err = e.ask(limited, input)
 	var shape *shapeError
 	switch {
@@ -343,8 +345,6 @@ func (e *Engine) askParts(ctx context.Context, input *inputDoc) (Decision, error
 
 // run evaluates a prepared query, errUndefined if it is.
 func run(ctx context.Context, query rego.PreparedEvalQuery, input ast.Value) (ast.Value, error) {
-	ctx, end := withTimer(ctx)
-	defer end()
 	cancel := topdown.NewCancel()
 	defer context.AfterFunc(ctx, cancel.Cancel)()
 	results, err := query.Eval(ctx, rego.EvalParsedInput(input), rego.EvalCopyMaps(false), rego.EvalExternalCancel(cancel))

@@ -144,6 +144,12 @@ const MaxConclusions = maxConclusions
 // Conclusions is how many decisions the engine has kept.
 func (e *Engine) Conclusions() int { return len(e.concluded.decisions) }
 
+// MaxJoint is how many answers about all of an input are remembered where no input is like another one.
+const MaxJoint = missesAtFirst
+
+// Joint is how many answers about all steady parts of plain inputs are remembered.
+func (e *Engine) Joint() int { return len(e.parts.plain.joint.memory.answers) }
+
 // IsName is whether something may have this name.
 func IsName(text string) bool { return isName(text) }
 

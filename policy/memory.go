@@ -22,12 +22,12 @@ type remembered struct {
 }
 
 // memory keeps what is known by all the parts of the input that it could depend on. Safe for concurrent use.
-type memory struct {
+type memory[T any] struct {
 	reads []read
 	named int // how many values an answer has
 
 	mu      sync.Mutex // guards answers
-	answers map[string]*remembered
+	answers map[string]*T
 }
 
 // read is a part of the input by its index in a document's spans.
@@ -36,8 +36,8 @@ type read struct {
 	kind readKind
 }
 
-func newMemory(r reads, index map[inputPath]int) *memory {
-	m := &memory{answers: map[string]*remembered{}}
+func newMemory[T any](r reads, index map[inputPath]int) *memory[T] {
+	m := &memory[T]{answers: map[string]*T{}}
 	for path, kind := range r {
 		m.reads = append(m.reads, read{index[path], kind})
 	}
@@ -45,7 +45,7 @@ func newMemory(r reads, index map[inputPath]int) *memory {
 }
 
 // key is what an answer about an input is kept under, nil where it is not to be kept. It uses the buffer.
-func (m *memory) key(d *inputDoc, buffer *[maxKey]byte) []byte {
+func (m *memory[T]) key(d *inputDoc, buffer *[maxKey]byte) []byte {
 	key := append(buffer[:0], 0)
 	for _, r := range m.reads {
 		span := d.span(r.span)
@@ -64,7 +64,7 @@ func (m *memory) key(d *inputDoc, buffer *[maxKey]byte) []byte {
 }
 
 // look returns what is remembered, nil for nothing.
-func (m *memory) look(d *inputDoc) *remembered {
+func (m *memory[T]) look(d *inputDoc) *T {
 	var buffer [maxKey]byte
 	key := m.key(d, &buffer)
 	m.mu.Lock()
@@ -74,7 +74,7 @@ func (m *memory) look(d *inputDoc) *remembered {
 
 var zero = []byte{'0'}
 
-func (m *memory) keep(d *inputDoc, answer *remembered) {
+func (m *memory[T]) keep(d *inputDoc, answer *T) {
 	var buffer [maxKey]byte
 	key := m.key(d, &buffer)
 	if key == nil {

@@ -117,8 +117,8 @@ func (p *parts) over(base documents) *parts {
 }
 
 // empty remembers by the same parts, and nothing yet.
-func (m *memory) empty() *memory {
-	return &memory{reads: m.reads, named: m.named, answers: map[string]*remembered{}}
+func (m *memory[T]) empty() *memory[T] {
+	return &memory[T]{reads: m.reads, named: m.named, answers: map[string]*T{}}
 }
 
 // evaluate asks the rules. Whatever goes wrong, the policy as a whole says what comes of it.

@@ -23,7 +23,8 @@ type program struct {
 	items  []*item
 	left   []left
 	always marks // the rules that are left and have no condition
-	groups []*memory
+	groups []*memory[remembered]
+	joint  *joint     // what they know together
 	steady *questions // of items, about the policy as it is
 	rest   *questions // of rules that are left, about the policy with what is remembered in its place
 	direct *directly  // those rules, as far as they are evaluated without OPA
@@ -70,9 +71,12 @@ func newProgram(f *readsFinder, base documents, rules []outcomeRule, table *span
 		return nil
 	}
 	p := &program{items: s.items, left: s.left, index: index, fleeting: s.fleeting}
+	all := reads{}
 	for _, r := range s.group() {
-		p.groups = append(p.groups, newMemory(r, index))
+		p.groups = append(p.groups, newMemory[remembered](r, index))
+		all.update(r)
 	}
+	p.joint = &joint{memory: newMemory[known](all, index)}
 	for _, it := range p.items {
 		if it.name != "" {
 			it.place = p.groups[it.group].named
@@ -100,35 +104,25 @@ func newProgram(f *readsFinder, base documents, rules []outcomeRule, table *span
 // over is the same about other data, with nothing remembered. The queries are shared: they do not look at the data.
 func (p *program) over(base documents) *program {
 	out := *p
-	out.store, out.groups = base.store, make([]*memory, len(p.groups))
+	out.store, out.groups = base.store, make([]*memory[remembered], len(p.groups))
 	for i, m := range p.groups {
 		out.groups[i] = m.empty()
 	}
+	out.joint = &joint{memory: p.joint.memory.empty()}
 	out.direct = newDirectly(&out, base)
 	return &out
 }
 
 // evaluate adds what the rules say.
 func (p *program) evaluate(ctx context.Context, d *inputDoc, a *asked) error {
-	var missing marks
-	for i, g := range p.groups {
-		a.found = append(a.found, g.look(d))
-		if a.found[i] == nil {
-			missing.add(i)
-		}
+	k, err := p.known(ctx, d)
+	if err != nil {
+		return err
 	}
-	if missing != (marks{}) {
-		if err := p.learn(ctx, d, missing, a.found); err != nil {
-			return err
-		}
-	}
-	active := p.always
-	for _, r := range a.found {
-		a.verdict.add(&r.says)
-		active.union(r.holds)
-	}
+	a.verdict.add(&k.says)
+	active := k.active
 	before := a.verdict
-	known, err := p.direct.evaluate(ctx, d, active, a)
+	decided, err := p.direct.evaluate(ctx, d, k.found, active, a)
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
@@ -137,9 +131,9 @@ func (p *program) evaluate(ctx context.Context, d *inputDoc, a *asked) error {
 	case err != nil:
 		a.verdict = before
 	default:
-		active = active.without(known)
+		active = active.without(decided)
 	}
-	return p.ask(ctx, d, a.found, active, &a.verdict)
+	return p.ask(ctx, d, k.found, active, &a.verdict)
 }
 
 // ask asks OPA for the rules that are left.
@@ -293,8 +287,6 @@ func (q *query) ask(ctx context.Context, store storage.Store, d *inputDoc, found
 		return nil, err
 	}
 	defer store.Abort(ctx, txn)
-	ctx, end := withTimer(ctx)
-	defer end()
 	cancel := topdown.NewCancel()
 	defer context.AfterFunc(ctx, cancel.Cancel)()
 	var answers []ast.Value
