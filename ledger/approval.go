@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/countersign-mpc/countersign/wire"
+	"github.com/countersign-mpc/countersign/wire/label"
 )
 
 // ApprovalState is what an approval has come to.
@@ -80,14 +81,14 @@ func ApprovalSigningBytes(a Approval, decision VoteKind) []byte {
 // an approval must not serve another requester even if a caller hashes an intent wrongly.
 func execution(intent Hash, digests [][]byte, requester string) Hash {
 	var space [512]byte
-	b := appendField(labelled(space[:0], "approval-execution"), intent[:])
+	b := label.Field(label.Begin(space[:0], "approval-execution"), intent[:])
 	var number [4]byte
 	binary.BigEndian.PutUint32(number[:], uint32(len(digests)))
-	b = appendField(b, number[:])
+	b = label.Field(b, number[:])
 	for _, digest := range digests {
-		b = appendField(b, digest)
+		b = label.Field(b, digest)
 	}
-	return sha256.Sum256(appendField(b, requester))
+	return sha256.Sum256(label.Field(b, requester))
 }
 
 func (a Approval) execution() Hash {

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 
 	"github.com/countersign-mpc/countersign/wire"
+	"github.com/countersign-mpc/countersign/wire/label"
 )
 
 // lookup is an ask, and what was found of it among what was decided before.
@@ -126,10 +127,10 @@ func (a *Ask) name() Hash { return askName(a.Node, a.Path, a.CallbackID, a.Amend
 
 func askName(node string, path wire.Path, callbackID string, amends bool) Hash {
 	var space [256]byte
-	b := labelled(space[:0], "callback-id")
-	b = appendField(appendField(appendField(b, node), string(path)), callbackID)
+	b := label.Begin(space[:0], "callback-id")
+	b = label.Field(label.Field(label.Field(b, node), string(path)), callbackID)
 	if amends {
-		b = appendField(b, "amends")
+		b = label.Field(b, "amends")
 	}
 	return sha256.Sum256(b)
 }
@@ -190,7 +191,7 @@ const indexText = 16
 
 func indexedBy(text string) indexed {
 	var space [256]byte
-	h := sha256.Sum256(appendField(labelled(space[:0], "ledger-index"), text))
+	h := sha256.Sum256(label.Field(label.Begin(space[:0], "ledger-index"), text))
 	return indexed(h[:indexText])
 }
 

@@ -6,6 +6,8 @@ import (
 	"math/big"
 	"slices"
 	"time"
+
+	"github.com/countersign-mpc/countersign/wire/label"
 )
 
 // Limits on what an execution counts.
@@ -180,5 +182,5 @@ func (x *Execution) validate() error {
 // seriesKey is under what a series is stored.
 func seriesKey(series string) Hash {
 	var space [256]byte
-	return sha256.Sum256(appendField(labelled(space[:0], "window-series"), series))
+	return sha256.Sum256(label.Field(label.Begin(space[:0], "window-series"), series))
 }
