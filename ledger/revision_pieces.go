@@ -73,7 +73,7 @@ func (p pieces) read(r Reader) ([]byte, error) {
 	return out, nil
 }
 
-// complete puts the pieces that are not there. They are, but where another server has begun to store a policy meanwhile.
+// complete puts the pieces that are not there. All are, unless another server has begun to store a policy meanwhile.
 func (p pieces) complete(tx Tx, content []byte) error {
 	for i := range p.count() {
 		piece := p.of(content, i)
@@ -150,11 +150,21 @@ func (l *Ledger) stage(ctx context.Context, c *Change) (*pieces, error) {
 	}
 	for i := range p.count() {
 		piece := p.of(c.Content, i)
-		if err := l.update(ctx, func(tx Tx) error { return tx.Put(bucketRevision, p.key(i), piece) }); err != nil {
+		if err := l.update(ctx, func(tx Tx) error { return p.put(tx, i, piece) }); err != nil {
 			return nil, err
 		}
 	}
 	return p, nil
+}
+
+// put stores a piece, unless another server stores a policy now: if this change came to nothing, nobody would know of the piece. If it
+// is made, complete puts it.
+func (p pieces) put(tx Tx, i int, piece []byte) error {
+	now, err := staged(tx)
+	if err != nil || now == nil || *now != p {
+		return err
+	}
+	return tx.Put(bucketRevision, p.key(i), piece)
 }
 
 // remove removes the pieces, unless a stored policy refers to them.

@@ -221,6 +221,45 @@ func TestStoringAtOnce(t *testing.T) {
 	}
 }
 
+// TestEndedBesideAnother ends a server before each update of an activation, while another one stores a policy that comes to nothing
+// either: nothing stays of the two, whoever began first.
+func TestEndedBesideAnother(t *testing.T) {
+	for beside := 1; beside <= 5; beside++ { // the update before which the other begins
+		for at := beside; at <= 5; at++ { // and the one before which this one ends
+			inner := memstore.New()
+			ledgertest.MustActivate(t, ledgertest.MustOpen(t, inner, ledgertest.NewClock()), longChange(0, 1))
+			activation := func(seed byte, before func(n int) error) {
+				store := &hooked{Store: inner}
+				l := ledgertest.MustOpen(t, store, ledgertest.NewClock())
+				store.n, store.before = 0, before
+				if _, err := l.Activate(context.Background(), longChange(1, seed)); !errors.Is(err, errGone) {
+					t.Fatal(err)
+				}
+			}
+			activation(2, func(n int) error {
+				if n == beside {
+					activation(3, func(n int) error {
+						if n > 2 {
+							return errGone
+						}
+						return nil
+					})
+				}
+				if n >= at {
+					return errGone
+				}
+				return nil
+			})
+			l := ledgertest.MustOpen(t, inner, ledgertest.NewClock())
+			ledgertest.MustActivate(t, l, longChange(1, 4))
+			holds(t, l, 2, 4)
+			if n := piecesIn(t, inner); n != 6 {
+				t.Errorf("the other came before update %d, and this one ended before update %d: %d pieces are stored", beside, at, n)
+			}
+		}
+	}
+}
+
 // TestRefusedWhileStored: what is stored of a change that is refused is removed.
 func TestRefusedWhileStored(t *testing.T) {
 	store := memstore.New()
