@@ -61,14 +61,14 @@ func (s *Server) checkBy(r *http.Request, a *asked, engine *policy.Engine) ([]by
 }
 
 // decide lets the ledger decide once and for ever, and returns the reply, and the action where this was the first time.
-func (s *Server) decide(request context.Context, a *asked, ask ledger.Ask, evaluate ledger.EvaluateFunc) ([]byte, wire.Action, error) {
-	ctx := deadline.After(request, decideTimeout)
-	defer ctx.End()
+func (s *Server) decide(ctx context.Context, a *asked, ask ledger.Ask, evaluate ledger.EvaluateFunc) ([]byte, wire.Action, error) {
+	limited := deadline.After(ctx, decideTimeout)
+	defer limited.End()
 	var outcome ledger.Outcome
 	var verdict ledger.Verdict
 	watch := s.metrics.begin(stageDecide)
-	result, err := s.cfg.Ledger.Decide(ctx, ask, func(_ context.Context, state ledger.State) (ledger.Verdict, error) {
-		v, err := evaluate(request, state) // which has a limit of its own; the ledger looks at its time after it
+	result, err := s.cfg.Ledger.Decide(limited, ask, func(ctx context.Context, state ledger.State) (ledger.Verdict, error) {
+		v, err := evaluate(ctx, state)
 		verdict = v
 		return v, err
 	}, func(o ledger.Outcome) ([]byte, error) {
