@@ -140,11 +140,17 @@ func (s *seriesSums) changed(m *moved) {
 	}
 }
 
+// like reports whether windows of two periods may share what is remembered. Every policy that is read reads its zones anew, so that
+// they are told apart by their names.
+func (p Period) like(q Period) bool {
+	return p.Rolling == q.Rolling && p.Calendar == q.Calendar && p.Zone.String() == q.Zone.String()
+}
+
 // over is sumOver for a window that ends now and began after a moment.
 func (s *seriesSums) over(r Reader, series Hash, p Period, after int64) (*sum, error) {
 	var w *windowSum
 	for i := range s.windows {
-		if s.windows[i].period == p {
+		if s.windows[i].period.like(p) {
 			w = &s.windows[i]
 		}
 	}

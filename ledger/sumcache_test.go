@@ -3,7 +3,9 @@ package ledger_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
+	"time"
 
 	"github.com/countersign-mpc/countersign/ledger"
 	"github.com/countersign-mpc/countersign/ledger/ledgertest"
@@ -44,5 +46,55 @@ func TestSumsOfTwoProcesses(t *testing.T) {
 	}
 	if report, err := one.Verify(ctx); err != nil || !report.OK() {
 		t.Errorf("%v %q", err, report.Problems)
+	}
+}
+
+// scanned counts the scans of windows.
+type scanned struct {
+	ledger.Store
+	scans int
+}
+
+func (s *scanned) Update(ctx context.Context, fn func(ledger.Tx) error) error {
+	return s.Store.Update(ctx, func(tx ledger.Tx) error { return fn(scannedTx{tx, s}) })
+}
+
+type scannedTx struct {
+	ledger.Tx
+	of *scanned
+}
+
+func (t scannedTx) Scan(bucket string, from, to []byte, reverse bool, fn func(key, value []byte) (bool, error)) error {
+	if bucket == "window" {
+		t.of.scans++
+	}
+	return t.Tx.Scan(bucket, from, to, reverse, fn)
+}
+
+// TestSumsOverAReload: a policy that is read anew brings its zones anew, and its windows are still those of the policy before: they
+// are not summed up again, and what is remembered of a series does not grow with each reload.
+func TestSumsOverAReload(t *testing.T) {
+	store := &scanned{Store: memstore.New()}
+	l := ledgertest.MustOpen(t, store, ledgertest.NewClock())
+	for i := range 5 {
+		zone, err := time.LoadLocation("Europe/Zurich")
+		must(t, err)
+		a := ledgertest.Spending(fmt.Sprint("cb-", i), fmt.Sprint("a-", i), 1)
+		a.Execution.Charges[0].Windows = []ledger.Window{
+			{ID: "day", Period: ledger.Period{Calendar: ledger.CalendarDay, Zone: zone}}, {ID: "utc", Period: ledger.Period{Calendar: ledger.CalendarDay}},
+		}
+		before := store.scans
+		_, err = l.Decide(context.Background(), a, func(_ context.Context, s ledger.State) (ledger.Verdict, error) {
+			for _, w := range s.Windows {
+				if w.Reserved.Int64() != int64(i) {
+					t.Errorf("window %s shows %s, want %d", w.ID, w.Reserved, i)
+				}
+			}
+			return ledgertest.Verdict(wire.Approve, nil), nil
+		}, ledgertest.Reply)
+		must(t, err)
+		if n := store.scans - before; (n > 0) != (i == 0) {
+			t.Errorf("decision %d scanned windows %d times", i, n)
+		}
 	}
 }
