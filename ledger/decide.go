@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"runtime/debug"
 	"time"
@@ -26,6 +27,9 @@ const (
 	approvalWait = 30
 	maxWait      = 3600
 )
+
+// lookTime bounds the look at what is durable, after an update that failed.
+const lookTime = 2 * time.Second
 
 // Decide answers an ask, once and for ever.
 //
@@ -60,12 +64,22 @@ func (l *Ledger) Decide(ctx context.Context, a Ask, evaluate EvaluateFunc, reply
 		}
 		return l.decide(ctx, tx, u, evaluate, reply)
 	})
-	if err != nil && !looked { // what was decided is answered also where nothing can be written
-		if verr := l.view(ctx, u.look); verr != nil || u.found {
-			err = verr
-		}
+	if err != nil && !looked {
+		err = l.afterFailure(ctx, u, err)
 	}
 	return u.answer(err)
+}
+
+// afterFailure looks for an ask of which the update has failed: what was decided is answered also where nothing can be written, and where
+// all of the time was waited for that. It returns why there is no answer: the update's error, unless the ask has one of its own.
+func (l *Ledger) afterFailure(ctx context.Context, u *lookup, failed error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lookTime)
+	defer cancel()
+	err := l.view(ctx, u.look)
+	if err == nil && u.found || errors.Is(err, ErrConflict) || errors.Is(err, ErrExpired) || errors.Is(err, ErrDamaged) {
+		return err
+	}
+	return failed
 }
 
 func (a *Ask) validate() error {

@@ -65,3 +65,47 @@ func TestAskedAgain(t *testing.T) {
 		}
 	}
 }
+
+// stuck is a store whose updates wait until the caller's time is over.
+type stuck struct {
+	ledger.Store
+	fail error
+}
+
+func (s *stuck) Update(ctx context.Context, fn func(ledger.Tx) error) error {
+	if s.fail == nil {
+		return s.Store.Update(ctx, fn)
+	}
+	<-ctx.Done()
+	return s.fail
+}
+
+// TestAskedAgainOfAStuckStore: what was decided is answered also where all of the time was waited for a turn to write, and that
+// nothing can be written is not taken for the end of the caller's time.
+func TestAskedAgainOfAStuckStore(t *testing.T) {
+	store := &stuck{Store: memstore.New()}
+	first := ledgertest.MustOpen(t, store, ledgertest.NewClock())
+	want := ledgertest.MustDecide(t, first, ledgertest.Ask("cb", "body"), ledgertest.Verdict(wire.Approve, nil))
+	for _, fail := range []error{ledger.ErrUnavailable, context.DeadlineExceeded} {
+		store.fail = nil
+		l := ledgertest.MustOpen(t, store, ledgertest.NewClock())
+		store.fail = fail
+		ctx, cancel := context.WithCancel(context.Background())
+		cancel()
+		decide := func(id, body string) (ledger.Result, error) {
+			return l.Decide(ctx, ledgertest.Ask(id, body), ledgertest.Give(ledgertest.Verdict(wire.Approve, nil)), ledgertest.Reply)
+		}
+		if got, err := decide("cb-new", "body"); !errors.Is(err, fail) || got.Reply != nil {
+			t.Errorf("a new ask: %+v, %v; want %v", got, err, fail)
+		}
+		if got, err := decide("cb", "other"); !errors.Is(err, ledger.ErrConflict) || got.Reply != nil {
+			t.Errorf("with another body: %+v, %v; want ErrConflict", got, err)
+		}
+		store.fail = nil
+		l = ledgertest.MustOpen(t, store, ledgertest.NewClock()) // which has not seen it
+		store.fail = fail
+		if got, err := decide("cb", "body"); err != nil || !got.Replayed || !bytes.Equal(got.Reply, want.Reply) {
+			t.Errorf("asked again: %+v, %v; want %+v", got, err, want)
+		}
+	}
+}
