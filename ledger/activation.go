@@ -77,8 +77,8 @@ func (c *Change) validate() error {
 		return fmt.Errorf("%w change: it needs a revision of at most %d bytes and a known kind", ErrInvalid, MaxRevision)
 	case c.Operator == "" || len(c.Operator) > maxOperator || len(c.Reason) > MaxReason:
 		return fmt.Errorf("%w change: it needs who does it, of at most %d bytes, and a reason of at most %d", ErrInvalid, maxOperator, MaxReason)
-	case (c.How == ActivatedRollback) != (c.Content == nil) && c.How != ActivatedProposal || len(c.Content) > MaxPolicy:
-		return fmt.Errorf("%w change: the policy's content is needed, but of a rollback, and at most %d bytes of it", ErrInvalid, MaxPolicy)
+	case (c.How == ActivatedRollback || c.How == ActivatedProposal) != (c.Content == nil) || len(c.Content) > MaxPolicy:
+		return fmt.Errorf("%w change: the policy's content is needed, but of a rollback and a proposal, and at most %d bytes of it", ErrInvalid, MaxPolicy)
 	case (c.How == ActivatedProposal) != (c.Proposal != ""):
 		return fmt.Errorf("%w change: a proposal is needed where one is activated, and only there", ErrInvalid)
 	}

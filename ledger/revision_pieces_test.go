@@ -275,3 +275,22 @@ func TestRefusedWhileStored(t *testing.T) {
 		t.Errorf("%d pieces are stored", n)
 	}
 }
+
+// TestContentBesideAProposal: what is stored of a policy that was proposed is what was proposed, and no content beside it is taken.
+func TestContentBesideAProposal(t *testing.T) {
+	ctx := context.Background()
+	l := ledgertest.MustOpen(t, memstore.New(), ledgertest.NewClock())
+	ledgertest.MustActivate(t, l, longChange(0, 1))
+	draft := ledgertest.Draft(1, "long 2")
+	draft.Content = longContent(2)
+	p, err := l.Propose(ctx, draft)
+	must(t, err)
+	c := ledger.Change{Base: 1, Revision: "long 2", How: ledger.ActivatedProposal, Operator: "olga", Proposal: p.ID, Content: longContent(3)}
+	if _, err := l.Activate(ctx, c); !errors.Is(err, ledger.ErrInvalid) {
+		t.Fatalf("with content: %v", err)
+	}
+	holds(t, l, 1, 1)
+	c.Content = nil
+	ledgertest.MustActivate(t, l, c)
+	holds(t, l, 2, 2)
+}
