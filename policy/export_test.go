@@ -155,3 +155,6 @@ func IsName(text string) bool { return isName(text) }
 
 // UnjudgedPowers are the methods that data.json may list under powers only.
 var UnjudgedPowers = unjudgedPowers
+
+// TakenApart reports whether modules can be taken apart.
+func TakenApart(modules map[string]*ast.Module) bool { return newParts(modules, documents{}) != nil }

@@ -65,8 +65,14 @@ var mostlyEmpty = []inputPath{
 	{"evidence", "differences"}, {"tx", "problems"}, {"problems"}, {"unknown_fields"},
 }
 
-// newParts takes a policy apart. It returns nil for one that cannot be, which is no error.
-func newParts(modules map[string]*ast.Module, base documents) *parts {
+// newParts takes a policy apart. It returns nil for one that cannot be, which is no error: also where that panics, since a server
+// takes apart what another process has tested and not taken apart.
+func newParts(modules map[string]*ast.Module, base documents) (apart *parts) {
+	defer func() {
+		if recover() != nil {
+			apart = nil
+		}
+	}()
 	if !takeCollecting(modules) {
 		return nil
 	}

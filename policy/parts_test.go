@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/open-policy-agent/opa/v1/ast"
+
 	"github.com/countersign-mpc/countersign/policy"
 )
 
@@ -176,5 +178,14 @@ func TestWholeWhereNeeded(t *testing.T) {
 		if d.Action != policy.Reject {
 			t.Errorf("%s: %+v, %v", name, d, err)
 		}
+	}
+}
+
+// TestNotTakenApart: modules over which taking apart panics are not taken apart; a server goes on.
+func TestNotTakenApart(t *testing.T) {
+	main := ast.MustParseModule("package countersign.main\nimport data.countersign.rules\ndecision := 1 if rules")
+	main.Rules[0].Head = nil
+	if policy.TakenApart(map[string]*ast.Module{"main.rego": main, "none.rego": nil}) {
+		t.Error("they are taken apart")
 	}
 }
