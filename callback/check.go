@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net/http"
 
-	"github.com/countersign-mpc/countersign/internal/deadline"
 	"github.com/countersign-mpc/countersign/ledger"
 	"github.com/countersign-mpc/countersign/policy"
 	"github.com/countersign-mpc/countersign/wire"
@@ -62,8 +61,8 @@ func (s *Server) checkBy(r *http.Request, a *asked, engine *policy.Engine) ([]by
 
 // decide lets the ledger decide once and for ever, and returns the reply, and the action where this was the first time.
 func (s *Server) decide(ctx context.Context, a *asked, ask ledger.Ask, evaluate ledger.EvaluateFunc) ([]byte, wire.Action, error) {
-	limited := deadline.After(ctx, decideTimeout)
-	defer limited.End()
+	limited, cancel := context.WithTimeout(ctx, decideTimeout)
+	defer cancel()
 	var outcome ledger.Outcome
 	var verdict ledger.Verdict
 	watch := s.metrics.begin(stageDecide)

@@ -16,7 +16,6 @@ import (
 	"github.com/open-policy-agent/opa/v1/storage"
 	"github.com/open-policy-agent/opa/v1/topdown"
 
-	"github.com/countersign-mpc/countersign/internal/deadline"
 	"github.com/countersign-mpc/countersign/internal/pace"
 )
 
@@ -271,8 +270,8 @@ func (e *Engine) evaluate(ctx context.Context, input *inputDoc) (d Decision, err
 			d, err = e.rejection(RuleEngineError, "the policy failed"), fmt.Errorf("evaluate policy: panic: %v", p)
 		}
 	}()
-	limited := deadline.After(ctx, e.timeout)
-	defer limited.End()
+	limited, cancel := context.WithTimeout(ctx, e.timeout)
+	defer cancel()
 	d, err = e.ask(limited, input)
 	var shape *shapeError
 	switch {
