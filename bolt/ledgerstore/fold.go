@@ -12,15 +12,15 @@ const (
 	// turnKeys is how many keys the front layer gathers, and turnBytes how much, until they are to be moved to their buckets. Many
 	// share a page then; they take as much memory, twice, and as much is read when the file is opened after a crash.
 	turnKeys  = 1 << 15
-	turnBytes = 16 << 20
+	turnBytes = 8 << 20
 	// foldKeys and foldBytes are how much a commit moves at least, and foldAll how many keys at most where the file is closed.
 	foldKeys  = 128
 	foldBytes = 64 << 10
 	foldAll   = 1 << 14
 	// behindKeys and behindBytes are after how many changes twice as many are moved, where groups are written into tracks: the back
 	// layer is in its buckets before the front layer is full.
-	behindKeys  = 1024
-	behindBytes = 384 << 10
+	behindKeys  = 512
+	behindBytes = 192 << 10
 )
 
 // folding is how far the back layer has come into the buckets. It belongs to the one that commits.

@@ -22,7 +22,7 @@ const (
 	// trackCount: what one layer has gathered lies in one track. While that is moved to its buckets the next layer has the other one.
 	trackCount = 2
 	// trackBytes is how large a track is: that much lies on disk twice, once a layer was full for the first time.
-	trackBytes = 24 << 20
+	trackBytes = 12 << 20
 	// trackFull is the part of a track, in hundredths, from which on a new layer begins where one can.
 	trackFull = 80
 )
