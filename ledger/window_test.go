@@ -246,141 +246,165 @@ func (d *dying) View(ctx context.Context, fn func(ledger.Reader) error) error {
 // in any order, ends of the process between commit and reply, and passing of time. At any time every window shows what the model
 // shows, and what is counted since ever covers whatever can still happen; in the end the log explains all that is counted.
 func TestWindowsModel(t *testing.T) {
-	ctx := context.Background()
 	alice := ledgertest.NewEd25519Approver(t, "alice")
 	rapid.Check(t, func(rt *rapid.T) {
-		clock := ledgertest.NewClock()
-		store := &dying{Store: memstore.New()}
-		l := ledgertest.MustOpen(t, store, clock)
-		m := &windowModel{now: clock.Now(), series: map[string]map[string]*modelReservation{}}
-		asks := 0
-		// decide is a Decide during which the process may end: then it is asked again, and gets what was decided.
-		decide := func(rt *rapid.T, a ledger.Ask, evaluate ledger.EvaluateFunc) (ledger.Result, error) {
-			fault := rapid.IntRange(0, 8).Draw(rt, "fault")
-			if fault == 2 { // a policy that fails: nothing is decided
-				fail := func(context.Context, ledger.State) (ledger.Verdict, error) { return ledger.Verdict{}, errUndone }
-				if res, err := l.Decide(ctx, a, fail, ledgertest.Reply); !res.Replayed && !errors.Is(err, errUndone) && !errors.Is(err, ledger.ErrConflict) {
-					rt.Fatalf("without a verdict: %v", err)
-				}
-			}
-			if store.dies, store.undoes = fault == 0, fault == 1; fault < 2 {
-				res, err := l.Decide(ctx, a, evaluate, ledgertest.Reply)
-				switch store.dies, store.undoes = false, false; {
-				case errors.Is(err, errDied):
-					l = ledgertest.MustOpen(t, store, clock)
-				case err == nil && !res.Replayed:
-					rt.Fatal("a reply left that was not recorded, or not yet")
-				}
-			}
-			return l.Decide(ctx, a, evaluate, ledgertest.Reply)
-		}
-		ask := func(rt *rapid.T) {
-			if len(m.asks)+len(m.ended) >= 12 {
-				rt.Skip("enough for the model's search")
-			}
-			asks++
-			a := &modelAsk{
-				node: rapid.SampledFrom([]string{"node-a", "node-b"}).Draw(rt, "node"), id: fmt.Sprint("cb-", asks),
-				anchors: rapid.SliceOfNDistinct(rapid.SampledFrom([]string{"A", "B", "C", "D"}), 1, 3, rapid.ID).Draw(rt, "anchors"),
-				amounts: rapid.MapOfN(rapid.SampledFrom([]string{"s1", "s2"}), rapid.Int64Range(0, 50), 1, 2).Draw(rt, "amounts"),
-				at:      map[string]string{},
-			}
-			action := rapid.SampledFrom([]wire.Action{wire.Approve, wire.Approve, wire.Approve, wire.Reject, wire.Wait}).Draw(rt, "action")
-			request := ledgertest.Ask(a.id, "body of "+a.id)
-			request.Node, request.Execution = a.node, a.execution()
-			var requirement *ledger.Requirement
-			if action == wire.Approve && rapid.IntRange(0, 3).Draw(rt, "tier") == 0 { // large enough for people to approve it
-				requirement = ledgertest.Require(1, alice)
-				first := request
-				first.CallbackID += " before"
-				res, err := decide(rt, first, ledgertest.Give(ledgertest.Verdict(action, requirement)))
-				if err != nil || res.Action != wire.Wait { // it counts nothing
-					rt.Fatalf("%s, %v; want Wait", res.Action, err)
-				}
-				rec, err := l.Decision(ctx, res.ID)
-				if err != nil {
-					rt.Fatal(err)
-				}
-				pending, err := l.Approval(ctx, rec.Approval)
-				if err != nil {
-					rt.Fatal(err)
-				}
-				if _, err := l.SubmitApproval(ctx, pending.ID, alice.Sign(t, pending, ledger.VoteApprove)); err != nil {
-					rt.Fatal(err)
-				}
-			}
-			evaluate := func(_ context.Context, s ledger.State) (ledger.Verdict, error) {
-				m.check(rt, a, s.Windows)
-				return ledgertest.Verdict(action, requirement), nil
-			}
-			res, err := decide(rt, request, evaluate)
-			if err != nil || res.Action != action {
-				rt.Fatalf("%s, %v; want %s", res.Action, err, action)
-			}
-			if action == wire.Approve {
-				m.approve(a)
-			}
-			again, err := l.Decide(ctx, request, evaluate, ledgertest.Reply) // counts nothing
-			if err != nil || !again.Replayed {
-				rt.Fatalf("asked again: %v", err)
-			}
-		}
-		outcome := func(rt *rapid.T) {
-			if len(m.asks) == 0 {
-				rt.Skip("nothing was approved")
-			}
-			i := rapid.IntRange(0, len(m.asks)-1).Draw(rt, "ask")
-			how := rapid.SampledFrom([]ledger.Conclusion{ledger.ConcludedSigned, ledger.ConcludedNotSigned, ledger.ConcludedNotSigned, ledger.ConcludedUnknown}).Draw(rt, "outcome")
-			report := ledgertest.Ask(m.asks[i].id, "outcome")
-			report.Node, report.Path = m.asks[i].node, wire.PathOutcome
-			v := ledgertest.Verdict(wire.Approve, nil)
-			v.Concluded = how
-			if _, err := decide(rt, report, ledgertest.Give(v)); err != nil {
-				rt.Fatal(err)
-			}
-			ledgertest.MustDecide(t, l, report, v) // the same report again changes nothing
-			m.conclude(i, how)
-		}
-		// late is a signature of which a node had said something else, or nothing final: by its result, or by a second outcome.
-		late := func(rt *rapid.T) {
-			if len(m.ended) == 0 {
-				rt.Skip("nothing was reported")
-			}
-			a := rapid.SampledFrom(m.ended).Draw(rt, "ask")
-			report := ledgertest.Ask(a.id, "signed")
-			report.Node, report.Path = a.node, wire.PathRawdata
-			if report.Amends = rapid.Bool().Draw(rt, "outcome"); report.Amends {
-				report.Path = wire.PathOutcome
-			}
-			v := ledgertest.Verdict(wire.Approve, nil)
-			v.Concluded = ledger.ConcludedSigned
-			_, err := decide(rt, report, ledgertest.Give(v))
-			if refused := report.Amends && a.told != ledger.ConcludedNotSigned; refused != errors.Is(err, ledger.ErrConflict) || err != nil && !refused {
-				rt.Fatalf("signed after %s: %v", a.told, err)
-			} else if !refused {
-				m.signed(a)
-			}
-		}
+		r := &modelRun{t: t, alice: alice, clock: ledgertest.NewClock(), store: &dying{Store: memstore.New()}}
+		r.l = ledgertest.MustOpen(t, r.store, r.clock)
+		r.m = &windowModel{now: r.clock.Now(), series: map[string]map[string]*modelReservation{}}
 		rt.Repeat(map[string]func(*rapid.T){
-			"ask": ask, "ask more": ask, "outcome": outcome, "late": late,
-			"wait": func(rt *rapid.T) {
-				d := time.Duration(rapid.SampledFrom([]int{1, 59, 60, 61, 600, 3599, 3600, 7000, 40000, 86400}).Draw(rt, "seconds")) * time.Second
-				clock.Advance(d)
-				m.now = m.now.Add(d)
-			},
-			"": func(rt *rapid.T) {
-				for _, series := range []string{"s1", "s2"} {
-					used, reserved := m.sums(series, ledger.Period{})
-					if used+reserved < m.most(series) {
-						rt.Fatalf("%d are counted in %s, and %d can happen", used+reserved, series, m.most(series))
-					}
-				}
-			},
+			"ask": r.ask, "ask more": r.ask, "outcome": r.outcome, "late": r.late, "wait": r.wait, "": r.holds,
 		})
-		if report, err := l.Verify(ctx); err != nil || !report.OK() {
+		if report, err := r.l.Verify(rt.Context()); err != nil || !report.OK() {
 			rt.Fatalf("%v %v", err, report.Problems)
 		}
 	})
+}
+
+// modelRun is a ledger beside its model.
+type modelRun struct {
+	t     *testing.T
+	alice *ledgertest.Approver
+	clock *ledgertest.Clock
+	store *dying
+	l     *ledger.Ledger
+	m     *windowModel
+	asks  int
+}
+
+// decide is a Decide during which the process may end: then it is asked again, and gets what was decided.
+func (r *modelRun) decide(rt *rapid.T, a ledger.Ask, evaluate ledger.EvaluateFunc) (ledger.Result, error) {
+	fault := rapid.IntRange(0, 8).Draw(rt, "fault")
+	if fault == 2 { // a policy that fails: nothing is decided
+		fail := func(context.Context, ledger.State) (ledger.Verdict, error) { return ledger.Verdict{}, errUndone }
+		if res, err := r.l.Decide(rt.Context(), a, fail, ledgertest.Reply); !res.Replayed && !errors.Is(err, errUndone) && !errors.Is(err, ledger.ErrConflict) {
+			rt.Fatalf("without a verdict: %v", err)
+		}
+	}
+	if r.store.dies, r.store.undoes = fault == 0, fault == 1; fault < 2 {
+		res, err := r.l.Decide(rt.Context(), a, evaluate, ledgertest.Reply)
+		switch r.store.dies, r.store.undoes = false, false; {
+		case errors.Is(err, errDied):
+			r.l = ledgertest.MustOpen(r.t, r.store, r.clock)
+		case err == nil && !res.Replayed:
+			rt.Fatal("a reply left that was not recorded, or not yet")
+		}
+	}
+	return r.l.Decide(rt.Context(), a, evaluate, ledgertest.Reply)
+}
+
+// approved has people approve what is asked for, and returns what asks for that.
+func (r *modelRun) approved(rt *rapid.T, request ledger.Ask) *ledger.Requirement {
+	requirement := ledgertest.Require(1, r.alice)
+	first := request
+	first.CallbackID += " before"
+	res, err := r.decide(rt, first, ledgertest.Give(ledgertest.Verdict(wire.Approve, requirement)))
+	if err != nil || res.Action != wire.Wait { // it counts nothing
+		rt.Fatalf("%s, %v; want Wait", res.Action, err)
+	}
+	rec, err := r.l.Decision(rt.Context(), res.ID)
+	if err != nil {
+		rt.Fatal(err)
+	}
+	pending, err := r.l.Approval(rt.Context(), rec.Approval)
+	if err != nil {
+		rt.Fatal(err)
+	}
+	if _, err := r.l.SubmitApproval(rt.Context(), pending.ID, r.alice.Sign(r.t, pending, ledger.VoteApprove)); err != nil {
+		rt.Fatal(err)
+	}
+	return requirement
+}
+
+// ask asks for something new, which may need an approval.
+func (r *modelRun) ask(rt *rapid.T) {
+	if len(r.m.asks)+len(r.m.ended) >= 12 {
+		rt.Skip("enough for the model's search")
+	}
+	r.asks++
+	a := &modelAsk{
+		node: rapid.SampledFrom([]string{"node-a", "node-b"}).Draw(rt, "node"), id: fmt.Sprint("cb-", r.asks),
+		anchors: rapid.SliceOfNDistinct(rapid.SampledFrom([]string{"A", "B", "C", "D"}), 1, 3, rapid.ID).Draw(rt, "anchors"),
+		amounts: rapid.MapOfN(rapid.SampledFrom([]string{"s1", "s2"}), rapid.Int64Range(0, 50), 1, 2).Draw(rt, "amounts"),
+		at:      map[string]string{},
+	}
+	action := rapid.SampledFrom([]wire.Action{wire.Approve, wire.Approve, wire.Approve, wire.Reject, wire.Wait}).Draw(rt, "action")
+	request := ledgertest.Ask(a.id, "body of "+a.id)
+	request.Node, request.Execution = a.node, a.execution()
+	var requirement *ledger.Requirement
+	if action == wire.Approve && rapid.IntRange(0, 3).Draw(rt, "tier") == 0 { // large enough for people to approve it
+		requirement = r.approved(rt, request)
+	}
+	evaluate := func(_ context.Context, s ledger.State) (ledger.Verdict, error) {
+		r.m.check(rt, a, s.Windows)
+		return ledgertest.Verdict(action, requirement), nil
+	}
+	res, err := r.decide(rt, request, evaluate)
+	if err != nil || res.Action != action {
+		rt.Fatalf("%s, %v; want %s", res.Action, err, action)
+	}
+	if action == wire.Approve {
+		r.m.approve(a)
+	}
+	again, err := r.l.Decide(rt.Context(), request, evaluate, ledgertest.Reply) // counts nothing
+	if err != nil || !again.Replayed {
+		rt.Fatalf("asked again: %v", err)
+	}
+}
+
+// outcome reports how something that was approved ended.
+func (r *modelRun) outcome(rt *rapid.T) {
+	if len(r.m.asks) == 0 {
+		rt.Skip("nothing was approved")
+	}
+	i := rapid.IntRange(0, len(r.m.asks)-1).Draw(rt, "ask")
+	how := rapid.SampledFrom([]ledger.Conclusion{ledger.ConcludedSigned, ledger.ConcludedNotSigned, ledger.ConcludedNotSigned, ledger.ConcludedUnknown}).Draw(rt, "outcome")
+	report := ledgertest.Ask(r.m.asks[i].id, "outcome")
+	report.Node, report.Path = r.m.asks[i].node, wire.PathOutcome
+	v := ledgertest.Verdict(wire.Approve, nil)
+	v.Concluded = how
+	if _, err := r.decide(rt, report, ledgertest.Give(v)); err != nil {
+		rt.Fatal(err)
+	}
+	ledgertest.MustDecide(r.t, r.l, report, v) // the same report again changes nothing
+	r.m.conclude(i, how)
+}
+
+// late is a signature of which a node had said something else, or nothing final: by its result, or by a second outcome.
+func (r *modelRun) late(rt *rapid.T) {
+	if len(r.m.ended) == 0 {
+		rt.Skip("nothing was reported")
+	}
+	a := rapid.SampledFrom(r.m.ended).Draw(rt, "ask")
+	report := ledgertest.Ask(a.id, "signed")
+	report.Node, report.Path = a.node, wire.PathRawdata
+	if report.Amends = rapid.Bool().Draw(rt, "outcome"); report.Amends {
+		report.Path = wire.PathOutcome
+	}
+	v := ledgertest.Verdict(wire.Approve, nil)
+	v.Concluded = ledger.ConcludedSigned
+	_, err := r.decide(rt, report, ledgertest.Give(v))
+	if refused := report.Amends && a.told != ledger.ConcludedNotSigned; refused != errors.Is(err, ledger.ErrConflict) || err != nil && !refused {
+		rt.Fatalf("signed after %s: %v", a.told, err)
+	} else if !refused {
+		r.m.signed(a)
+	}
+}
+
+// wait lets time pass.
+func (r *modelRun) wait(rt *rapid.T) {
+	d := time.Duration(rapid.SampledFrom([]int{1, 59, 60, 61, 600, 3599, 3600, 7000, 40000, 86400}).Draw(rt, "seconds")) * time.Second
+	r.clock.Advance(d)
+	r.m.now = r.m.now.Add(d)
+}
+
+// holds sees that no less is counted than can happen.
+func (r *modelRun) holds(rt *rapid.T) {
+	for _, series := range []string{"s1", "s2"} {
+		used, reserved := r.m.sums(series, ledger.Period{})
+		if used+reserved < r.m.most(series) {
+			rt.Fatalf("%d are counted in %s, and %d can happen", used+reserved, series, r.m.most(series))
+		}
+	}
 }
 
 // check compares the windows of an ask with the model's.
