@@ -29,6 +29,8 @@ func TestMain(m *testing.M) {
 	switch {
 	case os.Getenv(killEnv) != "":
 		err = decideUntilKilled(os.Getenv(killEnv))
+	case os.Getenv(activateEnv) != "":
+		err = activateUntilKilled(os.Getenv(activateEnv))
 	case os.Getenv(damageEnv) != "":
 		err = useDamagedFiles()
 	case strings.HasPrefix(filepath.Base(os.Getenv(fullEnv)), mixedName):
