@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"runtime/debug"
 	"sync"
-	"time"
 
 	"github.com/countersign-mpc/countersign/internal/groupcommit"
 	"github.com/countersign-mpc/countersign/ledger"
@@ -16,9 +15,6 @@ const (
 	maxBatch = 64
 	// share is how many updates a group has at least before it is committed while others that have come still run.
 	share = 16
-	// pace is how long after a group that many shared the next one is begun at the earliest: who comes meanwhile shares that, too. To
-	// sync takes less time than to decide, so that nearly each update would else be synced by itself while others are on their way.
-	pace = 2 * time.Millisecond
 	// keepSpace bounds for how many changes space is kept from one group to the next.
 	keepSpace = 1024
 )
@@ -154,7 +150,6 @@ func (s *Store) take() *group {
 // commit commits a group, and those that are made meanwhile.
 func (s *Store) commit(g *group) {
 	for g != nil {
-		begun := time.Now()
 		err := s.write(g)
 		if err != nil {
 			g.calls = append(g.calls, s.giveUp(g)...)
@@ -162,9 +157,6 @@ func (s *Store) commit(g *group) {
 		g.finish(classify(err))
 		if err == nil {
 			s.catchUp(g)
-		}
-		if len(g.calls) > 1 { // one after the other has nothing to share, and would only wait
-			time.Sleep(pace - time.Since(begun))
 		}
 		g = s.next()
 	}

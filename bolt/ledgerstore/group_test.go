@@ -7,8 +7,6 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
-	"testing/synctest"
-	"time"
 
 	"github.com/countersign-mpc/countersign/ledger"
 )
@@ -33,42 +31,6 @@ func counted(r ledger.Reader, bucket string) (uint64, error) {
 		return 0, err
 	}
 	return binary.BigEndian.Uint64(v), nil
-}
-
-// TestPace: after a group that was shared the next one is not begun at once; after one that was not, it is.
-func TestPace(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		store := mustOpen(t, filepath.Join(t.TempDir(), "ledger.db"))
-		update := func(key string, wait <-chan struct{}) {
-			must(t, store.Update(t.Context(), func(tx ledger.Tx) error {
-				if wait != nil {
-					<-wait
-				}
-				return tx.Put("meta", []byte(key), []byte{1})
-			}))
-		}
-		begun := time.Now()
-		for i := range 20 {
-			update(fmt.Sprint(i), nil)
-		}
-		if took := time.Since(begun); took != 0 {
-			t.Errorf("updates that came one by one waited %v", took)
-		}
-		release := make(chan struct{})
-		var wg sync.WaitGroup
-		wg.Go(func() { update("first", release) })
-		synctest.Wait()
-		for i := range 5 {
-			wg.Go(func() { update(fmt.Sprint("later ", i), nil) })
-		}
-		synctest.Wait()
-		close(release)
-		wg.Wait()
-		update("after", nil)
-		if took := time.Since(begun); took <= 0 || took > 10*time.Millisecond {
-			t.Errorf("the update after a group that was shared waited %v", took)
-		}
-	})
 }
 
 // TestGroups: updates run one after the other, each over all before it, while earlier groups are written to disk and keys move
