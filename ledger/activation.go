@@ -117,7 +117,7 @@ func (l *Ledger) Activate(ctx context.Context, c Change) (ActivationRecord, erro
 		err = ErrUnchanged
 	}
 	if err != nil && in != nil {
-		l.forget(context.WithoutCancel(ctx), in)
+		l.forget(ctx, in)
 	}
 	if err != nil {
 		return ActivationRecord{}, fmt.Errorf("activate the policy %.16s: %w", c.Revision, err)

@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"time"
 )
 
 // The content of a policy may be megabytes, and everything that is decided behind a transaction with so much waits for it. So it is
@@ -193,8 +194,13 @@ func (p pieces) ended(tx Tx) error {
 	return tx.Delete(bucketMeta, metaStaged)
 }
 
-// forget removes pieces of a change that was not made. Where that fails, the next change does it.
+// forgetTime bounds the removal of pieces that came to nothing: who asked for the change waits for it.
+const forgetTime = 5 * time.Second
+
+// forget removes pieces of a change that was not made, whether its time is over or not. Where that fails, the next change does it.
 func (l *Ledger) forget(ctx context.Context, p *pieces) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), forgetTime)
+	defer cancel()
 	_ = l.update(ctx, func(tx Tx) error {
 		if err := p.remove(tx); err != nil {
 			return err
