@@ -137,7 +137,7 @@ func (c *Case) digest(p *wire.Parsed, payload evidence.Payload, err error) {
 func (c *Case) approvable(p *wire.Parsed, own evidence.Payload) {
 	digests, err := [][]byte{own.Digest}, error(nil)
 	if own.Kind == evidence.KindBitcoin || !c.keyed { // only a PSBT has other inputs, and only such a key is refused
-		digests, err = paymentDigests(p, &own, &c.memo)
+		digests, err = paymentDigests(p, &c.memo)
 	}
 	switch {
 	case err != nil:
@@ -165,16 +165,12 @@ func (c *Case) otherFamily(kind evidence.Kind) bool {
 
 // PaymentDigests are the digests for which an approval of a request counts (evidence.PaymentDigests): all that the
 // payment needs signed by the request's key in the same way. They follow from the request alone, whoever computes them.
-func PaymentDigests(p *wire.Parsed) ([][]byte, error) { return paymentDigests(p, nil, nil) }
+func PaymentDigests(p *wire.Parsed) ([][]byte, error) { return paymentDigests(p, nil) }
 
-// paymentDigests is PaymentDigests where the request's own payload is known already, or nil.
-func paymentDigests(p *wire.Parsed, own *evidence.Payload, memo *evidence.Memo) ([][]byte, error) {
+func paymentDigests(p *wire.Parsed, memo *evidence.Memo) ([][]byte, error) {
 	shown, err := (*Keys)(nil).signer(p)
 	if err != nil {
 		return nil, err
-	}
-	if own != nil && own.Kind != evidence.KindBitcoin { // only a PSBT has other inputs
-		return [][]byte{own.Digest}, nil
 	}
 	r := evidenceRequest(p)
 	r.Memo = memo
