@@ -37,7 +37,7 @@ func canonicalEVM(address string) (string, error) {
 		return "", errEVMForm
 	}
 	lower := strings.ToLower(address)
-	if address == lower || !strings.ContainsAny(digits, "abcdef") {
+	if !strings.ContainsAny(digits, "abcdef") {
 		return lower, nil
 	}
 	if right := derive.FormatEVMAddress(raw); address != right {

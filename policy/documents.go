@@ -20,8 +20,8 @@ type documents struct {
 
 // documents gives way to others; p may be nil.
 func (d *Data) documents(p *pace.Pacer) (documents, error) {
-	r := termReader{b: d.canonical}
-	t, err := r.paced(p)
+	r := termReader{b: d.canonical, pace: p}
+	t, err := r.value()
 	if err == nil {
 		err = r.finished()
 	}
@@ -33,30 +33,6 @@ func (d *Data) documents(p *pace.Pacer) (documents, error) {
 		return documents{}, errors.New("load the policy's data: it is no object")
 	}
 	return documents{obj, !r.odd, inmem.NewFromASTObject(obj)}, nil
-}
-
-// paced is value that gives way to others between the members of objects.
-func (p *termReader) paced(to *pace.Pacer) (*ast.Term, error) {
-	if !p.skip('{') {
-		return p.value()
-	}
-	var members [][2]*ast.Term
-	for !p.skip('}') {
-		p.skip(',')
-		name, err := p.text()
-		if err != nil || !p.skip(':') {
-			return nil, errNotJSON
-		}
-		value, err := p.paced(to)
-		if err != nil {
-			return nil, err
-		}
-		members = append(members, [2]*ast.Term{p.name(name), value})
-		to.Step()
-	}
-	object := p.term(ast.NewObject(members...))
-	to.Pause()
-	return object, nil
 }
 
 // store is the store of the data's documents.

@@ -30,7 +30,7 @@ type memory[T any] struct {
 	answers map[string]*T
 }
 
-// read is a part of the input by its index in a document's spans.
+// read is a part of the input by its index in a spanTable.
 type read struct {
 	span int
 	kind readKind

@@ -9,6 +9,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/open-policy-agent/opa/v1/ast"
 
+	"github.com/countersign-mpc/countersign/internal/pace"
 	"github.com/countersign-mpc/countersign/policy/direct"
 )
 
@@ -51,6 +52,7 @@ type termReader struct {
 	odd   bool   // a number could be written in another way
 	texts string // all of b, once one is needed: texts and numbers are parts of it
 	terms []ast.Term
+	pace  *pace.Pacer // nil: no others are given way to
 
 	members  [][2]*ast.Term // of the objects that are being read, one behind the other
 	elements []*ast.Term    // likewise of arrays
@@ -180,9 +182,11 @@ func (p *termReader) object() (*ast.Term, error) {
 			return nil, err
 		}
 		p.members = append(p.members, [2]*ast.Term{p.name(name), value})
+		p.pace.Step()
 	}
 	made := ast.NewObject(p.members[outer:]...) // it keeps a copy
 	p.members = p.members[:outer]
+	p.pace.Pause()
 	return p.term(made), nil
 }
 
