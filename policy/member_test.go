@@ -3,6 +3,8 @@ package policy_test
 import (
 	"bytes"
 	"encoding/json"
+	"maps"
+	"slices"
 	"testing"
 
 	"github.com/countersign-mpc/countersign/policy"
@@ -25,18 +27,11 @@ func FuzzMemberOf(f *testing.F) {
 		if json.Unmarshal(b, &want) != nil {
 			want = nil
 		}
-		for _, name := range append(sortedNames(want), name) {
+		for _, name := range append(slices.Collect(maps.Keys(want)), name) {
 			got, err := policy.MemberOf(b, name)
 			if value, there := want[name]; err != nil || (got != nil) != there || !bytes.Equal(got, value) {
 				t.Errorf("%q: member %q is %q, %v, and encoding/json reads %q", b, name, got, err, value)
 			}
 		}
 	})
-}
-
-func sortedNames(m map[string]json.RawMessage) (names []string) {
-	for name := range m {
-		names = append(names, name)
-	}
-	return names
 }
