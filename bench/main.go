@@ -136,87 +136,6 @@ func (b *bench) load(p *process, next *atomic.Int64, repeat bool) *load {
 	}
 }
 
-func (b *bench) measure() error {
-	floor, err := b.stateless(modeFloor, "plain HTTP floor")
-	if err != nil {
-		return err
-	}
-	envelope, err := b.stateless(modeEnvelope, "envelope only")
-	if err != nil {
-		return err
-	}
-	forgetful, err := b.deciding(modeForgetful, "full decision, nothing kept", nil)
-	if err != nil {
-		return err
-	}
-	durable, err := b.deciding(modeDurable, "full decision, durable log", b.afterwards)
-	if err != nil {
-		return err
-	}
-	if err := printTable(b.out, append([]summary{floor, envelope, forgetful, durable}, b.rows...)); err != nil {
-		return err
-	}
-	if b.log > 0 {
-		if err := b.longLog(durable); err != nil {
-			return err
-		}
-	}
-	fmt.Fprintf(b.out, "cpu-ratio %.2f\n", ratio(envelope, durable))
-	return nil
-}
-
-// warmUp is how many requests come before a measurement.
-const warmUp = 10
-
-// stateless measures a server that may be asked the same again.
-func (b *bench) stateless(mode, name string) (out summary, err error) {
-	p, err := start(mode, b.dir)
-	if err != nil {
-		return out, err
-	}
-	defer func() { err = errors.Join(err, p.stop()) }()
-	l := b.load(p, new(atomic.Int64), true)
-	if _, err := l.run(b.seconds / warmUp); err != nil {
-		return out, err
-	}
-	return p.measured(l, name, b.seconds)
-}
-
-// deciding measures a server that decides, and then what after measures on the same server.
-func (b *bench) deciding(mode, name string, after func(*process, *atomic.Int64, summary) error) (out summary, err error) {
-	if err := os.Remove(filepath.Join(b.dir, ledgerFile)); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return out, err
-	}
-	p, err := start(mode, b.dir)
-	if err != nil {
-		return out, err
-	}
-	defer func() { err = errors.Join(err, p.stop()) }()
-	var next atomic.Int64
-	l := b.load(p, &next, false)
-	l.requests = b.signed[:b.share(warmUp)]
-	if _, err := l.run(b.seconds); err != nil {
-		return out, err
-	}
-	next.Store(int64(len(l.requests)))
-	l.requests = b.signed[:len(b.signed)/2] // the other half is for what comes after
-	if after != nil && b.profile != "" {
-		if _, err := p.tell("profile " + b.profile); err != nil {
-			return out, err
-		}
-	}
-	if out, err = p.measured(l, name, b.seconds); err != nil || after == nil {
-		return out, err
-	}
-	if b.profile != "" {
-		if _, err := p.tell("profiled"); err != nil {
-			return out, err
-		}
-	}
-	next.Store(int64(len(l.requests)))
-	return out, after(p, &next, out)
-}
-
 // share is one part of n of the requests.
 func (b *bench) share(n int) int { return max(1, len(b.signed)/n) }
 
@@ -232,7 +151,7 @@ func (b *bench) afterwards(p *process, next *atomic.Int64, maximum summary) erro
 	if err != nil {
 		return err
 	}
-	b.rows = append(b.rows, row)
+	b.rows = append(b.rows, summarise(row))
 	next.Store(int64(len(l.requests)))
 	l.requests = b.signed
 	var reloads []time.Duration
@@ -274,8 +193,7 @@ func (b *bench) reloads(p *process, running <-chan struct{}) (took []time.Durati
 
 // longLog measures start, heap and latencies of a server with many decisions in its log.
 func (b *bench) longLog(maximum summary) (err error) {
-	path := filepath.Join(b.dir, ledgerFile)
-	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+	if err := b.removeLedger(); err != nil {
 		return err
 	}
 	begin := time.Now()
@@ -283,7 +201,7 @@ func (b *bench) longLog(maximum summary) (err error) {
 		return fmt.Errorf("fill the log: %w", err)
 	}
 	filled := time.Since(begin)
-	info, err := os.Stat(path)
+	info, err := os.Stat(filepath.Join(b.dir, ledgerFile))
 	if err != nil {
 		return err
 	}
@@ -300,10 +218,11 @@ func (b *bench) longLog(maximum summary) (err error) {
 	}
 	next.Store(int64(len(l.requests)))
 	l.requests, l.rate = b.signed, maximum.perSecond*calm/100
-	row, err := p.measured(l, fmt.Sprintf("durable, at %d %%, %d before", calm, b.log), b.seconds)
+	measured, err := p.measured(l, fmt.Sprintf("durable, at %d %%, %d before", calm, b.log), b.seconds)
 	if err != nil {
 		return err
 	}
+	row := summarise(measured)
 	alive, err := p.number("heap")
 	if err != nil {
 		return err

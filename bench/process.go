@@ -109,27 +109,27 @@ func parseCPU(stat string) (time.Duration, error) {
 }
 
 // measured runs a load and adds what it cost the server.
-func (p *process) measured(l *load, name string, forLong time.Duration) (summary, error) {
+func (p *process) measured(l *load, name string, forLong time.Duration) (sample, error) {
 	before, err := p.cpu()
 	if err != nil {
-		return summary{}, err
+		return sample{}, err
 	}
 	written, err := p.number("written")
 	if err != nil {
-		return summary{}, err
+		return sample{}, err
 	}
 	s, err := l.run(forLong)
 	if err != nil {
-		return summary{}, fmt.Errorf("%s: %w", name, err)
+		return sample{}, fmt.Errorf("%s: %w", name, err)
 	}
 	after, err := p.cpu()
 	if err != nil {
-		return summary{}, err
+		return sample{}, err
 	}
 	now, err := p.number("written")
 	if err != nil {
-		return summary{}, err
+		return sample{}, err
 	}
 	s.name, s.cpu, s.bytes = name, after-before, int64(now-written)
-	return summarise(s), nil
+	return s, nil
 }

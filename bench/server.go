@@ -47,14 +47,15 @@ const (
 	replyKeyFile = "reply.pem"
 	dataFile     = "data.json"
 	ledgerFile   = "callback.db"
-	logFile      = "server.log"
-	addressFile  = "address.json"
+	logFile      = "server.log"   // behind the mode
+	addressFile  = "address.json" // as that
 )
 
 const origin = "bench.example/countersign"
 
 // server is a process under test.
 type server struct {
+	mode    string
 	dir     string
 	handler http.Handler
 	written *atomic.Int64 // bytes given to the store
@@ -66,16 +67,16 @@ type server struct {
 func serve(mode, dir string, in io.Reader, out io.Writer) (err error) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	s := &server{dir: dir, written: new(atomic.Int64)}
+	s := &server{mode: mode, dir: dir, written: new(atomic.Int64)}
 	defer func() {
 		for i := len(s.close) - 1; i >= 0; i-- {
 			err = errors.Join(err, s.close[i]())
 		}
 	}()
-	if err := s.make(ctx, mode); err != nil {
+	if err := s.make(ctx); err != nil {
 		return err
 	}
-	l, err := listeners.Open(filepath.Join(dir, addressFile), listeners.Side{Name: "callback", Key: "listen", Address: "127.0.0.1:0", Handler: s.handler})
+	l, err := listeners.Open(filepath.Join(dir, mode+"-"+addressFile), listeners.Side{Name: "callback", Key: "listen", Address: "127.0.0.1:0", Handler: s.handler})
 	if err != nil {
 		return err
 	}
@@ -124,7 +125,7 @@ func (s *server) order(ctx context.Context, order string) (string, error) {
 	return "", fmt.Errorf("the order %q is none", verb)
 }
 
-func (s *server) make(ctx context.Context, mode string) error {
+func (s *server) make(ctx context.Context) error {
 	node, err := wire.LoadPublicKey(filepath.Join(s.dir, nodeKeyFile))
 	if err != nil {
 		return err
@@ -133,7 +134,7 @@ func (s *server) make(ctx context.Context, mode string) error {
 	if err != nil {
 		return err
 	}
-	switch mode {
+	switch s.mode {
 	case modeFloor:
 		s.handler = routed(floor)
 	case modeEnvelope:
@@ -152,7 +153,7 @@ func (s *server) make(ctx context.Context, mode string) error {
 		s.close = append(s.close, store.Close)
 		return s.decides(ctx, store, node, reply)
 	default:
-		return fmt.Errorf("the mode %q is none", mode)
+		return fmt.Errorf("the mode %q is none", s.mode)
 	}
 	return nil
 }
@@ -173,7 +174,7 @@ func (s *server) decides(ctx context.Context, store ledger.Store, node *ecdsa.Pu
 	if err := openLedger(ctx, counted, &books); err != nil {
 		return err
 	}
-	file, err := os.Create(filepath.Join(s.dir, logFile))
+	file, err := os.Create(filepath.Join(s.dir, s.mode+"-"+logFile))
 	if err != nil {
 		return err
 	}
