@@ -81,7 +81,7 @@ func ApprovalSigningBytes(a Approval, decision VoteKind) []byte {
 // an approval must not serve another requester even if a caller hashes an intent wrongly.
 func execution(intent Hash, digests [][]byte, requester string) Hash {
 	var space [512]byte
-	b := label.Field(label.Begin(space[:0], "approval-execution"), intent[:])
+	b := label.Field(append(space[:0], beginExecution...), intent[:])
 	var number [4]byte
 	binary.BigEndian.PutUint32(number[:], uint32(len(digests)))
 	b = label.Field(b, number[:])

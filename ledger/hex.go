@@ -4,6 +4,16 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+
+	"github.com/countersign-mpc/countersign/wire/label"
+)
+
+// What is hashed begins with its label, which is made once.
+var (
+	beginAsk       = string(label.Begin(nil, "callback-id"))
+	beginIndex     = string(label.Begin(nil, "ledger-index"))
+	beginExecution = string(label.Begin(nil, "approval-execution"))
+	beginSeries    = string(label.Begin(nil, "window-series"))
 )
 
 // Hash is 32 bytes of SHA-256, lower-case hex in text.

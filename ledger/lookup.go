@@ -127,7 +127,7 @@ func (a *Ask) name() Hash { return askName(a.Node, a.Path, a.CallbackID, a.Amend
 
 func askName(node string, path wire.Path, callbackID string, amends bool) Hash {
 	var space [256]byte
-	b := label.Begin(space[:0], "callback-id")
+	b := append(space[:0], beginAsk...)
 	b = label.Field(label.Field(label.Field(b, node), string(path)), callbackID)
 	if amends {
 		b = label.Field(b, "amends")
@@ -191,7 +191,7 @@ const indexText = 16
 
 func indexedBy(text string) indexed {
 	var space [256]byte
-	h := sha256.Sum256(label.Field(label.Begin(space[:0], "ledger-index"), text))
+	h := sha256.Sum256(label.Field(append(space[:0], beginIndex...), text))
 	return indexed(h[:indexText])
 }
 

@@ -182,5 +182,5 @@ func (x *Execution) validate() error {
 // seriesKey is under what a series is stored.
 func seriesKey(series string) Hash {
 	var space [256]byte
-	return sha256.Sum256(label.Field(label.Begin(space[:0], "window-series"), series))
+	return sha256.Sum256(label.Field(append(space[:0], beginSeries...), series))
 }
