@@ -100,17 +100,26 @@ type pending struct {
 	amount      *big.Int // of the charge
 	more        big.Int  // what an Approve adds
 	part        [1]part  // space for the first of the reservation
+	words       [2 * roomWords]big.Word
 }
 
-// shown is the numbers of a window, with room for those of up to 128 bits.
+// roomWords is the room that numbers are given beforehand, which is enough for 128 bits and the sum of two.
+const roomWords = 3
+
+// room gives a number that is zero the n'th part of some words, which it leaves if it needs more.
+func room(number *big.Int, words []big.Word, n int) {
+	number.SetBits(words[n*roomWords : n*roomWords : (n+1)*roomWords])
+}
+
+// shown is the numbers of a window.
 type shown struct {
 	used, reserved, after big.Int
-	words                 [9]big.Word
+	words                 [3 * roomWords]big.Word
 }
 
 func (s *shown) set(now *sum, more *big.Int) {
 	for i, n := range []*big.Int{&s.used, &s.reserved, &s.after} {
-		n.SetBits(s.words[3*i : 3*i : 3*i+3])
+		room(n, s.words[:], i)
 	}
 	s.used.Set(&now.used)
 	s.reserved.Set(&now.reserved)
@@ -159,6 +168,10 @@ func (d *decision) cheapest(c *Charge, best *pending) error {
 			best.anchor, best.reservation = anchor, v
 		}
 	}
+	if best.reservation.amount.Sign() == 0 {
+		room(&best.reservation.amount, best.words[:], 0)
+	}
+	room(&best.more, best.words[:], 1)
 	if best.more.Sub(c.Amount, &best.reservation.amount).Sign() < 0 {
 		best.more.SetUint64(0)
 	}

@@ -4,7 +4,6 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
-	"strings"
 	"time"
 )
 
@@ -28,9 +27,16 @@ func parseID(s string) (id, error) {
 	var v id
 	valid := len(s) == hex.EncodedLen(len(v))
 	for i := 0; valid && i < len(s); i++ {
-		digit := strings.IndexByte("0123456789abcdef", s[i])
-		valid = digit >= 0
-		v[i/2] = v[i/2]<<4 | byte(digit)
+		digit := s[i]
+		switch {
+		case '0' <= digit && digit <= '9':
+			digit -= '0'
+		case 'a' <= digit && digit <= 'f':
+			digit -= 'a' - 10
+		default:
+			valid = false
+		}
+		v[i/2] = v[i/2]<<4 | digit
 	}
 	if !valid {
 		return id{}, fmt.Errorf("%w: an id is %d lower-case hex digits", ErrInvalid, hex.EncodedLen(len(v)))
