@@ -63,7 +63,8 @@ func (l *Log) Size(r Reader) (int64, error) {
 }
 
 func putSize(s Storage, size int64) error {
-	v := binary.BigEndian.AppendUint64([]byte(headMagic), uint64(size))
+	v := append(make([]byte, 0, len(headMagic)+8), headMagic...)
+	v = binary.BigEndian.AppendUint64(v, uint64(size))
 	return s.Put(BucketHead, headKey, v)
 }
 
