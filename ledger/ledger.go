@@ -43,7 +43,6 @@ type Ledger struct {
 	keeper *timekeeper
 	sums   sumCache
 	lately lately
-	active atomic.Pointer[readActive]
 	signed atomic.Int64 // ledger's time of the last checkpoint made by Decide, in Unix nanoseconds
 	grown  growth
 }

@@ -46,29 +46,11 @@ func (d *decision) byActive(revision string) error {
 	if d.ask.Path != wire.PathCheck {
 		return nil // reports are judged by no policy
 	}
-	v, err := getMeta(d.tx, metaActive)
-	if err != nil || v == nil {
-		return err
+	active, err := d.sums.active(d.tx)
+	if err == nil && active != "" && active != revision {
+		err = fmt.Errorf("%w: the active one is %s, and this is a verdict of %s", ErrRevision, active, revision)
 	}
-	known := d.ledger.active.Load()
-	if known == nil || !bytes.Equal(known.stored, v) {
-		a, err := parseActive(v)
-		if err != nil {
-			return err
-		}
-		known = &readActive{bytes.Clone(v), a.Revision}
-		d.ledger.active.Store(known)
-	}
-	if known.revision != revision {
-		return fmt.Errorf("%w: the active one is %s, and this is a verdict of %s", ErrRevision, known.revision, revision)
-	}
-	return nil
-}
-
-// readActive is what was read last of which policy is active, so that it is parsed again only when it is another.
-type readActive struct {
-	stored   []byte
-	revision string
+	return err
 }
 
 // Active returns the active policy's place in the history; its Number is 0 where there is none yet.

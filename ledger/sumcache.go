@@ -8,8 +8,8 @@ import (
 )
 
 // sumCache remembers what windows showed, from one decision to the next, so that a window is summed up anew only when an entry
-// drops out of it. It is exact: it holds for the log that ends with one certain entry, and windows change with the log only. A
-// transaction that was undone, and another process that shares the store, leave another end.
+// drops out of it; and which policy is active. It is exact: it holds for the log that ends with one certain entry, and both change
+// with the log only. A transaction that was undone, and another process that shares the store, leave another end.
 type sumCache struct {
 	busy sync.Mutex // held by the decision that uses the cache, and guards the fields below
 
@@ -17,6 +17,7 @@ type sumCache struct {
 	size   int64
 	last   id // reference of that entry
 	series map[Hash]*seriesSums
+	policy *string // revision of the active policy, "" for none; nil: it was not asked for
 
 	space decision // of the one that has the cache
 }
@@ -64,9 +65,22 @@ func (c *sumCache) begin(r Reader, log *auditlog.Log) (*sumCache, error) {
 		return nil, err
 	}
 	if !c.valid || len(c.series) > maxCached {
-		c.series = map[Hash]*seriesSums{}
+		c.series, c.policy = map[Hash]*seriesSums{}, nil
 	}
 	return c, nil
+}
+
+// active is the revision of the active policy; "" if there is none.
+func (c *sumCache) active(r Reader) (string, error) {
+	if c != nil && c.policy != nil {
+		return *c.policy, nil
+	}
+	a, err := getActive(r)
+	if err == nil && c != nil {
+		revision := a.Revision
+		c.policy = &revision
+	}
+	return a.Revision, err
 }
 
 // changing says that the decision is written from now on.

@@ -49,6 +49,54 @@ func TestSumsOfTwoProcesses(t *testing.T) {
 	}
 }
 
+// TestActiveOfTwoProcesses: which policy is active is remembered as long as nobody has changed it, another process above all, and not
+// from a change that did not come about.
+func TestActiveOfTwoProcesses(t *testing.T) {
+	shared := memstore.New()
+	store := &dying{Store: shared}
+	one := ledgertest.MustOpen(t, store, ledgertest.NewClock())
+	other := ledgertest.MustOpen(t, shared, ledgertest.NewClock())
+	asked := 0
+	by := func(l *ledger.Ledger, revision string, want error) {
+		t.Helper()
+		asked++
+		v := ledgertest.Verdict(wire.Approve, nil)
+		v.Revision = revision
+		_, err := l.Decide(context.Background(), ledgertest.Ask(fmt.Sprint("cb-", asked), "body"), ledgertest.Give(v), ledgertest.Reply)
+		if !errors.Is(err, want) {
+			t.Errorf("ask %d, by %s: %v, want %v", asked, revision, err, want)
+		}
+	}
+	twice := func(l *ledger.Ledger, revision, before string) {
+		t.Helper()
+		by(l, before, ledger.ErrRevision)
+		by(l, revision, nil)
+		by(l, revision, nil)
+		by(l, before, ledger.ErrRevision)
+	}
+	by(one, "none yet", nil)
+	by(one, "and none again", nil)
+	ledgertest.MustActivate(t, other, ledgertest.Change(0, "r1"))
+	twice(one, "r1", "none yet")
+	ledgertest.MustActivate(t, one, ledgertest.Change(1, "r2"))
+	twice(one, "r2", "r1")
+	twice(other, "r2", "r1")
+	by(one, "r2", nil)
+	store.undoes = true
+	if _, err := one.Activate(context.Background(), ledgertest.Change(2, "r3")); !errors.Is(err, errUndone) {
+		t.Fatal(err)
+	}
+	by(one, "r2", errUndone)
+	by(one, "r3", ledger.ErrRevision)
+	store.undoes = false
+	twice(one, "r2", "r3")
+	ledgertest.MustActivate(t, other, ledgertest.Change(2, "r3"))
+	twice(one, "r3", "r2")
+	if report, err := one.Verify(context.Background()); err != nil || !report.OK() {
+		t.Errorf("%v %q", err, report.Problems)
+	}
+}
+
 // scanned counts the scans of windows.
 type scanned struct {
 	ledger.Store
