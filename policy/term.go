@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/open-policy-agent/opa/v1/ast"
@@ -225,12 +224,9 @@ func addMemberTerms(t reflect.Type, to map[string]*ast.Term) {
 	case reflect.Pointer, reflect.Slice, reflect.Map:
 		addMemberTerms(t.Elem(), to)
 	case reflect.Struct:
-		for i := range t.NumField() {
-			name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
-			if name != "" && name != "-" {
-				to[name] = ast.StringTerm(name)
-			}
-			addMemberTerms(t.Field(i).Type, to)
+		for _, f := range jsonFields(t) {
+			to[f.name] = ast.StringTerm(f.name)
+			addMemberTerms(f.of, to)
 		}
 	}
 }

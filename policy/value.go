@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"reflect"
+	"strings"
 	"sync/atomic"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -121,6 +123,13 @@ type spanTable struct {
 type spanned struct {
 	index   int
 	members map[string]int // the members that are looked at by themselves
+	inOrder []wanted       // those of them that have a field, in the order of the fields
+}
+
+// wanted is a member that is looked at by itself.
+type wanted struct {
+	name  string
+	index int
 }
 
 // of is what is looked at of a member of the input; nil for nothing.
@@ -156,7 +165,38 @@ func newSpanTable(r reads) (*spanTable, map[inputPath]int) {
 		}
 	}
 	t.count = len(index)
+	for _, f := range jsonFields(reflect.TypeFor[Input]()) {
+		if s := t.parts[f.name]; s != nil {
+			for _, m := range jsonFields(f.of) {
+				if i, known := s.members[m.name]; known {
+					s.inOrder = append(s.inOrder, wanted{m.name, i})
+				}
+			}
+		}
+	}
 	return t, index
+}
+
+// jsonField is a field of a Go struct by its name in JSON.
+type jsonField struct {
+	name string
+	of   reflect.Type
+}
+
+// jsonFields lists the fields of a struct, or of what a pointer points to, in order; of other types none.
+func jsonFields(t reflect.Type) (out []jsonField) {
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	if t.Kind() != reflect.Struct {
+		return nil
+	}
+	for i := range t.NumField() {
+		if name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ","); name != "" && name != "-" {
+			out = append(out, jsonField{name, t.Field(i).Type})
+		}
+	}
+	return out
 }
 
 // readDocument checks a recorded input, as checkJSON does, and finds the parts of it that are looked at.

@@ -15,8 +15,9 @@ type inputWriter struct {
 	b      []byte
 	table  *spanTable
 	places places
-	at     *spanned // the member of the input that is being written; nil: nobody looks at it, or in parts
+	at     *spanned // the member of the input that is being written; nil: nobody looks at it
 	begin  int      // where its value begins
+	wanted []wanted // of its members that are still to be written
 	sorted []string // room for the windows' names
 	ok     bool
 }
@@ -35,7 +36,7 @@ func (in *Input) write(t *spanTable) (d inputDoc, ok bool) {
 		d, ok = inputDoc{json: bytes.Clone(w.b), places: w.places}, true
 	}
 	if cap(w.b) <= maxKeptInput {
-		w.table, w.places, w.at = nil, nil, nil
+		w.table, w.places, w.at, w.wanted = nil, nil, nil, nil
 		clear(w.sorted)
 		inputWriters.Put(w)
 	}
@@ -78,7 +79,10 @@ func (w *inputWriter) input(in *Input) {
 // open begins a member of the input that is an object, and close ends it.
 func (w *inputWriter) open(name string) {
 	w.key(name)
-	w.at, w.begin = w.table.of(name), len(w.b)
+	w.at, w.begin, w.wanted = w.table.of(name), len(w.b), nil
+	if w.at != nil {
+		w.wanted = w.at.inOrder
+	}
 	w.b = append(w.b, '{')
 }
 
@@ -111,10 +115,16 @@ func (w *inputWriter) key(name string) {
 
 // note notes where the value of a member's member is that was just written.
 func (w *inputWriter) note(name string, begin int) {
-	if w.at != nil {
-		if i, wanted := w.at.members[name]; wanted {
-			w.places.note(i, begin, len(w.b))
-		}
+	if len(w.wanted) > 0 && w.wanted[0].name == name {
+		w.places.note(w.wanted[0].index, begin, len(w.b))
+		w.wanted = w.wanted[1:]
+	}
+}
+
+// leaveOut is in the place of writing a member's member that is absent.
+func (w *inputWriter) leaveOut(name string) {
+	if len(w.wanted) > 0 && w.wanted[0].name == name {
+		w.wanted = w.wanted[1:]
 	}
 }
 
@@ -135,9 +145,11 @@ func (w *inputWriter) integer(name string, n int64) {
 
 // base writes an integer in base units that may be absent. Input.validate has checked it.
 func (w *inputWriter) base(name string, n json.Number) {
-	if n != "" {
-		w.literal(name, string(n))
+	if n == "" {
+		w.leaveOut(name)
+		return
 	}
+	w.literal(name, string(n))
 }
 
 func (w *inputWriter) text(name, value string) {
@@ -256,20 +268,20 @@ func (w *inputWriter) gas(g *Gas) {
 
 // inner is an object or array within a member of the input.
 type inner struct {
-	name  string
-	outer *spanned
-	begin int
+	name   string
+	wanted []wanted // in the member
+	begin  int
 }
 
 func (w *inputWriter) inner(name string, bracket byte) inner {
 	w.key(name)
-	in := inner{name, w.at, len(w.b)}
-	w.at, w.b = nil, append(w.b, bracket)
+	in := inner{name, w.wanted, len(w.b)}
+	w.wanted, w.b = nil, append(w.b, bracket)
 	return in
 }
 
 func (w *inputWriter) end(in inner, bracket byte) {
-	w.at, w.b = in.outer, append(w.b, bracket)
+	w.wanted, w.b = in.wanted, append(w.b, bracket)
 	w.note(in.name, in.begin)
 }
 
@@ -358,6 +370,11 @@ func (w *inputWriter) windows(all map[string]Window) {
 		w.literal("reserved", string(all[id].Reserved))
 		w.literal("after", string(all[id].After))
 		w.end(window, '}')
+		if w.at != nil {
+			if i, wanted := w.at.members[id]; wanted {
+				w.places.note(i, window.begin, len(w.b))
+			}
+		}
 	}
 	w.close()
 }
