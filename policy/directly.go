@@ -20,6 +20,7 @@ type directly struct {
 	table *spanTable
 	spans int            // how many parts of the input there are; items with a name follow
 	last  []lastTerm     // by part
+	fixed []bool         // by part: joint looks at all of it, so that it is the same for all inputs that are alike to joint
 	items []*item        // behind them
 	named map[string]int // their indexes, by the names under which OPA finds them
 }
@@ -33,7 +34,13 @@ type directRule struct {
 
 // newDirectly compiles what is left of a program, over the data. What it cannot compile stays OPA's.
 func newDirectly(p *program, base documents) *directly {
-	d := &directly{table: p.rest.table, spans: len(p.index), last: make([]lastTerm, len(p.index)), items: p.items, named: map[string]int{}}
+	d := &directly{
+		table: p.rest.table, spans: len(p.index), last: make([]lastTerm, len(p.index)), fixed: make([]bool, len(p.index)),
+		items: p.items, named: map[string]int{},
+	}
+	for _, r := range p.joint.memory.reads {
+		d.fixed[r.span] = r.kind == readsWhole
+	}
 	for path, i := range p.index {
 		d.last[i].varies = p.fleeting[path]
 	}
@@ -43,7 +50,9 @@ func newDirectly(p *program, base documents) *directly {
 		}
 	}
 	var err error
-	if d.program, err = direct.New(direct.Config{Compiler: p.split, Data: base.values, Plain: base.plain, Part: d.part}); err != nil {
+	if d.program, err = direct.New(direct.Config{
+		Compiler: p.split, Data: base.values, Plain: base.plain, Part: d.part, Steady: d.steady,
+	}); err != nil {
 		return d // about such data OPA is asked
 	}
 	for i, c := range p.compiled {
@@ -117,6 +126,18 @@ func (d *directly) part(ref ast.Ref) (part, length int, ok bool) {
 	return s.index, 2, true
 }
 
+// steady reports whether a part is the same for all inputs of which the same is known.
+func (d *directly) steady(part int) bool { return part >= d.spans || d.fixed[part] }
+
+// values are those of the steady parts of an input, and so of all that are alike to joint.
+func (d *directly) values(doc *inputDoc, found []*remembered) direct.Steady {
+	if d.program == nil {
+		return nil
+	}
+	in := directInput{directly: d, document: doc, found: found}
+	return d.program.Steady(in.Part)
+}
+
 // directInput is the input as package direct looks at it.
 type directInput struct {
 	*directly
@@ -172,11 +193,11 @@ func (in *directInput) read(b []byte) (*ast.Term, error) {
 	return t, err
 }
 
-// evaluate adds what those of the active rules say that it knows, and tells which these are. After an error OPA has to be asked
-// about all of them, and what was added does not count.
-func (d *directly) evaluate(ctx context.Context, doc *inputDoc, found []*remembered, active marks, a *asked) (known marks, err error) {
+// evaluate finds what those of the active rules say that it knows, and tells which these are. After an error OPA has to be asked
+// about all of them.
+func (d *directly) evaluate(ctx context.Context, doc *inputDoc, k *known, steady direct.Steady, a *asked) (known marks, err error) {
 	for number, r := range d.rules {
-		if active.has(r.left) {
+		if k.active.has(r.left) {
 			a.numbers = append(a.numbers, number)
 			known.add(r.left)
 		}
@@ -184,20 +205,41 @@ func (d *directly) evaluate(ctx context.Context, doc *inputDoc, found []*remembe
 	if len(a.numbers) == 0 {
 		return known, nil
 	}
-	a.input.directly, a.input.document, a.input.found = d, doc, found
-	err = d.program.Evaluate(ctx, &a.input, a.numbers, func(number int, says ast.Set) error {
-		r := &d.rules[number]
-		switch {
-		case says == nil:
-			return nil
-		case r.always != nil:
-			a.verdict.add(r.always)
-			return nil
+	a.input.directly, a.input.document, a.input.found = d, doc, k.found
+	err = d.program.Evaluate(ctx, &a.input, steady, a.numbers, func(number int, says ast.Set) error {
+		if says != nil {
+			a.says = append(a.says, directSays{number, says.Slice()})
 		}
-		return a.verdict.readElements(r.outcome, says.Slice())
+		return nil
 	})
 	if err != nil {
 		return marks{}, fmt.Errorf("evaluate directly: %w", err)
 	}
 	return known, nil
+}
+
+// alwaysSays reports whether all rules that say something say what they always do, and notes which these are.
+func (d *directly) alwaysSays(a *asked) bool {
+	for i := range a.says {
+		if d.rules[a.says[i].number].always == nil {
+			return false
+		}
+		a.fired.add(a.says[i].number)
+	}
+	return true
+}
+
+// add adds what was said to the verdict. It fails for what cannot be read.
+func (d *directly) add(a *asked) error {
+	for _, s := range a.says {
+		r := &d.rules[s.number]
+		if r.always != nil {
+			a.verdict.add(r.always)
+			continue
+		}
+		if err := a.verdict.readElements(r.outcome, s.elements); err != nil {
+			return err
+		}
+	}
+	return nil
 }

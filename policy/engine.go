@@ -270,8 +270,8 @@ func (e *Engine) evaluate(ctx context.Context, input *inputDoc) (d Decision, err
 			d, err = e.rejection(RuleEngineError, "the policy failed"), fmt.Errorf("evaluate policy: panic: %v", p)
 		}
 	}()
-	limited, cancel := context.WithTimeout(ctx, e.timeout)
-	defer cancel()
+	limited, release := withTimeout(ctx, e.timeout)
+	defer release()
 	d, err = e.ask(limited, input)
 	var shape *shapeError
 	switch {
@@ -329,6 +329,18 @@ func (e *Engine) askParts(ctx context.Context, input *inputDoc) (Decision, error
 		return Decision{}, err // a is not used again: nobody knows how far it came
 	}
 	defer a.release()
+	if a.concluded != nil {
+		return a.concluded.decision, nil
+	}
+	d, err := e.conclude(a)
+	if err == nil && len(a.key) > 0 {
+		a.conclude(d)
+	}
+	return d, err
+}
+
+// conclude decides by a verdict.
+func (e *Engine) conclude(a *asked) (Decision, error) {
 	key := a.verdict.key(a.key[:0])
 	a.key = key
 	if d, known := e.concluded.of(key); known {

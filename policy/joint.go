@@ -2,14 +2,29 @@ package policy
 
 import (
 	"context"
+	"sync"
 	"sync/atomic"
+
+	"github.com/countersign-mpc/countersign/policy/direct"
 )
 
-// known is what is remembered of all steady parts of an input. It does not change.
+// known is what is remembered of all steady parts of an input. What stands above once does not change.
 type known struct {
 	found  []*remembered // by group
 	says   verdict       // of rules
 	active marks         // the rules that are left and have to be asked
+
+	once   sync.Once
+	steady direct.Steady // found when it is first used again
+
+	concluded atomic.Pointer[concluded]
+}
+
+// concluded is the decision that was come to last, when all that was said beside what is known was what these of the directly
+// evaluated rules always say.
+type concluded struct {
+	fired    marks // by the program's numbers
+	decision Decision
 }
 
 // joint remembers what the groups of a program know together, so that for an input that is like another one in all its steady parts one
@@ -45,10 +60,12 @@ func (j *joint) keep(d *inputDoc, k *known) {
 	}
 }
 
-// known is what is remembered about an input. What is not, is asked.
-func (p *program) known(ctx context.Context, d *inputDoc) (*known, error) {
+// known is what is remembered about an input, with the values of its steady parts, nil where they were not looked at before. What is
+// not remembered, is asked.
+func (p *program) known(ctx context.Context, d *inputDoc) (*known, direct.Steady, error) {
 	if k := p.joint.look(d); k != nil {
-		return k, nil
+		k.once.Do(func() { k.steady = p.direct.values(d, k.found) })
+		return k, k.steady, nil
 	}
 	k := &known{found: make([]*remembered, len(p.groups)), active: p.always}
 	var missing marks
@@ -59,7 +76,7 @@ func (p *program) known(ctx context.Context, d *inputDoc) (*known, error) {
 	}
 	if missing != (marks{}) {
 		if err := p.learn(ctx, d, missing, k.found); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
 	for _, r := range k.found {
@@ -67,5 +84,5 @@ func (p *program) known(ctx context.Context, d *inputDoc) (*known, error) {
 		k.active.union(r.holds)
 	}
 	p.joint.keep(d, k)
-	return k, nil
+	return k, nil, nil
 }

@@ -115,23 +115,31 @@ func (p *program) over(base documents) *program {
 
 // evaluate adds what the rules say.
 func (p *program) evaluate(ctx context.Context, d *inputDoc, a *asked) error {
-	k, err := p.known(ctx, d)
+	k, steady, err := p.known(ctx, d)
 	if err != nil {
 		return err
 	}
-	a.verdict.add(&k.says)
 	active := k.active
-	before := a.verdict
-	decided, err := p.direct.evaluate(ctx, d, k.found, active, a)
+	decided, err := p.direct.evaluate(ctx, d, k, steady, a)
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case errors.Is(err, direct.ErrFails): // OPA might find that what is remembered makes a rule needless, and the policy as a whole may not
 		return err
-	case err != nil:
-		a.verdict = before
-	default:
+	case err == nil:
 		active = active.without(decided)
+	}
+	if err == nil && active == (marks{}) && p.direct.alwaysSays(a) {
+		if c := k.concluded.Load(); c != nil && c.fired == a.fired {
+			a.concluded = c
+			return nil
+		}
+		a.known = k
+	}
+	a.verdict.add(&k.says)
+	before := a.verdict
+	if err == nil && p.direct.add(a) != nil {
+		a.verdict, active = before, k.active
 	}
 	return p.ask(ctx, d, k.found, active, &a.verdict)
 }

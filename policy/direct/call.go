@@ -113,6 +113,9 @@ func (s *scope) callBuiltin(e *ast.Expr, name string, terms []*ast.Term) (link, 
 		return check(is, args, out, to), nil
 	}
 	call := builtin(f, e.Location, selects[name])
+	if n := natives[name]; n != nil {
+		call = native(n, call)
+	}
 	at := s.program.operands(len(args))
 	return func(next step) step {
 		found := to(next)
@@ -122,6 +125,7 @@ func (s *scope) callBuiltin(e *ast.Expr, name string, terms []*ast.Term) (link, 
 				operands[i] = args[i].of(r)
 			}
 			v, err := call(r, operands)
+			clear(operands)
 			if v == nil || err != nil {
 				return err
 			}
@@ -132,6 +136,17 @@ func (s *scope) callBuiltin(e *ast.Expr, name string, terms []*ast.Term) (link, 
 
 // refused are built-ins that do something beside saying a value.
 var refused = map[string]bool{ast.Print.Name: true, ast.InternalPrint.Name: true, ast.Trace.Name: true}
+
+// native asks for what is said of common operands, and OPA's built-in about others.
+func native(says func(operands []*ast.Term) *ast.Term, call result) result {
+	return func(r *run, operands []*ast.Term) (*ast.Term, error) {
+		v := says(operands)
+		if v == nil {
+			return call(r, operands)
+		}
+		return v, r.step()
+	}
+}
 
 // builtin calls one of OPA's.
 func builtin(f topdown.BuiltinFunc, at *ast.Location, selects bool) result {

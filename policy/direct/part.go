@@ -70,3 +70,74 @@ func (r *run) member(place, part int, path []operand) (v *ast.Term, ok bool, err
 	r.members = append(r.members, m)
 	return m.value, true, nil
 }
+
+// Steady are values of steady parts of the input and of what stands in them under fixed names. It does not change. nil: none are
+// known.
+type Steady []*ast.Term
+
+// odd stands for a part of which not all numbers are plain.
+var odd = ast.NewTerm(ast.Null{})
+
+// steadyPlace is something that a reference begins with, in a steady part of the input.
+type steadyPlace struct {
+	part int
+	path ast.Ref // names
+}
+
+// Steady finds, once for all inputs that have the same steady parts, what references into these begin with. The function returns a
+// part as Input.Part does. It is called when all sets were added, and may be called concurrently.
+func (p *Program) Steady(part func(part int) (*ast.Term, error)) Steady {
+	out := make(Steady, len(p.steady))
+	parts := map[int]*ast.Term{}
+	for i, at := range p.steady {
+		v, known := parts[at.part]
+		if !known {
+			var err error
+			if v, err = part(at.part); err != nil {
+				v = odd // whoever looks at it leaves it to OPA
+			}
+			parts[at.part] = v
+		}
+		for _, name := range at.path {
+			if v == nil || v == odd {
+				break
+			}
+			v, _ = memberOf(v, name)
+		}
+		out[i] = v
+	}
+	return out
+}
+
+// steadyAt is the place of what stands in a steady part under the names.
+func (p *Program) steadyAt(part int, path ast.Ref) int {
+	for i, known := range p.steady {
+		if known.part == part && known.path.Equal(path) {
+			return i
+		}
+	}
+	p.steady = append(p.steady, steadyPlace{part, path})
+	return len(p.steady) - 1
+}
+
+// beginSteady is what a reference into a steady part begins with, where that is known; else it is looked for as in any part.
+func (p *Program) beginSteady(part int, rest []*ast.Term) (from begin, left []*ast.Term) {
+	var path []operand
+	for _, t := range rest {
+		if _, isName := t.Value.(ast.String); !isName {
+			break
+		}
+		path = append(path, operand{value: value{constant: t}})
+	}
+	place, at := p.partPlace(part), p.steadyAt(part, ast.Ref(rest[:len(path)]))
+	return func(r *run) (*ast.Term, error) {
+		if r.steady == nil {
+			return r.within(place, part, path)
+		}
+		v := r.steady[at]
+		if v == odd {
+			return nil, ErrNumber
+		}
+		return v, nil
+	}, rest[len(path):]
+}

@@ -21,7 +21,8 @@ type Config struct {
 	// Part tells which part of the input a reference to it begins with, and how much of the reference names it. ok is false for
 	// references to anything else.
 	Part     func(ref ast.Ref) (part, length int, ok bool)
-	MaxSteps int // of one evaluation; 0 is DefaultMaxSteps
+	Steady   func(part int) bool // whether many inputs have the same value there (Program.Steady); nil: none is so
+	MaxSteps int                 // of one evaluation; 0 is DefaultMaxSteps
 }
 
 func (c Config) validate() error {
@@ -54,6 +55,7 @@ type Program struct {
 	sets   []set
 	groups map[*ast.TreeNode]compiled
 	parts  map[int]int // part of the input to its place in a run
+	steady []steadyPlace
 	size   struct{ registers, operands, groups, gathers int }
 
 	runs sync.Pool // of *run
@@ -125,19 +127,20 @@ var (
 )
 
 // Evaluate hands each of the sets, with its number, to found: in order, and nil for one that is empty. Rules are evaluated
-// once for all of them. After an error OPA has to be asked about all of the sets; the error is ctx's where ctx has ended, and ErrFails
-// where the rules fail.
-func (p *Program) Evaluate(ctx context.Context, in Input, numbers []int, found func(number int, s ast.Set) error) (err error) {
+// once for all of them. Steady holds the values of the input's steady parts, or is nil. After an error OPA has to be asked about all
+// of the sets; the error is ctx's where ctx has ended, and ErrFails where the rules fail.
+func (p *Program) Evaluate(ctx context.Context, in Input, steady Steady, numbers []int, found func(number int, s ast.Set) error) (err error) {
 	r := p.runs.Get().(*run)
 	defer func() {
-		if failed := recover(); failed != nil { // r is not used again
+		if failed := recover(); failed != nil {
 			err = fmt.Errorf("evaluate rules directly: panic: %v", failed)
-			return
 		}
-		r.reset()
-		p.runs.Put(r)
+		if err == nil { // else it may be left in the midst of something, and is not used again
+			r.reset()
+			p.runs.Put(r)
+		}
 	}()
-	r.ctx, r.in, r.builtin.Context, r.builtin.Cancel = ctx, in, ctx, r
+	r.ctx, r.in, r.steady, r.builtin.Context, r.builtin.Cancel = ctx, in, steady, ctx, r
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -164,6 +167,7 @@ type run struct {
 	in        Input
 	registers []*ast.Term // values of variables
 	operands  []*ast.Term // of calls of built-ins
+	steady    Steady
 	parts     []*ast.Term // of the input, as far as they were looked at
 	looked    []bool
 	members   []member // of parts that were not looked at as a whole
@@ -208,17 +212,15 @@ func (p *Program) newRun() *run {
 	return r
 }
 
-// reset forgets the request.
+// reset forgets the request. What is gathered and what is given to built-ins is forgotten where that is done.
 func (r *run) reset() {
 	clear(r.registers)
-	clear(r.operands)
 	clear(r.parts)
 	clear(r.looked)
 	clear(r.members)
 	r.members, r.names = r.members[:0], [maxNames]string{}
 	clear(r.groups)
-	clear(r.gathers)
-	r.ctx, r.in, r.steps, r.said = nil, nil, 0, nil
+	r.ctx, r.in, r.steady, r.steps, r.said = nil, nil, nil, 0, nil
 	r.builtin = topdown.BuiltinContext{Capabilities: r.builtin.Capabilities}
 }
 

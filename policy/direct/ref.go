@@ -68,6 +68,10 @@ func (s *scope) begin(ref ast.Ref) (beginning, error) {
 		if !ok {
 			return beginning{}, unsupported("the input by %v", ref)
 		}
+		if s.program.config.Steady != nil && s.program.config.Steady(part) {
+			from, rest := s.program.beginSteady(part, ref[length:])
+			return beginning{from: from, rest: rest}, nil
+		}
 		return beginning{rest: ref[length:], place: s.program.partPlace(part), part: part}, nil
 	case ref[0].Equal(ast.DefaultRootDocument):
 		return s.beginData(ref)
