@@ -32,6 +32,7 @@ type File struct {
 	place   func(b []byte, bucket string, key []byte) []byte
 	db      *bolt.DB
 	direct  *os.File // bbolt's own, for what is written in place
+	through *os.File // the same file, for what is written in place and synced at once; nil: nothing is
 
 	writing sync.Mutex // held while a transaction that writes is under way; bbolt's own lock may stay locked after a panic
 
@@ -61,6 +62,9 @@ func (f *File) Close() error {
 // be saved, as every commit is on disk: it is not waited for, and the system frees what is left when the process ends.
 func (f *File) release() error {
 	db := f.db
+	if f.through != nil {
+		defer f.through.Close() // what it wrote is on disk
+	}
 	switch {
 	case db == nil:
 		return nil

@@ -4,6 +4,7 @@ package boltfile_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -23,7 +24,7 @@ func TestMain(m *testing.M) {
 	if path == "" {
 		os.Exit(m.Run())
 	}
-	if err := fillUp(path); err != nil {
+	if err := errors.Join(fillUp(path), fillSpace(path+"-space")); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
@@ -78,6 +79,41 @@ func fillUp(path string) error {
 		if err := update(f, put(fmt.Sprint(i), string(filler))); err != nil {
 			return fmt.Errorf("value %d with room again: %w", i, err)
 		}
+	}
+	return f.Close()
+}
+
+// fillSpace writes in place while the system refuses it, and sees that nothing is there, that it is said, and that it goes on.
+func fillSpace(path string) error {
+	f, err := boltfile.Open(spaceConfig(path))
+	if err != nil {
+		return err
+	}
+	if err := update(f, func(tx *boltfile.Tx) error { return tx.Reserve([]byte("s"), spaceSize, []byte("begin")) }); err != nil {
+		return err
+	}
+	s, err := f.Space(context.Background(), []byte("s"))
+	if err != nil {
+		return err
+	}
+	lift, err := fulldisk.Limit(16 << 10) // less than the file has
+	if err != nil {
+		return err
+	}
+	for _, write := range []func([]byte, int64) error{s.Write, s.WriteThrough, s.WriteThrough} {
+		if err := write([]byte("anew!"), 0); err == nil || errors.Is(err, boltfile.ErrEnded) || !strings.Contains(err.Error(), "make room") {
+			return fmt.Errorf("written in place on a full disk: %w", err)
+		}
+	}
+	if err := lift(); err != nil {
+		return err
+	}
+	there := make([]byte, 5)
+	if _, err := s.ReadAt(there, 0); err != nil || string(there) != "begin" {
+		return fmt.Errorf("what could not be written left %q: %w", there, err)
+	}
+	if err := s.WriteThrough([]byte("anew!"), 0); err != nil {
+		return fmt.Errorf("written in place with room again: %w", err)
 	}
 	return f.Close()
 }

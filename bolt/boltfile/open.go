@@ -105,6 +105,9 @@ func (f *File) open(cfg Config) error {
 			return fmt.Errorf("sync %s: %w", f.path, err)
 		}
 	}
+	if err := f.openThrough(cfg); err != nil {
+		return err
+	}
 	if err := f.checkStart(db.Info().PageSize); err != nil {
 		return err
 	}
@@ -126,6 +129,25 @@ func (f *File) open(cfg Config) error {
 		return fmt.Errorf("%s: make its buckets: %w", f.path, err)
 	}
 	return nil
+}
+
+// openThrough opens the file once more, for what is written in place and synced at once.
+func (f *File) openThrough(cfg Config) (err error) {
+	if cfg.ReadOnly || cfg.InPlace == "" {
+		return nil
+	}
+	if f.through, err = os.OpenFile(cfg.Path, os.O_WRONLY|throughFlag, 0); err != nil {
+		return err
+	}
+	one, err := f.direct.Stat()
+	if err != nil {
+		return err
+	}
+	other, err := f.through.Stat()
+	if err == nil && !os.SameFile(one, other) {
+		err = fmt.Errorf("%s: another file has come to its place: nothing was written to it; open it again", f.path)
+	}
+	return err
 }
 
 // checkSize finds a file that was cut off, before anything beyond its end is read.

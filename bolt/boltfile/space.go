@@ -116,11 +116,29 @@ func (s *Space) ReadAt(p []byte, off int64) (int, error) {
 
 // Write writes bytes at an offset. They are on disk after Sync. If it fails and the file is still used, nothing was written.
 func (s *Space) Write(p []byte, off int64) error {
+	if err := s.writable(len(p), off); err != nil {
+		return err
+	}
+	n, err := s.f.direct.WriteAt(p, s.at+off)
+	return s.written(err, err != nil && n == 0)
+}
+
+// WriteThrough is Write that returns nil once the bytes are on disk, while other parts of the file may be written and not be.
+func (s *Space) WriteThrough(p []byte, off int64) error {
+	if err := s.writable(len(p), off); err != nil {
+		return err
+	}
+	n, err := writeThrough(s.f.through, p, s.at+off)
+	return s.written(err, err != nil && n == 0 && !s.begins(p, off))
+}
+
+// writable sees that so many bytes at an offset are of the space, and the space of the file.
+func (s *Space) writable(n int, off int64) error {
 	if err := s.f.usable(context.Background()); err != nil {
 		return err
 	}
-	if off < 0 || off+int64(len(p)) > s.size {
-		return fmt.Errorf("%d bytes at %d of a space of %d", len(p), off, s.size)
+	if off < 0 || off+int64(n) > s.size {
+		return fmt.Errorf("%d bytes at %d of a space of %d", n, off, s.size)
 	}
 	size, err := s.f.size()
 	switch {
@@ -129,14 +147,30 @@ func (s *Space) Write(p []byte, off int64) error {
 	case size < s.at+s.size:
 		return s.f.End(s.f.damaged("it was cut off, to %d bytes", size))
 	}
-	n, err := s.f.direct.WriteAt(p, s.at+off)
+	return nil
+}
+
+// written judges what a write came to. nothing says that none of it was written.
+func (s *Space) written(err error, nothing bool) error {
 	switch {
 	case err == nil:
 		return nil
-	case n == 0 && isFull(err):
+	case nothing && isFull(err):
 		return fmt.Errorf("write %s: %w: nothing was stored; make room, and it goes on", s.f.path, err)
 	}
 	return s.f.End(s.f.unknown(err))
+}
+
+// firstWritten is how many bytes tell whether a write has begun, which writes from the first byte on.
+const firstWritten = 512
+
+// begins reports whether what was to be written may stand there: a file system may find that it is full after it has taken the
+// bytes, when it is to sync them.
+func (s *Space) begins(p []byte, off int64) bool {
+	p = p[:min(len(p), firstWritten)]
+	there := make([]byte, len(p))
+	_, err := s.f.direct.ReadAt(there, s.at+off)
+	return err != nil || bytes.Equal(there, p)
 }
 
 // Sync returns nil once all that was written is on disk. If it fails the use of the file ends.

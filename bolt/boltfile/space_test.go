@@ -70,7 +70,11 @@ func TestSpace(t *testing.T) {
 		at := i * 5000
 		chunk := bytes.Repeat([]byte{byte(200 - i)}, 5000)
 		copy(want[at:], chunk)
-		err := errors.Join(s.Write(chunk, int64(at)), s.Sync(), update(f, func(tx *boltfile.Tx) error {
+		write := s.WriteThrough
+		if i%2 == 1 {
+			write = func(p []byte, off int64) error { return errors.Join(s.Write(p, off), s.Sync()) }
+		}
+		err := errors.Join(write(chunk, int64(at)), update(f, func(tx *boltfile.Tx) error {
 			return errors.Join(tx.Put(bucket, fmt.Append(nil, i), value(i)), tx.Delete(bucket, fmt.Append(nil, i-7)))
 		}))
 		if err != nil {
@@ -101,45 +105,60 @@ func TestSpace(t *testing.T) {
 func TestSpaceBounds(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "file")
 	f, s := reserved(t, path)
-	for _, at := range []int64{-1, spaceSize - 1, spaceSize} {
-		if err := s.Write([]byte("ab"), at); err == nil {
-			t.Errorf("two bytes are written at %d of %d", at, spaceSize)
-		}
+	ways := func(s *boltfile.Space) []func([]byte, int64) error {
+		return []func([]byte, int64) error{s.Write, s.WriteThrough}
 	}
-	if err := s.Write([]byte("ab"), spaceSize-2); err != nil {
-		t.Error(err)
+	for _, write := range ways(s) {
+		for _, at := range []int64{-1, spaceSize - 1, spaceSize} {
+			if err := write([]byte("ab"), at); err == nil {
+				t.Errorf("two bytes are written at %d of %d", at, spaceSize)
+			}
+		}
+		if err := write([]byte("ab"), spaceSize-2); err != nil {
+			t.Error(err)
+		}
 	}
 	if err := f.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Write([]byte("ab"), 0); !errors.Is(err, boltfile.ErrEnded) {
-		t.Errorf("a closed file: %v", err)
+	for _, write := range ways(s) {
+		if err := write([]byte("ab"), 0); !errors.Is(err, boltfile.ErrEnded) {
+			t.Errorf("a closed file: %v", err)
+		}
 	}
 	c := spaceConfig(path)
 	c.ReadOnly = true
-	only := must(boltfile.Open(c))(t)
-	read := must(only.Space(t.Context(), []byte("s")))(t)
-	if b := readSpace(t, read); string(b[spaceSize-2:]) != "ab" {
-		t.Errorf("read %q", b[spaceSize-2:])
+	for i := range ways(s) {
+		only := must(boltfile.Open(c))(t)
+		read := must(only.Space(t.Context(), []byte("s")))(t)
+		if b := readSpace(t, read); string(b[spaceSize-2:]) != "ab" {
+			t.Errorf("read %q", b[spaceSize-2:])
+		}
+		if err := errors.Join(ways(read)[i]([]byte("cd"), 0), only.Close()); err == nil {
+			t.Error("a file that is only read was written to")
+		}
 	}
-	if err := errors.Join(read.Write([]byte("cd"), 0), only.Close()); err == nil {
-		t.Error("a file that is only read was written to")
+	for i := range ways(s) {
+		copied := filepath.Join(t.TempDir(), "file")
+		if err := os.WriteFile(copied, must(os.ReadFile(path))(t), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		away := must(boltfile.Open(spaceConfig(copied)))(t)
+		write := ways(must(away.Space(t.Context(), []byte("s")))(t))[i]
+		if err := os.Rename(copied, copied+".away"); err != nil {
+			t.Fatal(err)
+		}
+		if err := write([]byte("ef"), 0); err == nil || !strings.Contains(err.Error(), "nothing was stored") {
+			t.Errorf("a file that was taken away: %v", err)
+		}
+		if err := errors.Join(os.Rename(copied+".away", copied), os.Truncate(copied, 16<<10)); err != nil {
+			t.Fatal(err)
+		}
+		if err := write([]byte("ef"), 0); !errors.Is(err, boltfile.ErrDamaged) {
+			t.Errorf("a file that was cut off: %v", err)
+		}
+		_ = away.Close()
 	}
-	away := must(boltfile.Open(spaceConfig(path)))(t)
-	s = must(away.Space(t.Context(), []byte("s")))(t)
-	if err := os.Rename(path, path+".away"); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.Write([]byte("ef"), 0); err == nil || !strings.Contains(err.Error(), "nothing was stored") {
-		t.Errorf("a file that was taken away: %v", err)
-	}
-	if err := errors.Join(os.Rename(path+".away", path), os.Truncate(path, 16<<10)); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.Write([]byte("ef"), 0); !errors.Is(err, boltfile.ErrDamaged) {
-		t.Errorf("a file that was cut off: %v", err)
-	}
-	_ = away.Close()
 }
 
 // TestSpaceElsewhere: a value that is no space, or of another size than it says, is not written over.
