@@ -19,14 +19,14 @@ const (
 	foldAll   = 1 << 14
 	// behindKeys and behindBytes are after how many changes twice as many are moved, where groups are written into tracks: the back
 	// layer is in its buckets before the front layer is full.
-	behindKeys  = 512
-	behindBytes = 192 << 10
+	behindKeys  = 1024
+	behindBytes = 384 << 10
 )
 
-// folding is how far the back layer has come into the buckets. It belongs to the one that commits.
+// folding is how far the back layer has come into the buckets.
 type folding struct {
-	bucket byte    // of the key in back up to which it is in the buckets
-	past   string  // that key; "": none of the bucket
+	bucket byte    // of the next key of back that is to be moved
+	at     int     // its place in the order of the bucket's keys
 	stored []place // of the commits in the journal's buckets, by their numbers
 	end    uint64  // number of the first commit in the journal that is not, or not all, in back
 }
@@ -34,46 +34,79 @@ type folding struct {
 // leftover reports whether a commit is in the journal's buckets that is altogether in the others.
 func (f *folding) leftover() bool { return len(f.stored) > 0 && f.stored[0].number < f.end }
 
-// pending reports whether there is something to move.
-func (s *Store) pending() bool { return s.back != nil || s.folding.leftover() }
+// order is the keys of a layer's bucket in the order in which they are moved.
+type order struct {
+	layer  *layer
+	bucket byte
+	slots  []*slot
+}
 
-// turnLayers makes the front layer, in which the group with a number was the last one, the one that is moved.
+// of returns the keys of a bucket in order. They are put in order once, since a layer that is moved gets no more of them.
+func (o *order) of(l *layer, bucket byte) []*slot {
+	if o.layer != l || o.bucket != bucket {
+		*o = order{l, bucket, l.inOrder(bucket)}
+	}
+	return o.slots
+}
+
+// state is what one who moves keys begins with.
+type state struct {
+	folding
+	back      *layer
+	front     *layer
+	committed uint64
+}
+
+func (s *Store) state() state {
+	s.seenMu.RLock()
+	defer s.seenMu.RUnlock()
+	return state{s.folding, s.back, s.front, s.committed}
+}
+
+// pending reports whether there is something to move.
+func (s *Store) pending() bool {
+	now := s.state()
+	return now.pending()
+}
+
+func (f *state) pending() bool { return f.back != nil || f.leftover() }
+
+// whole reports whether all that the back layer holds is on disk. What is not is not moved: the layer waits for its last group.
+func (f *state) whole() bool { return f.end <= f.committed+1 }
+
+// turnLayers makes the front layer, in which the group with a number was the last one, the one that is moved. There is none.
 func (s *Store) turnLayers(last uint64) {
+	next := newLayer(s.front)
 	s.seenMu.Lock()
 	defer s.seenMu.Unlock()
-	s.back, s.front = s.front, newLayer(s.front)
-	s.folding.bucket, s.folding.past, s.folding.end = 0, "", last+1
+	s.back, s.front = s.front, next
+	s.folding.bucket, s.folding.at, s.folding.end = 0, 0, last+1
 	s.turned, s.late = last+1, len(s.tracks) == 0
 }
 
 // fold moves about so many keys or bytes of the back layer to their buckets, in their order, and takes what is there altogether
 // out of the journal, the oldest commits first. What the front layer has anew is left to that. It reports whether nothing of the
-// layer is left. What is not committed yet is not moved: a layer whose last group is not waits.
-func (s *Store) fold(t *boltfile.Tx, f *folding, keys, bytes int) (done bool, err error) {
-	if f.end > s.committed+1 {
+// layer is left. It is called under foldMu.
+func (s *Store) fold(t *boltfile.Tx, f *state, keys, bytes int) (done bool, err error) {
+	if !f.whole() {
 		return false, nil
 	}
-	items, key := make([]item, 0, readMore), []byte(nil)
-	for names := journaled(); s.back != nil && int(f.bucket) < len(names); {
-		if key = key[:0]; f.past != "" {
-			key = append(append(key, f.past...), 0)
-		}
-		items = s.back.between(items[:0], f.bucket, key, nil, false, cap(items), s.committed)
-		if len(items) == 0 {
-			f.bucket, f.past = f.bucket+1, ""
-		}
-		for _, to := range items {
+	for names := journaled(); f.back != nil && int(f.bucket) < len(names); f.bucket, f.at = f.bucket+1, 0 {
+		for slots := s.order.of(f.back, f.bucket); f.at < len(slots); f.at++ {
 			if keys <= 0 || bytes <= 0 {
 				return false, nil
 			}
-			key = append(key[:0], to.key...)
-			if err := s.move(t, f.bucket, names[f.bucket], key, to); err != nil {
+			to, ok := f.back.holds(slots[f.at], f.committed)
+			if !ok {
+				continue
+			}
+			if err := s.move(t, f, names[f.bucket], to); err != nil {
 				return false, err
 			}
-			keys, bytes, f.past = keys-1, bytes-len(to.key)-len(to.value), to.key
+			keys, bytes = keys-1, bytes-len(to.key)-len(to.value)
 		}
 	}
-	if s.back != nil && len(s.tracks) > 0 {
+	if f.back != nil && len(s.tracks) > 0 {
 		if err := t.Put(bucketTracks, keyFrom, binary.BigEndian.AppendUint64(nil, f.end)); err != nil {
 			return false, err
 		}
@@ -85,6 +118,19 @@ func (s *Store) fold(t *boltfile.Tx, f *folding, keys, bytes int) (done bool, er
 		f.stored = f.stored[1:]
 	}
 	return true, nil
+}
+
+func (s *Store) move(t *boltfile.Tx, f *state, bucket string, to item) error {
+	s.key = append(s.key[:0], to.key...)
+	if _, newer := f.front.get(f.bucket, s.key, f.committed); newer {
+		return nil
+	}
+	if to.gone {
+		return t.Delete(bucket, s.key)
+	}
+	room := s.moved.take(boltfile.Room + len(to.value))
+	copy(room[boltfile.Room:], to.value)
+	return t.PutRoom(bucket, s.key, room)
 }
 
 // arena gives out memory for what a transaction writes, and takes it back when that has ended. It belongs to the one that commits.
@@ -111,18 +157,6 @@ func (a *arena) reset() {
 	}
 }
 
-func (s *Store) move(t *boltfile.Tx, number byte, bucket string, key []byte, to item) error {
-	if _, newer := s.front.get(number, key, s.committed); newer {
-		return nil
-	}
-	if to.gone {
-		return t.Delete(bucket, key)
-	}
-	room := s.arena.take(boltfile.Room + len(to.value))
-	copy(room[boltfile.Room:], to.value)
-	return t.PutRoom(bucket, key, room)
-}
-
 // write writes a group into the journal. When it returns nil it is on disk.
 func (s *Store) write(g *group) error {
 	if len(g.changed) == 0 {
@@ -132,11 +166,14 @@ func (s *Store) write(g *group) error {
 	if written, err := s.writeTrack(g); written || err != nil {
 		return err
 	}
+	s.foldMu.Lock()
+	defer s.foldMu.Unlock()
+	defer s.moved.reset()
 	t, err := s.file.Begin(context.Background(), true)
 	if err != nil {
 		return err
 	}
-	f, value := s.folding, marshalChanges(g.changed, boltfile.Room, s.arena.take)
+	f, value := s.state(), marshalChanges(g.changed, boltfile.Room, s.arena.take)
 	if err := t.PutRoom(bucketCommits, journalKey(g.number), value); err != nil {
 		return errors.Join(err, t.Rollback())
 	}
@@ -148,12 +185,10 @@ func (s *Store) write(g *group) error {
 	return s.end(t, f, done, g.number)
 }
 
-// catchUp moves a part of the back layer to its place, after a group was written into a track and its callers know. What cannot be
-// written stays in the track; once there is no room in that, groups fail.
+// catchUp has a part of the back layer moved to its place, beside the groups that follow, after a group was written into a track and
+// its callers know. What cannot be written stays in the track; once there is no room in that, groups fail.
 func (s *Store) catchUp(g *group) {
-	if s.late {
-		s.late = s.makeTrack() == nil && len(s.tracks) == 0 // else at the next turn
-	}
+	s.makeTracks()
 	if len(s.tracks) == 0 || !s.pending() {
 		return
 	}
@@ -161,38 +196,50 @@ func (s *Store) catchUp(g *group) {
 	for _, c := range g.changed {
 		s.behind.bytes += len(c.slot.key) + len(c.to.value)
 	}
-	if s.behind.keys >= min(behindKeys, s.turn) || s.behind.bytes >= behindBytes {
-		keys, bytes := 2*max(behindKeys, s.behind.keys), 2*max(behindBytes, s.behind.bytes)
-		s.behind.keys, s.behind.bytes = 0, 0
-		defer s.arena.reset()
-		_ = s.foldApart(keys, bytes)
+	if s.behind.keys < min(behindKeys, s.turn) && s.behind.bytes < behindBytes || !s.besides.CompareAndSwap(false, true) {
+		return
 	}
+	keys, bytes := 2*max(behindKeys, s.behind.keys), 2*max(behindBytes, s.behind.bytes)
+	s.behind.keys, s.behind.bytes = 0, 0
+	s.beside.Go(func() {
+		defer s.besides.Store(false)
+		_ = s.foldApart(keys, bytes)
+	})
 }
 
 // foldApart moves what fold does in a transaction of its own.
 func (s *Store) foldApart(keys, bytes int) error {
+	s.foldMu.Lock()
+	defer s.foldMu.Unlock()
+	defer s.moved.reset()
+	f := s.state()
+	if !f.pending() || !f.whole() {
+		return nil
+	}
 	t, err := s.file.Begin(context.Background(), true)
 	if err != nil {
 		return err
 	}
-	f := s.folding
 	done, err := s.fold(t, &f, keys, bytes)
 	if err != nil {
 		return errors.Join(err, t.Rollback())
 	}
-	return s.end(t, f, done, s.committed)
+	return s.end(t, f, done, f.committed)
 }
 
-// end commits; a view sees either all of it or nothing.
-func (s *Store) end(t *boltfile.Tx, f folding, done bool, committed uint64) error {
+// end commits; a view sees either all of it or nothing. Groups may have been committed since f was read.
+func (s *Store) end(t *boltfile.Tx, f state, done bool, committed uint64) error {
 	if err := t.Commit(); err != nil {
 		return err
 	}
 	s.seenMu.Lock()
 	defer s.seenMu.Unlock()
-	s.folding, s.committed = f, committed
+	s.folding = f.folding
+	if committed > s.committed {
+		s.committed = committed
+	}
 	if done {
-		s.back = nil
+		s.back, s.order = nil, order{}
 	}
 	return nil
 }
@@ -206,7 +253,6 @@ func (s *Store) settle() error {
 		if !s.pending() {
 			return nil
 		}
-		s.arena.reset()
 		if err := s.foldApart(foldAll, turnBytes); err != nil {
 			return err
 		}

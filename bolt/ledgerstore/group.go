@@ -187,7 +187,9 @@ func (s *Store) giveUp(g *group) []ran {
 	}
 	calls := s.open.calls
 	s.open = &group{number: g.number}
-	s.folding.end = min(s.folding.end, g.number)
+	s.seenMu.Lock()
+	s.folding.end = min(s.folding.end, g.number) // which changes nothing where keys are moved meanwhile: all of theirs are on disk
+	s.seenMu.Unlock()
 	if s.turned > 0 {
 		s.turned = min(s.turned, g.number) // which the next group has, of the front layer
 	}

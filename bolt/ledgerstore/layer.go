@@ -1,6 +1,7 @@
 package ledgerstore
 
 import (
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -74,6 +75,26 @@ func (c *content) sorted() *btree.Map[string, *slot] {
 	clear(c.late)
 	c.late = c.late[:0]
 	return &c.order
+}
+
+// inOrder returns the keys of a bucket in order, for a layer that gets no more of them.
+func (l *layer) inOrder(bucket byte) []*slot {
+	l.mu.RLock()
+	slots := slices.AppendSeq(make([]*slot, 0, len(l.buckets[bucket].slots)), maps.Values(l.buckets[bucket].slots))
+	l.mu.RUnlock()
+	slices.SortFunc(slots, func(a, b *slot) int { return strings.Compare(a.key, b.key) })
+	return slots
+}
+
+// holds returns what holds of a slot at a group.
+func (l *layer) holds(s *slot, group uint64) (item, bool) {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	c := s.top.at(group)
+	if c == nil {
+		return item{}, false
+	}
+	return item{s.key, c.value, c.gone}, true
 }
 
 // size is how many keys and bytes it has.

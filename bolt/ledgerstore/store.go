@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/countersign-mpc/countersign/bolt/boltfile"
@@ -58,17 +59,26 @@ type Store struct {
 	committing bool       // a group is committed; what belongs to the one that commits may be used
 	still      sync.Cond  // committing has become false
 
+	foldMu sync.Mutex // guards the fields below, and who writes a transaction; it comes before seenMu and trackMu
+	order  order
+	moved  arena  // for what is moved
+	key    []byte // of what is moved
+
 	seenMu    sync.RWMutex // guards the fields below against those who begin to read
 	front     *layer       // what was changed since the last turn
 	back      *layer       // what is on its way into the buckets; nil for nothing
+	folding   folding      // how far that is
 	committed uint64       // number of the last group that is on disk
 
-	folding folding // of the one that commits, as what follows
-	arena   arena
-	turned  uint64                    // number of the first group of the front layer, where none of its groups is in a track yet; 0: one is, or there was no turn
-	late    bool                      // the layers were turned, and there are no tracks yet
-	behind  struct{ keys, bytes int } // what was changed since a part of the back layer was moved
-	track   int                       // into which groups are written
+	// What follows belongs to the one that commits.
+	arena  arena
+	turned uint64                    // number of the first group of the front layer, where none of its groups is in a track yet; 0: one is, or there was no turn
+	behind struct{ keys, bytes int } // what was changed since a part of the back layer was moved
+	late   bool                      // the layers were turned, and there are no tracks yet
+	track  int                       // into which groups are written
+
+	beside  sync.WaitGroup // those that move a part of the back layer beside the one that commits: one at most
+	besides atomic.Bool    // there is one
 
 	trackMu sync.Mutex // guards the fields below, and who writes a track
 	tracks  []*track   // none in a file in which little happens
@@ -141,6 +151,7 @@ func (s *Store) Close() error {
 		for s.committing {
 			s.still.Wait()
 		}
+		s.beside.Wait()
 		if !s.readOnly {
 			_ = s.settle() // what stays in the journal is as safe there
 		}

@@ -90,16 +90,13 @@ func (t *track) append(number uint64, room []byte) error {
 	binary.BigEndian.PutUint32(room, uint32(len(room)-recordHeader))
 	binary.BigEndian.PutUint64(room[4:], number)
 	binary.BigEndian.PutUint32(room[12:], t.sum(room))
-	if err := t.space.Write(room, t.used); err != nil {
-		return err
-	}
-	if err := t.space.Sync(); err != nil {
+	if err := t.space.WriteThrough(room, t.used); err != nil {
 		return err
 	}
 	t.last = number
 	t.used += pages(len(room))
-	// This goes to disk with the next record. Who reads what a killed process left knows by it that nothing is missing; that the commit
-	// is on disk does not depend on it.
+	// This goes to disk when something else syncs it. Who reads what a killed process left knows by it that nothing is missing; that the
+	// commit is on disk does not depend on it.
 	_ = t.mark(t.salt, number)
 	return nil
 }
@@ -115,7 +112,7 @@ func pages(size int) int64 { return int64(size+trackPage-1) / trackPage * trackP
 var errTrack = errors.New("a track of the journal is damaged")
 
 // read gives each commit of the track to fn, and finds where the next one goes. What is older than a number is in the buckets and
-// need not be whole.
+// need not be whole. A record is written once the one before is on disk: one behind another that is not whole is damage too.
 func (t *track) read(from uint64, fn func(number uint64, changes []byte)) error {
 	head := make([]byte, headSize)
 	if _, err := t.space.ReadAt(head, 0); err != nil {
@@ -140,6 +137,20 @@ func (t *track) read(from uint64, fn func(number uint64, changes []byte)) error 
 	}
 	if known := binary.BigEndian.Uint64(summed[len(trackMagic)+saltSize:]); t.last < known && known >= from {
 		return fmt.Errorf("%w: it ends with commit %d, and commit %d was on disk", errTrack, t.last, known)
+	}
+	return t.ends(from)
+}
+
+// ends sees that no record from a number on, of this lap, stands behind the last one.
+func (t *track) ends(from uint64) error {
+	for behind := *t; behind.used < t.space.Size(); behind.used += trackPage {
+		number, changes, err := behind.next()
+		if err != nil {
+			return err
+		}
+		if changes != nil && number >= from {
+			return fmt.Errorf("%w: commit %d stands behind one that is not readable", errTrack, number)
+		}
 	}
 	return nil
 }
@@ -243,6 +254,16 @@ func (s *Store) makeTrack() error {
 		break
 	}
 	return s.openTracks()
+}
+
+// makeTracks makes a track if they are missing and the layers have been turned. Where it fails it is tried again at the next turn.
+func (s *Store) makeTracks() {
+	if !s.late {
+		return
+	}
+	s.foldMu.Lock()
+	defer s.foldMu.Unlock()
+	s.late = s.makeTrack() == nil && len(s.tracks) == 0
 }
 
 // full reports whether it is time for a new layer, which has the other track.
