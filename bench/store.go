@@ -22,6 +22,13 @@ func (c *counting) Update(ctx context.Context, fn func(ledger.Tx) error) error {
 	return c.Store.Update(ctx, func(tx ledger.Tx) error { return fn(&countingTx{tx, c}) })
 }
 
+// Expect implements ledger.Expecter.
+func (c *counting) Expect(more int) {
+	if to, ok := c.Store.(ledger.Expecter); ok {
+		to.Expect(more)
+	}
+}
+
 type countingTx struct {
 	ledger.Tx
 	store *counting

@@ -66,6 +66,7 @@ func (s *Server) decide(ctx context.Context, a *asked, ask ledger.Ask, evaluate 
 	var outcome ledger.Outcome
 	var verdict ledger.Verdict
 	watch := s.metrics.begin(stageDecide)
+	a.coming.Arrived()
 	result, err := s.cfg.Ledger.Decide(limited, ask, func(ctx context.Context, state ledger.State) (ledger.Verdict, error) {
 		v, err := evaluate(ctx, state)
 		verdict = v

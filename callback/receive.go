@@ -24,6 +24,8 @@ type asked struct {
 	*wire.Request
 	node *node
 	hash ledger.Hash // of the bytes that the signature verified over
+
+	coming *ledger.Coming // on its way to the ledger; not nil
 }
 
 func (s *Server) routes() http.Handler {
@@ -69,10 +71,13 @@ func (s *Server) answer(r *http.Request, path wire.Path, decide func(*http.Reque
 		return nil, err
 	}
 	defer s.throttle.leave()
+	coming := s.cfg.Ledger.Expect()
+	defer coming.Arrived()
 	a, err := s.open(r, path, body)
 	if err != nil {
 		return nil, err
 	}
+	a.coming = &coming
 	return decide(r, a)
 }
 

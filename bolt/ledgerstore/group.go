@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime/debug"
 	"sync"
+	"time"
 
 	"github.com/countersign-mpc/countersign/internal/groupcommit"
 	"github.com/countersign-mpc/countersign/ledger"
@@ -13,8 +14,10 @@ import (
 const (
 	// maxBatch bounds how many updates run one after the other before others may look at what they have written.
 	maxBatch = 64
-	// share is how many updates a group has at least before it is committed while others that have come still run.
+	// share is how many updates a group has at least before it is committed while others that have come still run, or are on their way.
 	share = 16
+	// patience is for how long a group waits at most for updates that are on their way.
+	patience = time.Millisecond
 	// keepSpace bounds for how many changes space is kept from one group to the next.
 	keepSpace = 1024
 )
@@ -27,6 +30,8 @@ type group struct {
 	number  uint64 // of the commit, in the journal
 	calls   []ran
 	changed []change // in the order in which the group changed the keys first
+	waits   bool     // for others that are on their way
+	waited  bool     // long enough
 }
 
 // ran is a call that has run and waits for its group.
@@ -122,14 +127,56 @@ func (s *Store) ran(c *call, err error, last bool) (handed bool) {
 	s.groupMu.Lock()
 	defer s.groupMu.Unlock()
 	s.open.calls = append(s.open.calls, ran{c, err})
-	if s.committing || !last && len(s.open.calls) < share {
-		s.running = !last
+	s.running = !last
+	if s.committing || !last && len(s.open.calls) < share || last && s.hold() {
 		return last
 	}
-	s.running, s.committing = false, true
-	g := s.take()
-	go s.commit(g)
+	s.running = false
+	s.handOver()
 	return true
+}
+
+// handOver lets the group that was made be committed. It is called under groupMu while nobody commits.
+func (s *Store) handOver() {
+	s.committing = true
+	go s.commit(s.take())
+}
+
+// Expect implements ledger.Expecter.
+func (s *Store) Expect(more int) { s.coming.Add(int64(more)) }
+
+// hold reports whether the group that was made waits for updates that are on their way: each group costs the disk and the processor
+// the same, however many share it. It is called under groupMu.
+func (s *Store) hold() bool {
+	g := s.open
+	if g.waited || len(g.calls) >= share || s.coming.Load() <= 0 {
+		return false
+	}
+	if !g.waits {
+		g.waits = true
+		time.AfterFunc(s.patience, func() { s.waited(g) })
+	}
+	return true
+}
+
+// waited hands a group over that has waited long enough, if nobody else does.
+func (s *Store) waited(g *group) {
+	s.groupMu.Lock()
+	defer s.groupMu.Unlock()
+	g.waited = true
+	if s.open == g && !s.running && !s.committing {
+		s.handOver()
+	}
+}
+
+// quiet waits until nothing is committed and nothing is left to be. It is called under groupMu while no calls run.
+func (s *Store) quiet() {
+	for s.committing || len(s.open.calls) > 0 {
+		if !s.committing {
+			s.handOver()
+		}
+		s.still.Wait()
+	}
 }
 
 // take takes the group that was made, and begins the next one. What it has gathered in the front layer may become the back one.
@@ -166,7 +213,7 @@ func (s *Store) commit(g *group) {
 func (s *Store) next() *group {
 	s.groupMu.Lock()
 	defer s.groupMu.Unlock()
-	if !s.running && len(s.open.calls) > 0 {
+	if !s.running && len(s.open.calls) > 0 && !s.hold() {
 		return s.take()
 	}
 	s.committing = false

@@ -49,6 +49,9 @@ type Store struct {
 	numbers map[string]byte // of the buckets in the journal
 	turn    int             // turnKeys
 
+	coming   atomic.Int64  // updates that are on their way
+	patience time.Duration // patience
+
 	undoMu sync.Mutex // held while calls run, and while what has run is undone; it comes before the others
 
 	undo []undo // of the one that runs calls: kept for the next
@@ -88,7 +91,10 @@ type Store struct {
 	looking   looks
 }
 
-var _ ledger.Store = (*Store)(nil)
+var (
+	_ ledger.Store    = (*Store)(nil)
+	_ ledger.Expecter = (*Store)(nil)
+)
 
 // Open opens or makes the file. It fails if another process holds it, if it is of another version or not a ledger, and
 // if it is damaged as far as can be told without reading it whole; the error says what to do.
@@ -102,7 +108,7 @@ func open(cfg Config, turn, trackSize int) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the ledger's file: %w", damage(err))
 	}
-	s := &Store{file: file, readOnly: cfg.ReadOnly, numbers: numbers(), turn: turn, trackSize: trackSize}
+	s := &Store{file: file, readOnly: cfg.ReadOnly, numbers: numbers(), turn: turn, trackSize: trackSize, patience: patience}
 	s.queue = groupcommit.New(maxBatch, s.runBatch)
 	s.still.L = &s.groupMu
 	if err := s.load(); err != nil {
@@ -148,9 +154,7 @@ func (s *Store) Close() error {
 	err := s.queue.Alone(func() error {
 		s.groupMu.Lock()
 		defer s.groupMu.Unlock()
-		for s.committing {
-			s.still.Wait()
-		}
+		s.quiet()
 		s.beside.Wait()
 		if !s.readOnly {
 			_ = s.settle() // what stays in the journal is as safe there
