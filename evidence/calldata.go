@@ -82,10 +82,10 @@ func decodeCall(method string, data []byte) (*Call, error) {
 	return call, nil
 }
 
-// fields gives the call as a policy reads it; contract is nil where only calldata is known.
-func (c *Call) fields(data []byte, contract *[20]byte) *CallFields {
+// fields gives the call as a policy reads it; step is that of this call.
+func (c *Call) fields(step *Step) *CallFields {
 	return &CallFields{
-		Method: c.Method, Selector: formatBytes(data[:selectorLength]), Contract: formatAddress(contract),
+		Method: c.Method, Selector: step.Selector, Contract: step.Contract,
 		From: formatAddress(c.From), To: formatAddress(&c.To), Amount: formatInt(c.Amount),
 	}
 }

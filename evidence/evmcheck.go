@@ -60,7 +60,7 @@ func (k *comparison) sender(claim Claim) {
 // transaction compares every field of the claim that has a counterpart in the transaction.
 func (k *comparison) transaction(claim Claim, tx *EVM) {
 	k.decoded = Decoded{Kind: KindEVMTransaction, Digest: formatDigest(tx.Digest), Transaction: tx.fields()}
-	if message, err := parseDigest(claim.Message); err != nil || message != tx.Digest {
+	if claim.Message != k.decoded.Digest && !isDigest(claim.Message, tx.Digest) {
 		k.differ("message", claim.Message, k.decoded.Digest)
 	}
 	switch {
@@ -75,8 +75,8 @@ func (k *comparison) transaction(claim Claim, tx *EVM) {
 	}
 	k.number("fee", claim.Fee, tx.MaxFee)
 	if claim.InputData != "" {
-		if !isHexOf(claim.InputData, tx.Data) {
-			k.differ("inputdata", claim.InputData, formatBytes(tx.Data))
+		if written := k.decoded.Transaction.Data; claim.InputData != written && !isHexOf(claim.InputData, tx.Data) {
+			k.differ("inputdata", claim.InputData, written)
 		}
 	}
 	if len(tx.Authorizations) > 0 {
@@ -162,7 +162,7 @@ func (k *comparison) call(claim Claim, tx *EVM) {
 		k.obstruct(CodeUndecodable, err.Error())
 		return
 	}
-	fields := call.fields(tx.Data, tx.To)
+	fields := call.fields(&k.decoded.Calls[0])
 	k.decoded.Call = fields
 	moved := Movement{Asset: AssetERC20, Contract: fields.Contract, To: fields.To, Amount: fields.Amount}
 	if call.Method == MethodTransfer && tx.Value.Sign() == 0 {
@@ -233,7 +233,7 @@ func (k *comparison) claimedCalldata(claim Claim) {
 		k.effects(claim, e, nil)
 		return
 	}
-	k.decoded.Call = call.fields(data, nil)
+	k.decoded.Call = call.fields(&e.steps[0])
 	k.plainTransfer(claim, call)
 	switch claim.Asset.Kind {
 	case AssetERC20:
@@ -292,6 +292,12 @@ func parseDigest(s string) (digest [32]byte, err error) {
 	return digest, nil
 }
 
+// isDigest says whether text is a digest as parseDigest reads it.
+func isDigest(text string, digest [32]byte) bool {
+	read, err := parseDigest(text)
+	return err == nil && read == digest
+}
+
 // isHexOf says whether text is data as parseCalldata reads it.
 func isHexOf(text string, data []byte) bool {
 	digits := strings.TrimPrefix(text, "0x")
@@ -308,6 +314,14 @@ func parseCalldata(s string) ([]byte, error) {
 		return nil, fmt.Errorf("inputdata is not hex: %v", err)
 	}
 	return data, nil
+}
+
+// isInt says whether text is what formatInt writes of an integer, which is not nil.
+func isInt(n *big.Int, text string) bool {
+	if !n.IsUint64() {
+		return n.String() == text
+	}
+	return string(strconv.AppendUint(make([]byte, 0, 20), n.Uint64(), 10)) == text // compared on the stack
 }
 
 // formatInt writes an integer in decimal, "" for nil.

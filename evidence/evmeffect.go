@@ -49,14 +49,14 @@ func (k *comparison) compareTransfer(claim Claim, moved Movement) {
 	if claim.To != "" && !isAddress(claim.To, moved.To) {
 		k.differ("to", claim.To, moved.To)
 	}
-	if signed := moved.Amount + moved.AmountOrID; claim.Amount != nil && formatInt(claim.Amount) != signed {
+	if signed := moved.Amount + moved.AmountOrID; claim.Amount != nil && !isInt(claim.Amount, signed) {
 		k.differ("amount", claim.Amount.String(), signed)
 	}
 }
 
 // is says whether a movement is the claimed one.
 func (c Claim) is(m Movement) bool {
-	return c.Asset.matches(m) && isAddress(c.To, m.To) && c.Amount != nil && formatInt(c.Amount) == m.Amount
+	return c.Asset.matches(m) && isAddress(c.To, m.To) && c.Amount != nil && isInt(c.Amount, m.Amount)
 }
 
 // effects compares what calldata does with the claim; tx is nil where only the calldata is there.

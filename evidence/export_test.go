@@ -6,7 +6,8 @@ var (
 	EVMByGeth = evmByGeth
 )
 
-// IsAddress is SameAddress where the second is written as FormatAddress does, IsHexOf what ParseCalldata reads.
+// IsAddress is SameAddress where the second is written as FormatAddress does, IsHexOf what ParseCalldata reads, IsDigest what
+// ParseDigest reads, and IsInt what FormatInt writes.
 var (
 	IsAddress     = isAddress
 	SameAddress   = sameAddress
@@ -14,4 +15,7 @@ var (
 	IsHexOf       = isHexOf
 	ParseCalldata = parseCalldata
 	ParseDigest   = parseDigest
+	IsDigest      = isDigest
+	IsInt         = isInt
+	FormatInt     = formatInt
 )

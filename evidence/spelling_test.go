@@ -3,6 +3,8 @@ package evidence_test
 import (
 	"bytes"
 	"encoding/hex"
+	"math"
+	"math/big"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -41,6 +43,9 @@ func TestSpellings(t *testing.T) {
 			if want := err == nil && len(read) == 32; (digestErr == nil) != want || want && !bytes.Equal(digest[:], read) || !want && digest != [32]byte{} {
 				t.Fatalf("%q is the digest %x, %v", text, digest, digestErr)
 			}
+			if digestErr == nil && !evidence.IsDigest(text, digest) || evidence.IsDigest(text, [32]byte{1}) {
+				t.Fatalf("%q is not %x, or is another digest", text, digest)
+			}
 		}
 	}
 	for range 300 {
@@ -55,6 +60,24 @@ func TestSpellings(t *testing.T) {
 			}
 			if evidence.IsAddress(text, "") {
 				t.Fatalf("%q is an address that is not known", text)
+			}
+		}
+	}
+}
+
+// TestIsInt: a number is compared with what was written as if it were written too.
+func TestIsInt(t *testing.T) {
+	word := new(big.Int).SetUint64(math.MaxUint64)
+	numbers := []*big.Int{new(big.Int), big.NewInt(9), big.NewInt(10), big.NewInt(-10), word, new(big.Int).Add(word, big.NewInt(1)), new(big.Int).Lsh(word, 192)}
+	for _, n := range numbers {
+		for _, text := range []string{"", "0", "00", "+9", "09", "9 ", "-10", "18446744073709551616", "184467440737095516150"} {
+			if got, want := evidence.IsInt(n, text), evidence.FormatInt(n) == text; got != want {
+				t.Errorf("%s is %q: %v", n, text, got)
+			}
+		}
+		for _, m := range numbers {
+			if got, want := evidence.IsInt(n, evidence.FormatInt(m)), n.Cmp(m) == 0; got != want {
+				t.Errorf("%s is %s: %v", n, m, got)
 			}
 		}
 	}
