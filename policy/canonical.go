@@ -23,11 +23,14 @@ func (in Input) Canonical() ([]byte, error) {
 
 // canonical returns the JSON and where in it the parts are that rules look at.
 func (in *Input) canonical(t *spanTable) ([]byte, inputDoc, error) {
-	if err := in.validate(); err != nil {
+	if err := in.consistent(); err != nil {
 		return nil, inputDoc{}, fmt.Errorf("write the policy's input: %w", err)
 	}
 	if d, ok := in.write(t); ok {
 		return d.json, d, nil
+	}
+	if err := in.exact(); err != nil {
+		return nil, inputDoc{}, fmt.Errorf("write the policy's input: %w", err)
 	}
 	b, err := in.marshal()
 	if err != nil {
@@ -56,9 +59,16 @@ func readRecorded(b []byte, t *spanTable) (inputDoc, error) {
 	return readDocument(b, t)
 }
 
-// validate checks what the types leave open. An absent integer is left out of the JSON form, since null and strings
-// compare with numbers in Rego and would pass for small or large ones.
+// validate checks what the types leave open.
 func (in *Input) validate() error {
+	if err := in.consistent(); err != nil {
+		return err
+	}
+	return in.exact()
+}
+
+// consistent checks all of that but the integers.
+func (in *Input) consistent() error {
 	switch in.Evidence.Status {
 	case EvidenceNone, EvidenceVerified, EvidenceMismatch, EvidenceUnverifiable:
 	default:
@@ -70,6 +80,12 @@ func (in *Input) validate() error {
 	if in.Now.Unix <= 0 || in.Now.RFC3339 == "" {
 		return errors.New("now is missing")
 	}
+	return nil
+}
+
+// exact checks the integers. An absent one is left out of the JSON form, since null and strings compare with numbers in Rego and
+// would pass for small or large ones.
+func (in *Input) exact() error {
 	exact := true
 	in.integers(func(n json.Number) { exact = exact && isBase(n) })
 	if !exact {

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"bytes"
+	"encoding/binary"
 	"strings"
 )
 
@@ -93,13 +94,25 @@ func (s *plainScanner) text() []byte {
 }
 
 // plainLength is how many characters of a text stand in JSON as they are, up to the first one that does not.
-func plainLength[T string | []byte](text T) int {
-	for i := range len(text) {
-		if !plainCharacters[text[i]] {
-			return i
-		}
+func plainLength(text []byte) int {
+	n := 0
+	for n+8 <= len(text) && allPlain(binary.LittleEndian.Uint64(text[n:])) {
+		n += 8
 	}
-	return len(text)
+	for n < len(text) && plainCharacters[text[n]] {
+		n++
+	}
+	return n
+}
+
+// allPlain reports whether eight characters are all plainCharacters.
+func allPlain(c uint64) bool {
+	const each, high = 0x0101010101010101, 0x8080808080808080
+	above := (c | high) - ' '*each                 // the high bits stay where a character of ASCII is no control character
+	above &= (c | 4*each ^ '&'*each | high) - each // and where none is " or &, which are one but for a bit
+	above &= (c | 2*each ^ '>'*each | high) - each // < or >
+	above &= (c ^ '\\'*each | high) - each
+	return above&high == high && (c|(c+each))&high == 0 // nor beyond ~
 }
 
 // plainCharacters are those that are printable ASCII and that encoding/json does not escape.

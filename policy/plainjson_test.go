@@ -53,6 +53,25 @@ func TestPlainJSON(t *testing.T) {
 	}
 }
 
+// TestPlainCharacters: a text is plain if none of its characters needs an escape or is beyond ASCII, wherever it stands and whatever
+// stands beside it.
+func TestPlainCharacters(t *testing.T) {
+	for c := range 256 {
+		for length := range 20 {
+			for at := range length {
+				for _, others := range []string{" ", "~", "a", "\x00", "\xff"} {
+					text := []byte(`"` + strings.Repeat(others, length) + `"`)
+					text[1+at] = byte(c)
+					want := (length == 1 || others[0] >= ' ' && others[0] <= '~') && c >= ' ' && c <= '~' && !strings.ContainsRune(`"\<>&`, rune(c))
+					if got, _ := policy.PlainJSON(text); got != want {
+						t.Fatalf("%q: plain is %v", text, got)
+					}
+				}
+			}
+		}
+	}
+}
+
 func FuzzPlainJSON(f *testing.F) {
 	for _, seed := range []string{`{"a":1,"b":[{"a":"x y"},[]],"c":null}`, `{"a":{"b":-10}}`, `["",true,false]`, `{"a":1,"a":2}`, `{"\u0061":1,"a":2}`} {
 		f.Add([]byte(seed))

@@ -116,11 +116,13 @@ func (l *lastTerm) numbered(b []byte) (t *ast.Term, plain bool, err error) {
 
 // spanTable says which parts of an input are looked at, and gives each an index. nil: all of it is.
 type spanTable struct {
-	parts map[string]*spanned
-	count int
+	parts   map[string]*spanned
+	inOrder []*spanned // those of them that have a field, in the order of the fields
+	count   int
 }
 
 type spanned struct {
+	name    string
 	index   int
 	members map[string]int // the members that are looked at by themselves
 	inOrder []wanted       // those of them that have a field, in the order of the fields
@@ -153,7 +155,7 @@ func newSpanTable(r reads) (*spanTable, map[inputPath]int) {
 	next := func() int { return len(index) }
 	at := func(name string) *spanned {
 		if t.parts[name] == nil {
-			t.parts[name] = &spanned{index: next(), members: map[string]int{}}
+			t.parts[name] = &spanned{name: name, index: next(), members: map[string]int{}}
 			index[inputPath{name}] = t.parts[name].index
 		}
 		return t.parts[name]
@@ -167,6 +169,7 @@ func newSpanTable(r reads) (*spanTable, map[inputPath]int) {
 	t.count = len(index)
 	for _, f := range jsonFields(reflect.TypeFor[Input]()) {
 		if s := t.parts[f.name]; s != nil {
+			t.inOrder = append(t.inOrder, s)
 			for _, m := range jsonFields(f.of) {
 				if i, known := s.members[m.name]; known {
 					s.inOrder = append(s.inOrder, wanted{m.name, i})

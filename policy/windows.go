@@ -341,11 +341,13 @@ func (w *windowRule) series(in *Input, d *Data) (name, missing, why string) {
 
 // appendText writes a string as encoding/json does.
 func appendText(b []byte, text string) []byte {
-	if plainLength(text) < len(text) {
+	begin := len(b)
+	b = append(append(append(b, '"'), text...), '"')
+	if plainLength(b[begin+1:]) < len(text) {
 		quoted, _ := json.Marshal(text) // of a string it never fails
-		return append(b, quoted...)
+		return append(b[:begin], quoted...)
 	}
-	return append(append(append(b, '"'), text...), '"')
+	return b
 }
 
 // onlyRecipient is the recipient of a transaction that pays nobody else: with several, what each gets is not told apart.

@@ -13,7 +13,7 @@ import (
 // writes the input.
 type inputWriter struct {
 	b      []byte
-	table  *spanTable
+	parts  []*spanned // the members of the input that somebody looks at and that are still to be written
 	places places
 	at     *spanned // the member of the input that is being written; nil: nobody looks at it
 	begin  int      // where its value begins
@@ -28,15 +28,18 @@ const maxKeptInput = 1 << 16
 // inputWriters are writers that are used again: each has room for an input.
 var inputWriters = sync.Pool{New: func() any { return new(inputWriter) }}
 
-// write returns the input as it is evaluated; ok is false where encoding/json has to write it.
+// write returns the input as it is evaluated; ok is false where encoding/json has to write it, and where an amount is not exact.
 func (in *Input) write(t *spanTable) (d inputDoc, ok bool) {
 	w := inputWriters.Get().(*inputWriter)
-	*w = inputWriter{b: w.b[:0], table: t, places: make(places, t.size()), sorted: w.sorted[:0], ok: true}
+	*w = inputWriter{b: w.b[:0], places: make(places, t.size()), sorted: w.sorted[:0], ok: true}
+	if t != nil {
+		w.parts = t.inOrder
+	}
 	if w.input(in); w.ok && len(w.b) <= maxInputSize {
 		d, ok = inputDoc{json: bytes.Clone(w.b), places: w.places}, true
 	}
 	if cap(w.b) <= maxKeptInput {
-		w.table, w.places, w.at, w.wanted = nil, nil, nil, nil
+		w.parts, w.places, w.at, w.wanted = nil, nil, nil, nil
 		clear(w.sorted)
 		inputWriters.Put(w)
 	}
@@ -76,10 +79,20 @@ func (w *inputWriter) input(in *Input) {
 	w.b = append(w.b, '}')
 }
 
+// part is what is looked at of the member of the input that is written now; nil for nothing.
+func (w *inputWriter) part(name string) *spanned {
+	if len(w.parts) == 0 || w.parts[0].name != name {
+		return nil
+	}
+	s := w.parts[0]
+	w.parts = w.parts[1:]
+	return s
+}
+
 // open begins a member of the input that is an object, and close ends it.
 func (w *inputWriter) open(name string) {
 	w.key(name)
-	w.at, w.begin, w.wanted = w.table.of(name), len(w.b), nil
+	w.at, w.begin, w.wanted = w.part(name), len(w.b), nil
 	if w.at != nil {
 		w.wanted = w.at.inOrder
 	}
@@ -100,7 +113,7 @@ func (w *inputWriter) plain(name, value string, holdsNothing bool) {
 	w.key(name)
 	begin := len(w.b)
 	w.b = append(w.b, value...)
-	if s := w.table.of(name); s != nil {
+	if s := w.part(name); s != nil {
 		w.places.note(s.index, begin, len(w.b))
 	}
 }
@@ -143,12 +156,18 @@ func (w *inputWriter) integer(name string, n int64) {
 	w.note(name, begin)
 }
 
-// base writes an integer in base units that may be absent. Input.validate has checked it.
+// base writes an integer in base units that may be absent.
 func (w *inputWriter) base(name string, n json.Number) {
 	if n == "" {
 		w.leaveOut(name)
 		return
 	}
+	w.exact(name, n)
+}
+
+// exact writes an integer in base units.
+func (w *inputWriter) exact(name string, n json.Number) {
+	w.ok = w.ok && isBase(n)
 	w.literal(name, string(n))
 }
 
@@ -174,8 +193,9 @@ func (w *inputWriter) texts(name string, values []string) {
 }
 
 func (w *inputWriter) quote(text string) {
-	w.ok = w.ok && plainLength(text) == len(text)
-	w.b = append(append(append(w.b, '"'), text...), '"')
+	w.b = append(append(w.b, '"'), text...)
+	w.ok = w.ok && plainLength(w.b[len(w.b)-len(text):]) == len(text)
+	w.b = append(w.b, '"')
 }
 
 // sent writes JSON that came with the request or from a decoder, where it stands so deep in the input. It notes the members that
@@ -192,7 +212,7 @@ func (w *inputWriter) txInfo(raw json.RawMessage) {
 		return
 	}
 	w.key("tx_info")
-	begin, at := len(w.b), w.table.of("tx_info")
+	begin, at := len(w.b), w.part("tx_info")
 	w.sent(raw, 1, at)
 	if at != nil {
 		w.places.note(at.index, begin, len(w.b))
@@ -365,10 +385,11 @@ func (w *inputWriter) windows(all map[string]Window) {
 	slices.Sort(w.sorted)
 	for _, id := range w.sorted {
 		w.ok = w.ok && isName(id)
+		amounts := all[id]
 		window := w.inner(id, '{')
-		w.literal("used", string(all[id].Used))
-		w.literal("reserved", string(all[id].Reserved))
-		w.literal("after", string(all[id].After))
+		w.exact("used", amounts.Used)
+		w.exact("reserved", amounts.Reserved)
+		w.exact("after", amounts.After)
 		w.end(window, '}')
 		if w.at != nil {
 			if i, wanted := w.at.members[id]; wanted {
