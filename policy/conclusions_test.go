@@ -23,6 +23,12 @@ allow contains {"id": "test.said", "message": input.tx.to_tag} if input.tx.to_ta
 # labels:
 #   id: test.more
 allow contains {"id": "test.more", "message": input.tx.input_id} if input.tx.input_id != ""
+
+# METADATA
+# title: always says the same
+# labels:
+#   id: test.same
+allow contains {"id": "test.same", "message": "flagged"} if input.tx.request_id == "flagged"
 `
 
 // TestConclusionsAreKept holds that a verdict that was come to before gives the decision that it would give, whatever was concluded in
@@ -53,6 +59,14 @@ func TestConclusionsAreKept(t *testing.T) {
 		check(fmt.Sprint(i), "")
 		if n := e.Conclusions(); n == 0 || n > policy.MaxConclusions {
 			t.Fatalf("%d decisions are kept", n)
+		}
+	}
+	for range 3 { // what is always said, said and unsaid, of inputs that are alike
+		in.Tx.RequestID = "flagged"
+		flagged := check("", "")
+		in.Tx.RequestID = "other"
+		if other := check("", ""); !slices.Contains(flagged.Fired, "test.same") || slices.Contains(other.Fired, "test.same") {
+			t.Errorf("flagged: %v, and not: %v", flagged.Fired, other.Fired)
 		}
 	}
 	first := check("a", "")
