@@ -112,11 +112,17 @@ func anchor(kind string, parts ...string) ledger.Hash {
 func windows(states []ledger.WindowState) map[string]policy.Window {
 	out := make(map[string]policy.Window, len(states))
 	for _, s := range states {
-		out[s.ID] = policy.Window{
-			Used: json.Number(s.Used.String()), Reserved: json.Number(s.Reserved.String()), After: json.Number(s.After.String()),
-		}
+		out[s.ID] = policy.Window{Used: decimal(s.Used), Reserved: decimal(s.Reserved), After: decimal(s.After)}
 	}
 	return out
+}
+
+// decimal is n.String(), without math/big for what has room in a word.
+func decimal(n *big.Int) json.Number {
+	if n != nil && n.IsUint64() {
+		return json.Number(strconv.FormatUint(n.Uint64(), 10))
+	}
+	return json.Number(n.String())
 }
 
 // unused is the state of an execution's windows where nothing was approved before.

@@ -57,3 +57,6 @@ const MaxDerived = maxDerived
 
 // FollowShadow is what a server does again and again to have the shadow that is set.
 func (s *Server) FollowShadow(ctx context.Context) { s.followShadow(ctx) }
+
+// Decimal is how the numbers of windows are written.
+var Decimal = decimal

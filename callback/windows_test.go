@@ -2,10 +2,13 @@ package callback_test
 
 import (
 	"fmt"
+	"math"
+	"math/big"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/countersign-mpc/countersign/callback"
 	"github.com/countersign-mpc/countersign/wire"
 )
 
@@ -50,6 +53,18 @@ func wallet(id string) func(map[string]any) {
 		delete(info, "walletId")
 		if id != "" {
 			info["walletId"] = id
+		}
+	}
+}
+
+// TestDecimal: numbers are written as math/big writes them.
+func TestDecimal(t *testing.T) {
+	word := new(big.Int).SetUint64(math.MaxUint64)
+	for _, n := range []*big.Int{
+		new(big.Int), big.NewInt(7), big.NewInt(-7), big.NewInt(math.MinInt64), word, new(big.Int).Add(word, big.NewInt(1)), new(big.Int).Neg(word), new(big.Int).Lsh(word, 200), nil,
+	} {
+		if got := callback.Decimal(n); got.String() != n.String() {
+			t.Errorf("%s is written %s", n, got)
 		}
 	}
 }
