@@ -129,7 +129,7 @@ func TestPaymentByTokens(t *testing.T) {
 		intentTxInfo, "{}", "[]", `"x"`, "null", "12", ` { "a" : [ 1 , { "b" : "]}\\\"," } ] , "curInputId" : "1" , "e" : -1.5e+3 } `,
 		`{"\u0063urInputId":"0","request\u0065r":{},"extraData":null}`, `{"extraData":[{"vinList":1}]}`,
 		`{"extraData": {"vinList": [ {"requestId":1} , 2, [ {"requestId":3} ], {"a":{"requestId":4},"requestId":[{}]} ], "requestId": 5}}`,
-		`{"extraData":{"vinList":{"requestId":1}},"vinList":[{"requestId":2}]}`, `{"extraData":{"vinList":[]},"requester":null}`, `{"requester":1,"curInputId":2}`,
+		`{"a\\":"\\","\"":"\\\"\\\\","b":"","c":"x\\\\\"y"}`, `{"extraData":{"vinList":{"requestId":1}},"vinList":[{"requestId":2}]}`, `{"extraData":{"vinList":[]},"requester":null}`, `{"requester":1,"curInputId":2}`,
 	}
 	for _, c := range caseRequests(t) {
 		if info := c.RequestDetail.TxInfo; len(info) > 0 {
@@ -141,7 +141,7 @@ func TestPaymentByTokens(t *testing.T) {
 			t.Errorf("%s\ngives   %s\nand not %s", txInfo, got, want)
 		}
 	}
-	for _, broken := range []string{"{", `{"a`, `{"a"`, `{"a":`, `{"a":1`, `{"a":1,`, `{"a":1]`, `{a:1}`, `{"a" 1}`, `{"a":}`, `{"a":[1}`, `{"extraData":{"vinList":[1`, `{"a":"\`} {
+	for _, broken := range []string{"{", `{"a`, `{"a"`, `{"a":`, `{"a":1`, `{"a":1,`, `{"a":1]`, `{a:1}`, `{"a" 1}`, `{"a":}`, `{"a":[1}`, `{"extraData":{"vinList":[1`, `{"a":"\`, `{"a":"b\"`, `{"a":"b\"}`} {
 		if got, err := callback.PaymentOf([]byte(broken)); err == nil {
 			t.Errorf("%s gives %s", broken, got)
 		}

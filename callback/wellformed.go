@@ -139,13 +139,16 @@ func (c *cursor) value() []byte {
 
 // textLength is the length of the string at the start of JSON, 0 for one without an end.
 func textLength(b []byte) int {
-	for i := 1; i < len(b); i++ {
-		switch b[i] {
-		case '"':
-			return i + 1
-		case '\\':
-			i++
+	for at := 1; at < len(b); {
+		end := bytes.IndexByte(b[at:], '"')
+		if end < 0 {
+			return 0
 		}
+		escape := bytes.IndexByte(b[at:at+end], '\\')
+		if escape < 0 {
+			return at + end + 1
+		}
+		at += escape + 2 // behind what is escaped, which may be that very quotation mark
 	}
 	return 0
 }
