@@ -270,8 +270,8 @@ func (e *Engine) evaluate(ctx context.Context, input *inputDoc) (d Decision, err
 			d, err = e.rejection(RuleEngineError, "the policy failed"), fmt.Errorf("evaluate policy: panic: %v", p)
 		}
 	}()
-	limited, release := withTimeout(ctx, e.timeout)
-	defer release()
+	limited, cancel := context.WithTimeout(ctx, e.timeout)
+	defer cancel()
 	d, err = e.ask(limited, input)
 	var shape *shapeError
 	switch {

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"reflect"
 	"testing"
-	"time"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 )
@@ -37,11 +36,6 @@ func (e *Engine) Whole() *Engine {
 // again.
 func (e *Engine) Over(ctx context.Context, s *Source) (*Engine, error) {
 	return NewUntested(ctx, Config{Source: s, Timeout: e.timeout, proven: true, like: e})
-}
-
-// WithTimeout is what an evaluation is limited by.
-func WithTimeout(ctx context.Context, after time.Duration) (context.Context, func()) {
-	return withTimeout(ctx, after)
 }
 
 // MaxRemembered is how many answers about the same parts of the input are remembered at the most.
