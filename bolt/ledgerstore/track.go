@@ -44,9 +44,18 @@ const (
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
+// inPlace is a boltfile.Space.
+type inPlace interface {
+	Size() int64
+	ReadAt(p []byte, off int64) (int, error)
+	Write(p []byte, off int64) error
+	WriteThrough(p []byte, off int64) error
+	Sync() error
+}
+
 // track is one journal of groups that is written in place. It belongs to the one that commits.
 type track struct {
-	space *boltfile.Space
+	space inPlace
 	salt  []byte // of this lap; nil: none has begun
 	last  uint64 // number of its last commit; 0: none
 	at    int64  // where that begins, as it was read
@@ -56,14 +65,14 @@ type track struct {
 // fits reports whether a record of so many bytes does.
 func (t *track) fits(size int) bool { return t.salt != nil && t.used+int64(size) <= t.space.Size() }
 
-// begin begins the track anew. What it held is in the buckets. The head goes to disk with the first record; if only one of the two
-// does, the track holds nothing, of this lap or of the one before.
+// begin begins the track anew. What it held is in the buckets. The head is on disk before the first record is written, which is none
+// without its salt.
 func (t *track) begin() error {
 	salt, err := newSalt()
 	if err != nil {
 		return err
 	}
-	if err := t.mark(salt, 0); err != nil {
+	if err := t.space.WriteThrough(head(salt, 0), 0); err != nil {
 		return err
 	}
 	t.salt, t.last, t.used = salt, 0, trackPage
@@ -76,7 +85,7 @@ func newSalt() ([]byte, error) {
 	return salt, err
 }
 
-// mark writes the head: the track's commits up to a number are known to be on disk; 0: there is none yet.
+// mark writes the head: the track's commits up to a number are known to be on disk.
 func (t *track) mark(salt []byte, known uint64) error { return t.space.Write(head(salt, known), 0) }
 
 func head(salt []byte, known uint64) []byte {
