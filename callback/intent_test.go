@@ -8,9 +8,11 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"fmt"
 	"github.com/countersign-mpc/countersign/callback"
 	"github.com/countersign-mpc/countersign/ledger"
 	"github.com/countersign-mpc/countersign/wire"
+	"time"
 )
 
 const intentTxInfo = `{"requestId":"pay-1","chainSymbol":"BTC","amount":"22000","curInputId":"0","extraData":{"toTag":"x","vinList":[{"id":1,"requestId":"in-1"},{"id":2}],"voutList":[{"address":"a","amount":1}]},"rawTx":"cHNidP8=","requester":{"key_id":"k1","signature":"s1"}}`
@@ -182,4 +184,20 @@ func FuzzIntentHash(f *testing.F) {
 			t.Errorf("the requester's signature changes the intent of %s", txInfo)
 		}
 	})
+}
+
+// TestPaymentOfEscapes: a text of a million escapes, as large as a body may be, takes no longer than its length asks for: some
+// milliseconds, where a search for its end behind each escape took many seconds.
+func TestPaymentOfEscapes(t *testing.T) {
+	const size, most = 1 << 20, 5 * time.Second
+	for _, escape := range []string{`\n`, `\\`, `\"`, `\u00e9`} {
+		txInfo := fmt.Appendf(nil, `{"extraData":{"vinList":[{"memo":"%s"}]}}`, strings.Repeat(escape, size/len(escape)))
+		begin := time.Now()
+		if _, err := callback.PaymentOf(txInfo); err != nil {
+			t.Errorf("%s: %v", escape, err)
+		}
+		if took := time.Since(begin); took > most {
+			t.Errorf("%s: %v for %d bytes", escape, took, len(txInfo))
+		}
+	}
 }

@@ -137,16 +137,20 @@ func (c *cursor) value() []byte {
 	return nil
 }
 
-// textLength is the length of the string at the start of JSON, 0 for one without an end.
+// textLength is the length of the string at the start of JSON, 0 for one without an end. It looks at each byte twice at most.
 func textLength(b []byte) int {
+	quote := 0 // the first quotation mark from at on
 	for at := 1; at < len(b); {
-		end := bytes.IndexByte(b[at:], '"')
-		if end < 0 {
-			return 0
+		if quote < at {
+			i := bytes.IndexByte(b[at:], '"')
+			if i < 0 {
+				return 0
+			}
+			quote = at + i
 		}
-		escape := bytes.IndexByte(b[at:at+end], '\\')
+		escape := bytes.IndexByte(b[at:quote], '\\')
 		if escape < 0 {
-			return at + end + 1
+			return quote + 1
 		}
 		at += escape + 2 // behind what is escaped, which may be that very quotation mark
 	}
