@@ -74,7 +74,8 @@ func (f *state) pending() bool { return f.back != nil || f.leftover() }
 // whole reports whether all that the back layer holds is on disk. What is not is not moved: the layer waits for its last group.
 func (f *state) whole() bool { return f.end <= f.committed+1 }
 
-// turnLayers makes the front layer, in which the group with a number was the last one, the one that is moved. There is none.
+// turnLayers makes the front layer, in which the group with a number was the last one, the one that is moved. Nothing is being
+// moved.
 func (s *Store) turnLayers(last uint64) {
 	next := newLayer(s.front)
 	s.seenMu.Lock()
@@ -133,7 +134,7 @@ func (s *Store) move(t *boltfile.Tx, f *state, bucket string, to item) error {
 	return t.PutRoom(bucket, s.key, room)
 }
 
-// arena gives out memory for what a transaction writes, and takes it back when that has ended. It belongs to the one that commits.
+// arena gives out memory for what a transaction writes, and takes it back when that has ended. It is for one goroutine.
 type arena struct{ free []byte }
 
 const (

@@ -50,32 +50,47 @@ func (g *group) finish(err error) {
 	}
 }
 
-// runBatch runs calls, and hands the group over to be committed as soon as nothing is committed any more.
+// runBatch runs calls, and hands the group over to be committed once nothing is committed any more and it waits for nobody.
 func (s *Store) runBatch(batch []*call) {
 	for len(batch) > 0 {
 		batch = s.runSome(batch)
 	}
 }
 
-// runSome runs calls up to where their group is handed over, and returns the rest.
+// runSome runs calls up to where their group is handed over, and returns the rest. A transaction that grows the file's mapping waits
+// for all others to end, and who begins to read waits for it under seenMu: nobody may ask for seenMu while he reads the file, and so
+// this reader ends before its group is taken.
 func (s *Store) runSome(batch []*call) (rest []*call) {
 	s.undoMu.Lock()
 	defer s.undoMu.Unlock()
-	into := s.begin() // before it reads: from now on no other takes the group and turns the layers
+	into := s.begin()    // before it reads: from now on no other takes the group and turns the layers
+	oldest := s.oldest() // before it reads, see above; it only rises
 	r, err := s.read(context.Background(), true)
 	if err != nil {
-		for i, c := range batch {
-			if s.ran(c, classify(err), i == len(batch)-1) {
-				return batch[i+1:]
-			}
-		}
-		return nil
+		return s.runEach(batch, func(*call) error { return classify(err) })
 	}
-	defer func() { _ = r.end() }() // if it fails, the file is not used any more, and the commit says so
-	w := &writer{reader: *r, into: into, oldest: s.oldest(), undo: s.undo}
+	w := &writer{reader: *r, into: into, oldest: oldest, undo: s.undo}
 	defer func() { s.undo = emptied(w.undo) }()
+	return s.runEach(batch, func(c *call) error { return runCall(w, c) }, r)
+}
+
+// runEach runs calls by a function until their group is to be committed. Then it ends the readers, and hands the group over.
+func (s *Store) runEach(batch []*call, run func(*call) error, readers ...*reader) (rest []*call) {
+	end := func() {
+		for _, r := range readers {
+			_ = r.end() // if it fails, the file is not used any more, and the commit says so
+		}
+	}
+	defer end()
 	for i, c := range batch {
-		if s.ran(c, runCall(w, c), i == len(batch)-1) {
+		done, commits := s.ran(c, run(c), i == len(batch)-1)
+		if commits {
+			end()
+			s.groupMu.Lock()
+			s.handOver()
+			s.groupMu.Unlock()
+		}
+		if done {
 			return batch[i+1:]
 		}
 	}
@@ -121,26 +136,23 @@ func (s *Store) begin() *group {
 	return s.open
 }
 
-// ran notes a call that has run, and the last one of its batch. It hands the group over if nobody commits and either there is
-// nothing more to run or it is large enough.
-func (s *Store) ran(c *call, err error, last bool) (handed bool) {
+// ran notes a call that has run, and the last one of its batch. done says that no further one may run before the next begins; commits,
+// that the caller has to hand the group over: nobody commits, and either there is nothing more to run or to wait for, or it is large
+// enough.
+func (s *Store) ran(c *call, err error, last bool) (done, commits bool) {
 	s.groupMu.Lock()
 	defer s.groupMu.Unlock()
 	s.open.calls = append(s.open.calls, ran{c, err})
 	s.running = !last
 	if s.committing || !last && len(s.open.calls) < share || last && s.hold() {
-		return last
+		return last, false
 	}
-	s.running = false
-	s.handOver()
-	return true
+	s.running, s.committing = false, true
+	return true, true
 }
 
-// handOver lets the group that was made be committed. It is called under groupMu while nobody commits.
-func (s *Store) handOver() {
-	s.committing = true
-	go s.commit(s.take())
-}
+// handOver lets the group that was made be committed. It is called under groupMu by who has set committing.
+func (s *Store) handOver() { go s.commit(s.take()) }
 
 // Expect implements ledger.Expecter.
 func (s *Store) Expect(more int) { s.coming.Add(int64(more)) }
@@ -165,6 +177,7 @@ func (s *Store) waited(g *group) {
 	defer s.groupMu.Unlock()
 	g.waited = true
 	if s.open == g && !s.running && !s.committing {
+		s.committing = true
 		s.handOver()
 	}
 }
@@ -173,6 +186,7 @@ func (s *Store) waited(g *group) {
 func (s *Store) quiet() {
 	for s.committing || len(s.open.calls) > 0 {
 		if !s.committing {
+			s.committing = true
 			s.handOver()
 		}
 		s.still.Wait()
@@ -209,7 +223,8 @@ func (s *Store) commit(g *group) {
 	}
 }
 
-// next returns the next group to be committed, nil if there is none, or none yet: then the one that makes it hands it over.
+// next returns the next group to be committed, nil if there is none, or none yet: then the one that makes it hands it over, or who ends
+// its waiting.
 func (s *Store) next() *group {
 	s.groupMu.Lock()
 	defer s.groupMu.Unlock()

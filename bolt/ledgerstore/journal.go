@@ -164,6 +164,9 @@ func (s *Store) readJournal(t *boltfile.Tx) (left *layer, f folding, err error) 
 				found = append(found, recorded{number: number, changes: changes})
 			}
 		})
+		if err == nil { // a record is written once the one before is on disk: one behind another that is not whole is damage
+			err = track.ends(from)
+		}
 		if err != nil {
 			return left, f, err
 		}

@@ -67,7 +67,7 @@ type Store struct {
 	moved  arena  // for what is moved
 	key    []byte // of what is moved
 
-	seenMu    sync.RWMutex // guards the fields below against those who begin to read
+	seenMu    sync.RWMutex // guards the fields below, of the one that commits and the one that moves keys, against the other and who begins to read
 	front     *layer       // what was changed since the last turn
 	back      *layer       // what is on its way into the buckets; nil for nothing
 	folding   folding      // how far that is
@@ -169,7 +169,7 @@ func (s *Store) Close() error {
 
 // Check reads the whole file: every value with its checksum, every page as bbolt knows it, and the list of free pages. It
 // tells whether the file is whole, and ledger.Verify whether it says what was recorded. It takes time in proportion to the
-// file's size, and updates wait for it.
+// file's size; updates wait for it where they do not go into a track.
 func (s *Store) Check(ctx context.Context) error {
 	err := s.file.Check(ctx)
 	if err == nil {

@@ -30,7 +30,7 @@ const (
 var keyFrom = []byte("from")
 
 // A track begins with a head of one sector on a page of its own; each record begins with a page. Nothing that was synced is written
-// again, but for the head.
+// again, but for the head, and the last record when the file is opened.
 //
 // head:   trackMagic, salt, number of its last commit that is known to be on disk (uint64), CRC-32C of what stands before
 // record: length of the changes (uint32), number of the commit (uint64), CRC-32C of salt, length, number and changes; changes
@@ -40,6 +40,9 @@ const (
 	headSize     = len(trackMagic) + saltSize + 8 + crc32.Size
 	recordHeader = 4 + 8 + crc32.Size
 	trackPage    = 4096
+	// markThrough is after how many commits the head is synced at the latest: so many records at the end of a track may be lost
+	// without a word by a disk that loses what it has synced, together with power.
+	markThrough = 64
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -85,9 +88,7 @@ func newSalt() ([]byte, error) {
 	return salt, err
 }
 
-// mark writes the head: the track's commits up to a number are known to be on disk.
-func (t *track) mark(salt []byte, known uint64) error { return t.space.Write(head(salt, known), 0) }
-
+// head says that the track's commits up to a number are known to be on disk.
 func head(salt []byte, known uint64) []byte {
 	b := append(append(make([]byte, 0, headSize), trackMagic...), salt...)
 	b = binary.BigEndian.AppendUint64(b, known)
@@ -104,9 +105,12 @@ func (t *track) append(number uint64, room []byte) error {
 	}
 	t.last = number
 	t.used += pages(len(room))
-	// This goes to disk when something else syncs it. Who reads what a killed process left knows by it that nothing is missing; that the
-	// commit is on disk does not depend on it.
-	_ = t.mark(t.salt, number)
+	// Who reads what a killed process left knows by the head that nothing is missing. The commit is on disk whether the head is or not.
+	mark := t.space.Write // goes to disk when something else syncs it
+	if number%markThrough == 0 {
+		mark = t.space.WriteThrough
+	}
+	_ = mark(head(t.salt, number), 0)
 	return nil
 }
 
@@ -115,13 +119,18 @@ func (t *track) sum(record []byte) uint32 {
 	return crc32.Update(sum, castagnoli, record[recordHeader:])
 }
 
+// whole reports whether a record has its checksum.
+func (t *track) whole(record []byte) bool {
+	return binary.BigEndian.Uint32(record[12:]) == t.sum(record)
+}
+
 // pages is how much of a track a record takes.
 func pages(size int) int64 { return int64(size+trackPage-1) / trackPage * trackPage }
 
 var errTrack = errors.New("a track of the journal is damaged")
 
 // read gives each commit of the track to fn, and finds where the next one goes. What is older than a number is in the buckets and
-// need not be whole. A record is written once the one before is on disk: one behind another that is not whole is damage too.
+// need not be whole. Whether something stands behind the last one is for ends to find.
 func (t *track) read(from uint64, fn func(number uint64, changes []byte)) error {
 	head := make([]byte, headSize)
 	if _, err := t.space.ReadAt(head, 0); err != nil {
@@ -147,17 +156,30 @@ func (t *track) read(from uint64, fn func(number uint64, changes []byte)) error 
 	if known := binary.BigEndian.Uint64(summed[len(trackMagic)+saltSize:]); t.last < known && known >= from {
 		return fmt.Errorf("%w: it ends with commit %d, and commit %d was on disk", errTrack, t.last, known)
 	}
-	return t.ends(from)
+	return nil
 }
 
-// ends sees that no record from a number on, of this lap, stands behind the last one.
+// endsWork bounds by how many bytes, in sizes of the track, records are looked for behind its end: what an older lap has left may look
+// like the begin of many.
+const endsWork = 8
+
+// ends sees that no record from a number on, of this lap, stands behind the last one that was read.
 func (t *track) ends(from uint64) error {
-	for behind := *t; behind.used < t.space.Size(); behind.used += trackPage {
-		number, changes, err := behind.next()
-		if err != nil {
-			return err
+	rest := make([]byte, max(0, t.space.Size()-t.used))
+	if len(rest) == 0 {
+		return nil
+	}
+	if _, err := t.space.ReadAt(rest, t.used); err != nil {
+		return err
+	}
+	work := endsWork * t.space.Size()
+	for ; len(rest) >= recordHeader && work > 0; rest = rest[min(trackPage, len(rest)):] {
+		size, number := int64(binary.BigEndian.Uint32(rest)), binary.BigEndian.Uint64(rest[4:])
+		if size == 0 || size > int64(len(rest)-recordHeader) || number <= t.last || number < from {
+			continue
 		}
-		if changes != nil && number >= from {
+		work -= size
+		if t.whole(rest[:recordHeader+size]) {
 			return fmt.Errorf("%w: commit %d stands behind one that is not readable", errTrack, number)
 		}
 	}
@@ -176,7 +198,7 @@ func (t *track) renew() error {
 	} else if err := t.space.Write(record[:n], t.at); err != nil {
 		return err
 	}
-	if err := t.mark(t.salt, t.last); err != nil {
+	if err := t.space.Write(head(t.salt, t.last), 0); err != nil {
 		return err
 	}
 	return t.space.Sync()
@@ -200,7 +222,7 @@ func (t *track) next() (number uint64, changes []byte, err error) {
 	if _, err := t.space.ReadAt(record[recordHeader:], t.used+recordHeader); err != nil {
 		return 0, nil, err
 	}
-	if binary.BigEndian.Uint32(record[12:]) != t.sum(record) {
+	if !t.whole(record) {
 		return 0, nil, nil
 	}
 	return number, record[recordHeader:], nil

@@ -313,3 +313,16 @@ func TestCopyOfTracks(t *testing.T) {
 type writeFunc func(p []byte) (int, error)
 
 func (f writeFunc) Write(p []byte) (int, error) { return f(p) }
+
+// TestTrackLookalikes: bytes of an older lap that look like the begins of many long records do not hold up who opens the file.
+func TestTrackLookalikes(t *testing.T) {
+	file, at, keys := tracked(t)
+	end := at + (records(file, at)+1)*trackPage
+	for page := end; page+16 < at+ledgerstore.SmallTrack; page += trackPage {
+		binary.BigEndian.PutUint32(file[page:], trackPage)
+		binary.BigEndian.PutUint64(file[page+4:], 1<<40)
+	}
+	if got, err := reopened(t, file); err != nil || strings.Join(got, " ") != strings.Join(keys, " ") {
+		t.Errorf("%d keys of %d, %v", len(got), len(keys), err)
+	}
+}
