@@ -15,7 +15,7 @@ type asked struct {
 	key     []byte
 
 	known     *known     // with which a decision is to be kept, nil for none
-	fired     marks      // by these of the program's rules
+	fired     marks      // by these rules, by their numbers in direct.Program
 	concluded *concluded // the decision that was kept so
 }
 

@@ -129,11 +129,17 @@ func (d *directly) part(ref ast.Ref) (part, length int, ok bool) {
 // steady reports whether a part is the same for all inputs of which the same is known.
 func (d *directly) steady(part int) bool { return part >= d.spans || d.fixed[part] }
 
-// values are those of the steady parts of an input, and so of all that are alike to joint.
-func (d *directly) values(doc *inputDoc, found []*remembered) direct.Steady {
+// values are those of the steady parts of an input, and so of all that are alike to joint; nil where they cannot be found, and then are
+// looked for as in any part.
+func (d *directly) values(doc *inputDoc, found []*remembered) (values direct.Steady) {
 	if d.program == nil {
 		return nil
 	}
+	defer func() {
+		if recover() != nil {
+			values = nil
+		}
+	}()
 	in := directInput{directly: d, document: doc, found: found}
 	return d.program.Steady(in.Part)
 }

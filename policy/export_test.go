@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"reflect"
 	"testing"
 
@@ -175,3 +176,5 @@ var UnjudgedPowers = unjudgedPowers
 
 // TakenApart reports whether modules can be taken apart.
 func TakenApart(modules map[string]*ast.Module) bool { return newParts(modules, documents{}) != nil }
+
+func (in *Input) validate() error { return errors.Join(in.consistent(), in.exact()) }

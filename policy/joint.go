@@ -8,7 +8,7 @@ import (
 	"github.com/countersign-mpc/countersign/policy/direct"
 )
 
-// known is what is remembered of all steady parts of an input. What stands above once does not change.
+// known is what is remembered of all steady parts of an input. The fields before once do not change.
 type known struct {
 	found  []*remembered // by group
 	says   verdict       // of rules
@@ -23,7 +23,7 @@ type known struct {
 // concluded is the decision that was come to last, when all that was said beside what is known was what these of the directly
 // evaluated rules always say.
 type concluded struct {
-	fired    marks // by the program's numbers
+	fired    marks // by their numbers in direct.Program
 	decision Decision
 }
 
@@ -60,8 +60,8 @@ func (j *joint) keep(d *inputDoc, k *known) {
 	}
 }
 
-// known is what is remembered about an input, with the values of its steady parts, nil where they were not looked at before. What is
-// not remembered, is asked.
+// known is what is remembered about an input, with the values of its steady parts, nil for the first input of its kind. What is not
+// remembered, is asked.
 func (p *program) known(ctx context.Context, d *inputDoc) (*known, direct.Steady, error) {
 	if k := p.joint.look(d); k != nil {
 		k.once.Do(func() { k.steady = p.direct.values(d, k.found) })
