@@ -24,10 +24,29 @@ type contender struct {
 	sum   sample
 }
 
-// measure runs all servers in turns, and then what is measured of the durable one alone.
-func (b *bench) measure() (err error) {
-	if err := b.removeLedger(); err != nil {
+// measure runs all servers in turns, then what is measured of the durable one alone, and at the end one over a long log.
+func (b *bench) measure() error {
+	rows, err := b.sideBySide()
+	if err != nil {
 		return err
+	}
+	if err := printTable(b.out, append(rows, b.rows...)); err != nil {
+		return err
+	}
+	envelope, decision := rows[1], rows[3] // as sideBySide has them
+	if b.log > 0 {
+		if err := b.longLog(decision); err != nil {
+			return err
+		}
+	}
+	_, err = fmt.Fprintf(b.out, "cpu-ratio %.2f\n", ratio(envelope, decision))
+	return err
+}
+
+// sideBySide measures the four servers, and ends them: the floor, the envelope, and decisions without and with the log.
+func (b *bench) sideBySide() (rows []summary, err error) {
+	if err := b.removeLedger(); err != nil {
+		return nil, err
 	}
 	var all []*contender
 	defer func() {
@@ -40,33 +59,19 @@ func (b *bench) measure() (err error) {
 	} {
 		c, err := b.contender(s.mode, s.name)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		all = append(all, c)
 	}
 	durable := all[len(all)-1]
 	if err := b.inTurns(all, durable); err != nil {
-		return err
+		return nil, err
 	}
-	var rows []summary
 	for _, c := range all {
 		rows = append(rows, summarise(c.sum))
 	}
-	envelope, decision := rows[1], rows[3]
 	durable.load.next.Store(int64(len(durable.load.requests)))
-	if err := b.afterwards(durable.process, durable.load.next, decision); err != nil {
-		return err
-	}
-	if err := printTable(b.out, append(rows, b.rows...)); err != nil {
-		return err
-	}
-	if b.log > 0 {
-		if err := b.longLog(decision); err != nil {
-			return err
-		}
-	}
-	_, err = fmt.Fprintf(b.out, "cpu-ratio %.2f\n", ratio(envelope, decision))
-	return err
+	return rows, b.afterwards(durable.process, durable.load.next, rows[len(rows)-1])
 }
 
 func (b *bench) removeLedger() error {

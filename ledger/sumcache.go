@@ -8,8 +8,9 @@ import (
 )
 
 // sumCache remembers what windows showed, from one decision to the next, so that a window is summed up anew only when an entry
-// drops out of it; and which policy is active. It is exact: it holds for the log that ends with one certain entry, and both change
-// with the log only, of what is active its revision: one that is altered in the store alone is found by Verify. A transaction that was undone, and another process that shares the store, leave another end.
+// drops out of it; and the revision of the active policy. It is exact: it holds for the log that ends with one certain entry, and
+// both change with the log only; what is altered in the store alone is found by Verify. A transaction that was undone, and another
+// process that shares the store, leave another end.
 type sumCache struct {
 	busy sync.Mutex // held by the decision that uses the cache, and guards the fields below
 

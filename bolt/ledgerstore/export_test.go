@@ -90,3 +90,9 @@ func (u *Unsynced) Lose(file []byte) error {
 	copy(file[at:], before)
 	return nil
 }
+
+// FirstIn is track.firstIn of a track that holds nothing.
+func FirstIn(pages []byte, most int64) (number uint64, summed int64) {
+	t := track{salt: make([]byte, saltSize)}
+	return t.firstIn(pages, 1, most)
+}

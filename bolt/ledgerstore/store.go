@@ -67,11 +67,13 @@ type Store struct {
 	moved  arena  // for what is moved
 	key    []byte // of what is moved
 
-	seenMu    sync.RWMutex // guards the fields below, of the one that commits and the one that moves keys, against the other and who begins to read
-	front     *layer       // what was changed since the last turn
-	back      *layer       // what is on its way into the buckets; nil for nothing
-	folding   folding      // how far that is
-	committed uint64       // number of the last group that is on disk
+	// guards the fields below, which the one that commits and the one that moves keys change and who begins to read needs; nobody
+	// asks for it who reads the file (runSome)
+	seenMu    sync.RWMutex
+	front     *layer  // what was changed since the last turn
+	back      *layer  // what is on its way into the buckets; nil for nothing
+	folding   folding // how far that is
+	committed uint64  // number of the last group that is on disk
 
 	// What follows belongs to the one that commits.
 	arena  arena

@@ -172,18 +172,26 @@ func (t *track) ends(from uint64) error {
 	if _, err := t.space.ReadAt(rest, t.used); err != nil {
 		return err
 	}
-	work := endsWork * t.space.Size()
-	for ; len(rest) >= recordHeader && work > 0; rest = rest[min(trackPage, len(rest)):] {
-		size, number := int64(binary.BigEndian.Uint32(rest)), binary.BigEndian.Uint64(rest[4:])
-		if size == 0 || size > int64(len(rest)-recordHeader) || number <= t.last || number < from {
-			continue
-		}
-		work -= size
-		if t.whole(rest[:recordHeader+size]) {
-			return fmt.Errorf("%w: commit %d stands behind one that is not readable", errTrack, number)
-		}
+	if number, _ := t.firstIn(rest, from, endsWork*t.space.Size()); number > 0 {
+		return fmt.Errorf("%w: commit %d stands behind one that is not readable", errTrack, number)
 	}
 	return nil
+}
+
+// firstIn finds the first whole record in pages behind the last one, with a number from from on; 0 for none. It looks no further once
+// it has computed checksums of so many bytes, and says of how many it has.
+func (t *track) firstIn(pages []byte, from uint64, most int64) (number uint64, summed int64) {
+	for ; len(pages) >= recordHeader && summed < most; pages = pages[min(trackPage, len(pages)):] {
+		size, number := int64(binary.BigEndian.Uint32(pages)), binary.BigEndian.Uint64(pages[4:])
+		if size == 0 || size > int64(len(pages)-recordHeader) || number <= t.last || number < from {
+			continue
+		}
+		summed += size
+		if t.whole(pages[:recordHeader+size]) {
+			return number, summed
+		}
+	}
+	return 0, summed
 }
 
 // renew writes the last record that was read once more, and the head, and syncs them. Where the sync of a process before has failed
