@@ -13,7 +13,8 @@ import (
 // Verify reads the whole log and everything that hangs on it, and reports each entry that was changed, is missing or
 // stands in another's place; callback_ids that lost their record; approvals and proposals with a vote that nobody signed, or
 // without one that was cast; and what windows, reservations and bindings say that the entries do not. kept are checkpoints kept
-// elsewhere (Checkpoint), out of which the log must have grown. Decisions go on meanwhile. The error is for what could not be read.
+// elsewhere (Checkpoint), out of which the log must have grown. Decisions go on meanwhile. The error is for what could not be read;
+// damage is a problem of the report, and is one only if not even the log's size can be told.
 func (l *Ledger) Verify(ctx context.Context, kept ...[]byte) (auditlog.Report, error) {
 	v := verification{Ledger: l, unreadable: map[id]bool{}, named: map[string]bool{}}
 	var err error
@@ -21,7 +22,10 @@ func (l *Ledger) Verify(ctx context.Context, kept ...[]byte) (auditlog.Report, e
 		return v.report, fmt.Errorf("verify the log: %w", damaged(err))
 	}
 	for _, check := range []func(context.Context) error{v.records, v.asks, v.approvals, v.attachments, v.policies, v.accounts} {
-		if err := check(ctx); err != nil {
+		err := check(ctx)
+		if errors.Is(err, ErrDamaged) { // of something that the check needs as a whole; the others may need it not
+			v.report.Add("%v", err)
+		} else if err != nil {
 			return v.report, fmt.Errorf("verify the ledger: %w", err)
 		}
 	}
@@ -58,11 +62,41 @@ type verification struct {
 	*Ledger
 	report     auditlog.Report
 	unreadable map[id]bool     // entries of the log that are missing or cannot be read
-	named      map[string]bool // buckets of which a value that cannot be read has been named by the entry it belongs to
+	named      map[string]bool // buckets of which a value that cannot be read has been named, by the entry it belongs to or as their first
 }
 
 // View implements auditlog.Source.
 func (v *verification) View(ctx context.Context, fn func(Reader) error) error { return v.view(ctx, fn) }
+
+// view is the ledger's over a logReader.
+func (v *verification) view(ctx context.Context, fn func(Reader) error) error {
+	return v.Ledger.view(ctx, func(r Reader) error { return fn(logReader{r}) })
+}
+
+// logReader makes a value that the store finds altered a damage of the log too, so that the log names its hashes as those that cannot be
+// read, and goes on behind them.
+type logReader struct{ Reader }
+
+func (r logReader) Get(bucket string, key []byte) ([]byte, error) {
+	v, err := r.Reader.Get(bucket, key)
+	return v, logDamaged(err)
+}
+
+func (r logReader) Scan(bucket string, from, to []byte, reverse bool, fn func(key, value []byte) (bool, error)) error {
+	return logDamaged(r.Reader.Scan(bucket, from, to, reverse, fn))
+}
+
+func logDamaged(err error) error {
+	if errors.Is(err, ErrDamaged) && !errors.Is(err, auditlog.ErrDamaged) {
+		return logDamage{err}
+	}
+	return err
+}
+
+// logDamage is a store's error over a damaged value, in its own words.
+type logDamage struct{ error }
+
+func (e logDamage) Unwrap() []error { return []error{auditlog.ErrDamaged, e.error} }
 
 // Entry returns the bytes under ref as they are, also if they are not an entry.
 func (v *verification) Entry(r Reader, ref []byte) ([]byte, error) {
@@ -165,7 +199,7 @@ func (v *verification) votedOnProposal(r Reader, rec *PolicyVoteRecord) error {
 }
 
 // sweep calls fn with every key and value of a bucket, a chunk per transaction. A value that the store finds altered is
-// reported unless it was named already, and ends it.
+// reported unless it was named already, and ends it, of which there is a note.
 func (v *verification) sweep(ctx context.Context, bucket string, fn func(r Reader, key, value []byte) error) error {
 	const chunk = 512
 	var from []byte
@@ -182,9 +216,7 @@ func (v *verification) sweep(ctx context.Context, bucket string, fn func(r Reade
 			})
 		})
 		if errors.Is(err, ErrDamaged) {
-			if !v.named[bucket] {
-				v.report.Add("%s: %v", bucket, err)
-			}
+			v.unswept(bucket, err)
 			return nil
 		}
 		if err != nil {
@@ -192,6 +224,18 @@ func (v *verification) sweep(ctx context.Context, bucket string, fn func(r Reade
 		}
 	}
 	return nil
+}
+
+// unswept reports what ended a sweep, once for each bucket.
+func (v *verification) unswept(bucket string, err error) {
+	if !v.named[bucket] {
+		v.report.Add("%s: %v", bucket, err)
+	}
+	v.named[bucket] = true
+	note := fmt.Sprintf("what else is stored in %s, behind a value that cannot be read", bucket)
+	if !slices.Contains(v.report.Notes, note) {
+		v.report.Note("%s", note)
+	}
 }
 
 // records looks for entries that the log does not have.
@@ -208,6 +252,9 @@ func (v *verification) records(ctx context.Context) error {
 			return err
 		}
 		ref, _, err := v.log.Ref(r, index)
+		if errors.Is(err, auditlog.ErrDamaged) && index >= 0 && index < v.report.Size {
+			return nil // the hashes of that entry cannot be read, which has been reported
+		}
 		if err != nil && !errors.Is(err, auditlog.ErrDamaged) {
 			return err
 		}

@@ -282,33 +282,42 @@ func (a *accounts) missing(ctx context.Context) error {
 			unseen[at] = true
 		}
 	}
-	err := a.view(ctx, func(r Reader) error {
+	return a.view(ctx, func(r Reader) error {
 		if err := a.now(r); err != nil {
 			return err
 		}
 		for _, at := range slices.SortedFunc(maps.Keys(unseen), func(p, q chargedPlace) int { return bytes.Compare(p.anchor[:], q.anchor[:]) }) {
 			x := a.reservations[at]
-			v, err := r.Get(bucketReservation, reservationKey(at.series, at.anchor))
+			there, err := a.there(r, bucketReservation, reservationKey(at.series, at.anchor))
 			if err != nil {
 				return err
 			}
-			if v == nil && !x.over() && !(a.from > 0 && x.released > 0) {
+			if !there && !x.over() && !(a.from > 0 && x.released > 0) {
 				a.report.Add("the reservation %s that entry %d made is missing", at, x.last)
 			}
 		}
 		for name, x := range a.bindings {
-			v, err := r.Get(bucketBinding, name[:])
+			there, err := a.there(r, bucketBinding, name[:])
 			if err != nil {
 				return err
 			}
-			if v == nil {
+			if !there {
 				a.report.Add("entry %d bound the name %s, and that is missing", x.entry, name.String()[:16])
 			}
 		}
 		return nil
 	})
-	if errors.Is(err, ErrDamaged) && (a.named[bucketReservation] || a.named[bucketBinding]) {
-		return nil
+}
+
+// there reports whether there is a value. One that cannot be read is there, and is named with its bucket.
+func (a *accounts) there(r Reader, bucket string, key []byte) (bool, error) {
+	v, err := r.Get(bucket, key)
+	if !errors.Is(err, ErrDamaged) {
+		return v != nil, err
 	}
-	return err
+	if !a.named[bucket] {
+		a.report.Add("%s: %v", bucket, err)
+	}
+	a.named[bucket] = true
+	return true, nil
 }
