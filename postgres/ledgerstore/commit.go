@@ -56,7 +56,7 @@ func (s *Store) commitOnce(batch []*call) []*call {
 	}
 	tx := at.tx
 	defer rollback(tx)
-	w := &writer{reader: reader{ctx: ctx, tx: tx, buckets: s.buckets, wall: at.wall}, batch: make(changes)}
+	w := &writer{reader: reader{ctx: ctx, tx: tx, buckets: s.buckets, update: true, wall: at.wall}, batch: make(changes)}
 	var succeeded []*call
 	for i, c := range live {
 		w.own, w.sent = make(changes), false

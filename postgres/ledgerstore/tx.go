@@ -37,11 +37,14 @@ func checksum(bucket string, key, value []byte) []byte {
 	return h.Sum(nil)[:16]
 }
 
-// reader is a ledger.Reader. Its first failure is kept: a function that goes on over it does not succeed.
+// reader is a ledger.Reader. Its first failure is kept: a function that goes on over it does not succeed. A value that is not what was
+// written is such a failure in an update only, which must not be built on it; who only reads gets the error for that one value and may
+// look at others, so that a verification can name all that are damaged.
 type reader struct {
 	ctx     context.Context
 	tx      pgx.Tx
 	buckets map[string]bool
+	update  bool // a damaged value ends it
 	fault   error
 	wall    time.Time // of the database; zero: not asked yet
 }
@@ -70,6 +73,15 @@ func (r *reader) fail(err error) error {
 		r.fault = classify(r.ctx, err)
 	}
 	return r.fault
+}
+
+// damaged is what comes of a value that is not what was written.
+func (r *reader) damaged(bucket string) error {
+	err := &damagedError{bucket}
+	if r.update {
+		return r.fail(err)
+	}
+	return err
 }
 
 // outcome is the error of a transaction's function, or the failure of the store over which it was made.
@@ -104,7 +116,7 @@ func (r *reader) Get(bucket string, key []byte) ([]byte, error) {
 		return nil, r.fail(err)
 	}
 	if !bytes.Equal(sum, checksum(bucket, key, value)) {
-		return nil, r.fail(&damagedError{bucket})
+		return nil, r.damaged(bucket)
 	}
 	return present(value), nil
 }
@@ -118,7 +130,10 @@ func present(value []byte) []byte {
 }
 
 // row is one key with its value.
-type row struct{ key, value []byte }
+type row struct {
+	key, value []byte
+	damaged    bool // it is not what was written
+}
 
 // Scan implements ledger.Reader.
 func (r *reader) Scan(bucket string, from, to []byte, reverse bool, fn func(key, value []byte) (bool, error)) error {
@@ -135,6 +150,9 @@ func (r *reader) Scan(bucket string, from, to []byte, reverse bool, fn func(key,
 			return r.fail(err)
 		}
 		for _, row := range rows {
+			if row.damaged {
+				return r.damaged(bucket)
+			}
 			more, err := fn(row.key, row.value)
 			if err != nil || !more {
 				return err
@@ -173,9 +191,7 @@ func (r *reader) page(bucket string, from, to []byte, reverse, first bool) ([]ro
 		if err := raw.Scan(&out.key, &out.value, &sum); err != nil {
 			return row{}, err
 		}
-		if !bytes.Equal(sum, checksum(bucket, out.key, out.value)) {
-			return row{}, &damagedError{bucket}
-		}
+		out.damaged = !bytes.Equal(sum, checksum(bucket, out.key, out.value))
 		out.key, out.value = present(out.key), present(out.value)
 		return out, nil
 	})
