@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/countersign-mpc/countersign/evidence"
+	"github.com/countersign-mpc/countersign/wire"
 )
 
 // safeTxType is encodeType of a Safe's transaction (Safe contracts since 1.0.0), which owners sign as typed data.
@@ -20,7 +21,8 @@ func isERC3009(encodedType string) bool {
 
 // byMessage writes the transaction that others carry out by a message into the input, so that it is held against the limits of
 // transactions too. The amounts and addresses are those that are signed; of tx_info stay the wallet, the vault and the
-// payment's name, and what else it claims has to be the same. What cannot be made exact becomes a problem of the transaction.
+// payment's name, and what else it claims has to be the same. What cannot be made exact, of the message or of the claim, becomes a
+// problem of the transaction.
 func (d *Data) byMessage(in *Input) {
 	tx := &Tx{Family: FamilyEVM, Source: SourceEvidence}
 	claimed := in.Tx
@@ -53,7 +55,7 @@ func (d *Data) byMessage(in *Input) {
 		tx.From = n.address("message.from", text(m, "from"))
 		n.transfer(in, evidence.Movement{Asset: evidence.AssetERC20, Contract: *domain.VerifyingContract, To: text(m, "to"), Amount: text(m, "value")})
 	}
-	n.sameAsClaimed(claimed, tx)
+	n.sameAsClaimed(in, claimed)
 }
 
 // safe is what a Safe does: one transfer of its own, or a call.
@@ -139,17 +141,62 @@ func (n *normaliser) safeCall(in *Input, account *evidence.Decoded) {
 	})
 }
 
-// sameAsClaimed holds what tx_info says of the transaction against what is signed.
-func (n *normaliser) sameAsClaimed(claimed, tx *Tx) {
+// sameAsClaimed holds what tx_info says of the transaction against what is signed, on the chain and of the token that the message
+// names. It may leave any of it out. What it says is shown to approvers and stands in the log, so that what cannot be made exact of it
+// is as good a reason to reject as another amount.
+func (n *normaliser) sameAsClaimed(in *Input, claimed *Tx) {
 	if claimed == nil {
 		return
 	}
-	for _, f := range []struct{ name, claimed, signed string }{
-		{"chainSymbol", claimed.Chain, tx.Chain}, {"assetId", claimed.Asset, tx.Asset}, {"from", claimed.From, tx.From}, {"to", claimed.To, tx.To},
-		{"amount", string(claimed.AmountBase), string(tx.AmountBase)},
+	said, _, err := wire.ReadTxInfo(in.TxInfo)
+	if err != nil {
+		n.problem(RuleTxInvalid, "tx_info", "cannot be read")
+		return
+	}
+	told := n.takeProblems(in, claimed, &said)
+	for _, f := range []struct {
+		name, claimed, signed string
+		exact                 func(string) (string, error)
+	}{
+		{"chainSymbol", said.ChainSymbol, in.Tx.Chain, nil},
+		{"assetId", said.AssetID, in.Tx.Asset, nil},
+		{"from", said.From, in.Tx.From, n.chain.canonicalAddress},
+		{"to", said.To, in.Tx.To, n.chain.canonicalAddress},
+		{"amount", said.Amount, string(in.Tx.AmountBase), n.exactAmount(in)},
 	} {
-		if f.claimed != "" && f.claimed != f.signed {
+		if f.claimed == "" || told[f.name] {
+			continue
+		}
+		exact := f.claimed
+		if f.exact != nil {
+			exact, err = f.exact(f.claimed)
+		}
+		if err != nil || exact != f.signed {
 			n.problem(RuleTxInvalid, f.name, "%q is claimed, and the message says %q", clip(f.claimed), clip(f.signed))
 		}
 	}
+}
+
+// exactAmount makes a claimed amount one in base units of what the message moves.
+func (n *normaliser) exactAmount(in *Input) func(string) (string, error) {
+	return func(amount string) (string, error) {
+		base, err := baseUnits(amount, n.chain.AmountUnit, n.chain.Assets[in.Tx.Asset].Decimals)
+		return string(base), err
+	}
+}
+
+// takeProblems keeps the problems of the claim and returns the fields that they are of. Those of what nobody has said are none: a
+// request for a message need not repeat it.
+func (n *normaliser) takeProblems(in *Input, claimed *Tx, said *wire.TxInfo) map[string]bool {
+	words := map[string]string{
+		"chainSymbol": said.ChainSymbol, "assetId": said.AssetID, "to": said.To + in.Request.ToAddress, "amount": said.Amount + in.Request.Amount,
+	}
+	told := map[string]bool{}
+	for _, p := range claimed.Problems {
+		if word, optional := words[p.Field]; !optional || word != "" {
+			n.problem(p.Rule, p.Field, "%s", p.Message)
+			told[p.Field] = true
+		}
+	}
+	return told
 }

@@ -1,10 +1,13 @@
 package policy_test
 
 import (
+	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/countersign-mpc/countersign/evidence"
 	"github.com/countersign-mpc/countersign/policy"
 	"github.com/countersign-mpc/countersign/wire"
 )
@@ -151,25 +154,52 @@ func TestMessageClaims(t *testing.T) {
 	})
 	e := newEngine(t, data)
 	message := safeTx(t, usdt, "0", transferData(recipient, "5f5e100"), nil)
+	said := func(change func(*wire.TxInfo)) *wire.TxInfo {
+		info := withWallet(claim("100000000"), "w")
+		change(info)
+		return info
+	}
 	for name, c := range map[string]struct {
 		claim *wire.TxInfo
-		field string // that is wrong
+		flat  func(*wire.RequestDetail) // what older nodes say beside it
+		field string                    // that is wrong
 	}{
-		"no word":         {&wire.TxInfo{WalletID: "w"}, ""},
-		"the same":        {withWallet(claim("100000000"), "w"), ""},
-		"another amount":  {withWallet(claim("100000001"), "w"), "amount"},
-		"another token":   {&wire.TxInfo{WalletID: "w", ChainSymbol: "ETH", AssetID: "ETH", To: recipient, Amount: "100000000"}, "assetId"},
-		"another address": {&wire.TxInfo{WalletID: "w", ChainSymbol: "ETH", AssetID: "USDT_ETH", To: router, Amount: "100000000"}, "to"},
-		"another sender":  {&wire.TxInfo{WalletID: "w", ChainSymbol: "ETH", AssetID: "USDT_ETH", From: sender, To: recipient, Amount: "100000000"}, "from"},
+		"no word":                   {&wire.TxInfo{WalletID: "w"}, nil, ""},
+		"the same":                  {withWallet(claim("100000000"), "w"), nil, ""},
+		"the same, but the chain":   {said(func(x *wire.TxInfo) { x.ChainSymbol = "" }), nil, ""},
+		"the chain alone":           {&wire.TxInfo{WalletID: "w", ChainSymbol: "ETH"}, nil, ""},
+		"the token alone":           {&wire.TxInfo{WalletID: "w", ChainSymbol: "ETH", AssetID: "USDT_ETH"}, nil, ""},
+		"the same beside":           {said(func(*wire.TxInfo) {}), func(d *wire.RequestDetail) { d.ToAddress, d.Amount = recipient, "100000000" }, ""},
+		"another amount":            {withWallet(claim("100000001"), "w"), nil, "amount"},
+		"an amount that is none":    {withWallet(claim("1e8"), "w"), nil, "amount"},
+		"another token":             {said(func(x *wire.TxInfo) { x.AssetID = "ETH" }), nil, "assetId"},
+		"an unknown token":          {said(func(x *wire.TxInfo) { x.AssetID = "DOGE" }), nil, "assetId"},
+		"another address":           {said(func(x *wire.TxInfo) { x.To = router }), nil, "to"},
+		"an address that is none":   {said(func(x *wire.TxInfo) { x.To = "the exchange" }), nil, "to"},
+		"another sender":            {said(func(x *wire.TxInfo) { x.From = sender }), nil, "from"},
+		"a sender that is none":     {said(func(x *wire.TxInfo) { x.From = "0x1" }), nil, "from"},
+		"an unknown chain":          {said(func(x *wire.TxInfo) { x.ChainSymbol = "MATIC" }), nil, "chainSymbol"},
+		"a fee that is none":        {said(func(x *wire.TxInfo) { x.Fee = "little" }), nil, "fee"},
+		"no chain, other amount":    {said(func(x *wire.TxInfo) { x.ChainSymbol, x.Amount = "", "1" }), nil, "amount"},
+		"no chain, other address":   {said(func(x *wire.TxInfo) { x.ChainSymbol, x.To = "", router }), nil, "to"},
+		"another amount beside":     {said(func(*wire.TxInfo) {}), func(d *wire.RequestDetail) { d.Amount = "1" }, "amount"},
+		"an amount beside none":     {&wire.TxInfo{WalletID: "w", ChainSymbol: "ETH", AssetID: "USDT_ETH", To: recipient}, func(d *wire.RequestDetail) { d.Amount = "1" }, "amount"},
+		"another address beside it": {said(func(*wire.TxInfo) {}), func(d *wire.RequestDetail) { d.ToAddress = router }, "to"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			in := signedWith(t, e, message, c.claim)
-			fields := ""
+			in := claimedBeside(t, e, message, c.claim, c.flat)
+			fields := map[string]bool{}
 			for _, p := range in.Tx.Problems {
-				fields += p.Field
+				fields[p.Field] = true
 			}
-			if fields != c.field {
+			if len(fields) > 1 || c.field != "" && !fields[c.field] || c.field == "" && len(fields) > 0 {
 				t.Errorf("problems %v, want of %q", in.Tx.Problems, c.field)
+			}
+			rejected := slices.ContainsFunc(decide(t, e, in).Reasons, func(r policy.Reason) bool {
+				return r.Severity == policy.Reject && (r.RuleID == policy.RuleTxInvalid || r.RuleID == policy.RuleAssetUnknown)
+			})
+			if rejected != (c.field != "") {
+				t.Errorf("it is rejected for its claim: %v", rejected)
 			}
 			charges := fmt.Sprint(len(e.Charges(&in)))
 			for _, charge := range e.Charges(&in) {
@@ -180,6 +210,38 @@ func TestMessageClaims(t *testing.T) {
 			}
 		})
 	}
+}
+
+// claimedBeside is signedWith of a request with this tx_info as a node sends it.
+func claimedBeside(t testing.TB, e *policy.Engine, message string, info *wire.TxInfo, flat func(*wire.RequestDetail)) policy.Input {
+	t.Helper()
+	said := map[string]string{}
+	for key, value := range map[string]string{
+		"vaultId": info.VaultID, "walletId": info.WalletID, "requestId": info.RequestID, "chainSymbol": info.ChainSymbol, "assetId": info.AssetID,
+		"from": info.From, "to": info.To, "amount": info.Amount, "fee": info.Fee, "gasPrice": info.GasPrice, "gasLimit": info.GasLimit,
+	} {
+		if value != "" {
+			said[key] = value
+		}
+	}
+	raw, err := json.Marshal(said)
+	must(t, err)
+	detail := wire.RequestDetail{
+		SignType: wire.SignTypeMessage, PublicKey: rootKey, Path: "m/44/60/0/0/0", Message: message, TxInfo: raw,
+	}
+	if flat != nil {
+		flat(&detail)
+	}
+	found := evidence.CheckMessage(message)
+	decoded, err := json.Marshal(found.Decoded)
+	must(t, err)
+	p := parsed(info)
+	p.Check.RequestDetail = detail
+	in := e.NewInput(p)
+	in.Now = policy.NowAt(testTime)
+	in.Evidence = policy.Evidence{Status: policy.EvidenceStatus(found.Status), Code: string(found.Code), Reason: found.Reason, Decoded: decoded}
+	e.Complete(&in)
+	return in
 }
 
 func withWallet(info *wire.TxInfo, wallet string) *wire.TxInfo {
