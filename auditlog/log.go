@@ -50,50 +50,62 @@ func (l *Log) Public() string { return l.public }
 // Append puts an entry at the end of the log and returns its index. ref (at most 64 bytes) is kept with its hashes and
 // given back by Ref: it is where the owner stores the entry. The transaction behind s must be the one that stores it.
 func (l *Log) Append(s Storage, ref, entry []byte) (int64, error) {
+	return l.AppendTo(s, &Tail{}, ref, entry)
+}
+
+// AppendTo is Append for an owner that keeps what is known of the log's end. The tail is that of the log as the transaction has it; when
+// there is no error it becomes that of the log with the entry, and else nothing is known.
+func (l *Log) AppendTo(s Storage, tail *Tail, ref, entry []byte) (int64, error) {
+	index, err := l.append(s, tail, ref, entry)
+	if err != nil {
+		*tail = Tail{}
+		return 0, fmt.Errorf("append to the audit log: %w", err)
+	}
+	return index, nil
+}
+
+func (l *Log) append(s Storage, tail *Tail, ref, entry []byte) (int64, error) {
 	if len(ref) > maxRef {
-		return 0, fmt.Errorf("append to the audit log: a reference has at most %d bytes, not %d", maxRef, len(ref))
+		return 0, fmt.Errorf("a reference has at most %d bytes, not %d", maxRef, len(ref))
 	}
 	n, err := l.Size(s)
 	if err != nil {
 		return 0, err
 	}
 	if n >= maxSize {
-		return 0, errors.New("append to the audit log: it is full")
+		return 0, errors.New("it is full")
 	}
-	key := indexKey(n)
-	if there, err := s.Get(BucketLeaf, key); err != nil {
-		return 0, fmt.Errorf("append to the audit log: %w", err)
-	} else if there != nil { // never write over what was recorded
-		return 0, fmt.Errorf("%w: hashes are stored behind its end: its size was set back to %d", ErrDamaged, n)
+	tail.of(n)
+	if err := tail.end(s); err != nil {
+		return 0, err
 	}
-	completed, err := completes(s, n, ref, entry)
+	completed, err := completes(s, tail, ref, entry)
 	if err != nil {
-		return 0, fmt.Errorf("append to the audit log: %w", err)
+		return 0, err
 	}
-	if err := s.Put(BucketLeaf, key, completed); err != nil {
-		return 0, fmt.Errorf("append to the audit log: %w", err)
+	if err := s.Put(BucketLeaf, indexKey(n), completed); err != nil {
+		return 0, err
 	}
-	if err := putSize(s, n+1); err != nil {
-		return 0, fmt.Errorf("append to the audit log: %w", err)
-	}
-	return n, nil
+	return n, putSize(s, n+1)
 }
 
-// completes returns what is stored of an entry that becomes the one at an index: its reference, its hash, and the hashes of the
-// subtrees that it completes, each with the subtree of the same size before it.
-func completes(r Reader, index int64, ref, entry []byte) ([]byte, error) {
+// completes returns what is stored of the entry that comes next: its reference, its hash, and the hashes of the subtrees that it
+// completes, each with the subtree of the same size before it. The tail becomes that of the log with the entry.
+func completes(r Reader, tail *Tail, ref, entry []byte) ([]byte, error) {
+	index := tail.size
 	v := append(make([]byte, 0, 2+len(ref)+completed(index)*tlog.HashSize), leafVersion, byte(len(ref)))
 	v = append(v, ref...)
-	h := EntryHash(entry)
+	h, level := EntryHash(entry), 0
 	v = append(v, h[:]...)
-	for level := 0; index>>level&1 == 1; level++ {
-		left, err := hashAt(r, level, index>>level-1)
+	for ; index>>level&1 == 1; level++ {
+		left, err := tail.before(r, level)
 		if err != nil {
 			return nil, err
 		}
 		h = tlog.NodeHash(left, h)
 		v = append(v, h[:]...)
 	}
+	tail.grew(level, h)
 	return v, nil
 }
 

@@ -58,9 +58,12 @@ func (l *Ledger) Decide(ctx context.Context, a Ask, evaluate EvaluateFunc, reply
 			return u.answer(err)
 		}
 	}
-	err := l.update(ctx, func(tx Tx) error {
-		if err := u.look(tx); err != nil || u.found {
-			return err
+	err := l.updateSized(ctx, func(tx Tx) (int64, error) {
+		if err := u.look(tx); err != nil {
+			return 0, err
+		}
+		if u.found {
+			return l.log.Size(tx)
 		}
 		return l.decide(ctx, tx, u, evaluate, reply)
 	})
@@ -168,19 +171,22 @@ type values []byte
 // from returns what was appended since there was a number of bytes.
 func (v values) from(begin int) []byte { return v[begin:len(v):len(v)] }
 
-// decide decides a new ask.
-func (l *Ledger) decide(ctx context.Context, tx Tx, u *lookup, evaluate EvaluateFunc, reply ReplyFunc) error {
+// decide decides a new ask. It returns the size of the log with it.
+func (l *Ledger) decide(ctx context.Context, tx Tx, u *lookup, evaluate EvaluateFunc, reply ReplyFunc) (int64, error) {
 	sums, err := l.sums.begin(tx, l.log)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	defer sums.end()
+	defer sums.giveBack()
 	d := sums.decision()
 	d.lookup, d.tx, d.sums = u, tx, sums
 	if err := d.reallyNew(); err != nil {
-		return err
+		return 0, err
 	}
-	return d.run(ctx, evaluate, reply)
+	if err := d.run(ctx, evaluate, reply); err != nil {
+		return 0, err
+	}
+	return d.record.Index + 1, nil
 }
 
 func (d *decision) run(ctx context.Context, evaluate EvaluateFunc, reply ReplyFunc) (err error) {
@@ -296,10 +302,11 @@ func validVerdict(v Verdict) error {
 func (d *decision) write() error {
 	r := &d.record
 	d.sums.changing()
-	index, name, err := d.ledger.append(d.tx, Entry{Decision: r})
+	index, name, err := d.ledger.appendTo(d.tx, d.sums.end(), Entry{Decision: r})
 	if err != nil {
 		return err
 	}
+	r.Index = index
 	d.values = make(values, 0, d.room())
 	k := known{body: d.ask.BodyHash, record: name, action: r.Action}
 	d.values = k.appendTo(d.values)

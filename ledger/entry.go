@@ -67,7 +67,7 @@ type ClockRecord struct {
 	Reason   string    `json:"reason"`
 }
 
-// entryMagic starts an entry; the byte after it is its kind.
+// entryMagic starts an entry; the byte after it is its kind. The record's id follows.
 const (
 	entryMagic   = "CSLE\x01"
 	kindDecision = 1
@@ -77,6 +77,8 @@ const (
 	kindActivation = 4
 	kindProposal   = 5
 	kindPolicyVote = 6
+
+	entryHead = len(entryMagic) + 1 // before the id
 )
 
 // ID is that of the record in the entry.
@@ -125,7 +127,7 @@ func (e Entry) size() int {
 	if e.Decision == nil {
 		return 512
 	}
-	return len(entryMagic) + 1 + e.Decision.size()
+	return entryHead + e.Decision.size()
 }
 
 // size is how many bytes encoder.decision writes; of a requirement, which few have, about how many.

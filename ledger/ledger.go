@@ -1,7 +1,6 @@
 package ledger
 
 import (
-	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -209,17 +208,24 @@ func (l *Ledger) view(ctx context.Context, fn func(Reader) error) error {
 	return damaged(l.store.View(ctx, fn))
 }
 
-// An update of a log that has become smaller fails: see growth.
 func (l *Ledger) update(ctx context.Context, fn func(Tx) error) error {
+	return l.updateSized(ctx, func(tx Tx) (int64, error) {
+		if err := fn(tx); err != nil {
+			return 0, err
+		}
+		return l.log.Size(tx)
+	})
+}
+
+// updateSized is update with a function that tells the size of the log as it leaves it. An update of a log that has become smaller fails:
+// see growth.
+func (l *Ledger) updateSized(ctx context.Context, fn func(Tx) (int64, error)) error {
 	if err := l.grown.fault(); err != nil {
 		return err
 	}
 	var size int64
 	err := l.store.Update(ctx, func(tx Tx) (err error) {
-		if err := fn(tx); err != nil {
-			return err
-		}
-		if size, err = l.log.Size(tx); err != nil {
+		if size, err = fn(tx); err != nil {
 			return err
 		}
 		return l.grown.check(size)
@@ -241,15 +247,18 @@ func damaged(err error) error {
 // append records an entry: it puts it in the log and where it is found by its id, and moves the recorded time. It returns its index
 // and its id.
 func (l *Ledger) append(tx Tx, e Entry) (index int64, name id, err error) {
+	return l.appendTo(tx, &auditlog.Tail{}, e)
+}
+
+// appendTo is append to a log of whose end something may be known.
+func (l *Ledger) appendTo(tx Tx, tail *auditlog.Tail, e Entry) (index int64, name id, err error) {
 	value, err := e.appendTo(make([]byte, recordHead, recordHead+e.size()))
 	if err != nil {
 		return 0, name, err
 	}
-	if name, err = parseID(e.ID()); err != nil {
-		return 0, name, err
-	}
-	key := bytes.Clone(name[:])
-	if index, err = l.log.Append(tx, key, value[recordHead:]); err != nil {
+	key := value[recordHead+entryHead:][:len(name):len(name)]
+	name = id(key)
+	if index, err = l.log.AppendTo(tx, tail, key, value[recordHead:]); err != nil {
 		return 0, name, err
 	}
 	if err := l.grown.check(index); err != nil { // what it had before

@@ -8,9 +8,9 @@ import (
 )
 
 // sumCache remembers what windows showed, from one decision to the next, so that a window is summed up anew only when an entry
-// drops out of it; and the revision of the active policy. It is exact: it holds for the log that ends with one certain entry, and
-// both change with the log only; what is altered in the store alone is found by Verify. A transaction that was undone, and another
-// process that shares the store, leave another end.
+// drops out of it; the revision of the active policy; and the end of the log. It is exact: it holds for the log that ends with one
+// certain entry, and all of it changes with the log only; what is altered in the store alone is found by Verify. A transaction that
+// was undone, and another process that shares the store, leave another end.
 type sumCache struct {
 	busy sync.Mutex // held by the decision that uses the cache, and guards the fields below
 
@@ -19,6 +19,7 @@ type sumCache struct {
 	last   id // reference of that entry
 	series map[Hash]*seriesSums
 	policy *string // revision of the active policy, "" for none; nil: it was not asked for
+	tail   auditlog.Tail
 
 	space decision // of the one that has the cache
 }
@@ -48,7 +49,7 @@ type storedSum struct {
 const maxCached = 4096
 
 // begin gives the cache to a decision, in a state that fits the log; nil if another one has it. The decision gives it back by
-// end.
+// giveBack.
 func (c *sumCache) begin(r Reader, log *auditlog.Log) (*sumCache, error) {
 	if !c.busy.TryLock() {
 		return nil, nil
@@ -66,7 +67,7 @@ func (c *sumCache) begin(r Reader, log *auditlog.Log) (*sumCache, error) {
 		return nil, err
 	}
 	if !c.valid || len(c.series) > maxCached {
-		c.series, c.policy = map[Hash]*seriesSums{}, nil
+		c.series, c.policy, c.tail = map[Hash]*seriesSums{}, nil, auditlog.Tail{}
 	}
 	return c, nil
 }
@@ -82,6 +83,14 @@ func (c *sumCache) active(r Reader) (string, error) {
 		c.policy = &revision
 	}
 	return a.Revision, err
+}
+
+// end is what is known of the end of the log, and where it will be.
+func (c *sumCache) end() *auditlog.Tail {
+	if c == nil {
+		return &auditlog.Tail{}
+	}
+	return &c.tail
 }
 
 // changing says that the decision is written from now on.
@@ -106,8 +115,8 @@ func (c *sumCache) decision() *decision {
 	return &c.space
 }
 
-// end gives the cache back.
-func (c *sumCache) end() {
+// giveBack gives the cache back.
+func (c *sumCache) giveBack() {
 	if c != nil {
 		c.space.clear()
 		c.busy.Unlock()

@@ -44,6 +44,10 @@ func TestSumsOfTwoProcesses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// Its hash goes together with one over the entry of the other.
+	if _, err := one.Decide(ctx, ledgertest.Spending("cb-4", "a-4", 1), approve, ledgertest.Reply); err != nil {
+		t.Fatal(err)
+	}
 	if report, err := one.Verify(ctx); err != nil || !report.OK() {
 		t.Errorf("%v %q", err, report.Problems)
 	}
