@@ -26,10 +26,14 @@ func (v *verification) policies(ctx context.Context) error {
 		return err
 	}
 	var last *ActivationRecord
+	before := len(v.report.Problems)
 	for n := uint64(1); n <= active.Number; n++ {
 		if last, err = v.activationAfter(ctx, n, last); err != nil {
 			return err
 		}
+	}
+	if len(v.report.Problems) == before { // all of them are whole: what is not belongs to none
+		v.about[bucketRevision] = aboutStaged
 	}
 	if last != nil {
 		if err := active.heldTo(last); err != nil {
@@ -135,7 +139,7 @@ func (v *verification) noMore(ctx context.Context, last uint64) error {
 		return err
 	})
 	if errors.Is(err, ErrDamaged) {
-		v.report.Add("which policy is being stored: %v", err)
+		v.report.Add("which policy is being stored: %v: %s", err, aboutStaged)
 	} else if err != nil {
 		return err
 	}

@@ -16,7 +16,7 @@ import (
 // elsewhere (Checkpoint), out of which the log must have grown. Decisions go on meanwhile. The error is for what could not be read;
 // damage is a problem of the report, and is one only if not even the log's size can be told.
 func (l *Ledger) Verify(ctx context.Context, kept ...[]byte) (auditlog.Report, error) {
-	v := verification{Ledger: l, unreadable: map[id]bool{}, named: map[string]bool{}}
+	v := verification{Ledger: l, unreadable: map[id]bool{}, named: map[string]bool{}, about: map[string]string{}}
 	var err error
 	if v.report, err = l.log.Verify(ctx, &v, kept...); err != nil {
 		return v.report, fmt.Errorf("verify the log: %w", damaged(err))
@@ -61,8 +61,9 @@ func Inspect(ctx context.Context, i Inspection) (report auditlog.Report, public 
 type verification struct {
 	*Ledger
 	report     auditlog.Report
-	unreadable map[id]bool     // entries of the log that are missing or cannot be read
-	named      map[string]bool // buckets of which a value that cannot be read has been named, by the entry it belongs to or as their first
+	unreadable map[id]bool       // entries of the log that are missing or cannot be read
+	named      map[string]bool   // buckets of which a value that cannot be read has been named, by the entry it belongs to or as their first
+	about      map[string]string // of a bucket: what is known of a value in it that cannot be read
 }
 
 // View implements auditlog.Source.
@@ -229,7 +230,11 @@ func (v *verification) sweep(ctx context.Context, bucket string, fn func(r Reade
 // unswept reports what ended a sweep, once for each bucket.
 func (v *verification) unswept(bucket string, err error) {
 	if !v.named[bucket] {
-		v.report.Add("%s: %v", bucket, err)
+		text := fmt.Sprintf("%s: %v", bucket, err)
+		if about := v.about[bucket]; about != "" {
+			text += ": " + about
+		}
+		v.report.Add("%s", text)
 	}
 	v.named[bucket] = true
 	note := fmt.Sprintf("what else is stored in %s, behind a value that cannot be read", bucket)

@@ -29,7 +29,7 @@ func (f *spoiledFile) Store(t *testing.T) ledger.Store {
 	return f.store
 }
 
-func (f *spoiledFile) close(t *testing.T) {
+func (f *spoiledFile) Close(t *testing.T) {
 	t.Helper()
 	if f.store != nil {
 		must(t, f.store.Close())
@@ -39,7 +39,7 @@ func (f *spoiledFile) close(t *testing.T) {
 
 func (f *spoiledFile) Spoil(t *testing.T, bucket string, key []byte) {
 	t.Helper()
-	f.close(t)
+	f.Close(t)
 	db, err := bbolt.Open(f.path, 0o600, nil)
 	must(t, err)
 	must(t, db.Update(func(tx *bbolt.Tx) error {
@@ -55,7 +55,7 @@ func (f *spoiledFile) Spoil(t *testing.T, bucket string, key []byte) {
 func TestVerifyNamesAll(t *testing.T) {
 	ledgertest.RunVerify(t, func(t *testing.T) ledgertest.Spoiled {
 		f := &spoiledFile{path: filepath.Join(t.TempDir(), "ledger.db")}
-		t.Cleanup(func() { f.close(t) })
+		t.Cleanup(func() { f.Close(t) })
 		return f
 	})
 }
@@ -63,7 +63,7 @@ func TestVerifyNamesAll(t *testing.T) {
 // TestVerifyWithoutSize: where not even the log's size can be read, nothing can be verified, and the error says so.
 func TestVerifyWithoutSize(t *testing.T) {
 	f := &spoiledFile{path: filepath.Join(t.TempDir(), "ledger.db")}
-	defer f.close(t)
+	defer f.Close(t)
 	ledgertest.MustOpen(t, f.Store(t), ledgertest.NewClock())
 	ledgertest.MustDecide(t, ledgertest.MustOpen(t, f.Store(t), ledgertest.NewClock()), ledgertest.Ask("cb", "body"), ledgertest.Verdict("Approve", nil))
 	f.Spoil(t, "log.head", []byte("size"))

@@ -18,7 +18,7 @@ func runHere(t *testing.T, args ...string) (code int, out string) {
 func TestHelp(t *testing.T) {
 	for _, command := range []string{
 		"", "serve", "check-config", "keys", "keys generate", "approvals", "approve", "decisions", "results", "results list", "results get", "policy", "policy check", "policy test",
-		"policy eval", "policy fmt", "policy schema", "policy bundle", "policy bundle show", "policy sign", "policy reload", "log", "log verify", "log copy", "log checkpoint", "log prove", "log prove-consistency", "log check-proof", "clock", "clock confirm", "version",
+		"policy eval", "policy fmt", "policy schema", "policy bundle", "policy bundle show", "policy sign", "policy reload", "policy drop-staged", "log", "log verify", "log copy", "log checkpoint", "log prove", "log prove-consistency", "log check-proof", "clock", "clock confirm", "version",
 	} {
 		code, out := runHere(t, append(strings.Fields(command), "--help")...)
 		if code != exitOK || !strings.Contains(out, "Examples:") || !strings.Contains(out, "callback "+command) {

@@ -73,7 +73,7 @@ func (o *options) policy() *cobra.Command {
 		Example: "  callback policy check --dir policy\n  callback policy test --data data.json\n  callback policy eval request.json --data data.json",
 	}
 	parent.AddCommand(o.policyCheck(), o.policyTest(), o.policyProp(), o.policyEval(), o.policyFmt(), o.policySchema(), o.policyBundle(), o.policySign(), o.policyDiff(), o.policyBacktest(), o.policyReload())
-	parent.AddCommand(o.policyHistory(), o.policyActivate(), o.policyRollback(), o.policyPropose(), o.policyProposals(), o.policyApprove(), o.policyShadow())
+	parent.AddCommand(o.policyHistory(), o.policyActivate(), o.policyRollback(), o.policyPropose(), o.policyProposals(), o.policyApprove(), o.policyShadow(), o.policyDropStaged())
 	return parent
 }
 

@@ -25,6 +25,8 @@ type Spoiled interface {
 	Store(t *testing.T) ledger.Store
 	// Spoil changes a byte of a value, or of its checksum where the value has no bytes.
 	Spoil(t *testing.T, bucket string, key []byte)
+	// Close closes the store as the end of a process does, where that changes what is stored.
+	Close(t *testing.T)
 }
 
 // RunVerify checks that a verification over a store names everything that was altered beneath it, and stops at nothing. create
@@ -34,6 +36,7 @@ func RunVerify(t *testing.T, create func(t *testing.T) Spoiled) {
 	for name, test := range spoilings {
 		t.Run(name, func(t *testing.T) { testSpoiled(t, create(t), test) })
 	}
+	t.Run("staged", func(t *testing.T) { testStaged(t, create) })
 }
 
 // written is a ledger with decisions 0 to 11, of which 6 and 7 have something kept beside them and 8 to 10 spend and bind, an

@@ -17,6 +17,8 @@ type spoiledDatabase struct {
 
 func (d *spoiledDatabase) Store(*testing.T) ledger.Store { return d.store }
 
+func (d *spoiledDatabase) Close(*testing.T) {}
+
 func (d *spoiledDatabase) Spoil(t *testing.T, bucket string, key []byte) {
 	t.Helper()
 	set := "value = set_byte(value, length(value) - 1, get_byte(value, length(value) - 1) # 1)"
