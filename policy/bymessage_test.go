@@ -93,6 +93,45 @@ func TestSafeTransactions(t *testing.T) {
 	}
 }
 
+// multiSend is calldata of MultiSend with its calls packed one behind the other: to, value in hex and data.
+func multiSend(calls ...[3]string) string {
+	packed := ""
+	for _, c := range calls {
+		data := strings.TrimPrefix(c[2], "0x")
+		packed += "00" + strings.ToLower(strings.TrimPrefix(c[0], "0x")) + word(c[1]) + word(fmt.Sprintf("%x", len(data)/2)) + data
+	}
+	padded := packed + strings.Repeat("0", (64-len(packed)%64)%64)
+	return "0x8d80ff0a" + word("20") + word(fmt.Sprintf("%x", len(packed)/2)) + padded
+}
+
+// TestBatchOfASafe: a Safe's batch is approved by no data, also where each of its calls would be by itself and where MultiSend is
+// listed with its method: the Safe runs it by DELEGATECALL, and what code stands at that address no message says.
+func TestBatchOfASafe(t *testing.T) {
+	batcher := "0x9641d764fc13c8B624c04430C7356C1C7C8102e2" // MultiSendCallOnly 1.4.1
+	data := safeData()
+	set(data, "contracts.ETH."+batcher, object{"name": "MultiSend", "methods": []string{"multiSend(bytes)"}})
+	set(data, "addresses.ETH", object{"allow": object{recipient: "exchange", batcher: "MultiSend"}})
+	e := newEngine(t, data)
+	tokens := [3]string{usdt, "0", transferData(recipient, "5f5e100")}
+	coins := [3]string{recipient, "1", "0x"}
+	for name, c := range map[string]struct {
+		message string
+		action  policy.Action
+		rule    string
+	}{
+		"a token alone":      {safeTx(t, tokens[0], tokens[1], tokens[2], nil), policy.Approve, "message.effect"},
+		"coins alone":        {safeTx(t, coins[0], coins[1], coins[2], nil), policy.Approve, "message.effect"},
+		"a batch of one":     {safeTx(t, batcher, "0", multiSend(tokens), object{"operation": "1"}), policy.Reject, "message.effect"},
+		"a batch of both":    {safeTx(t, batcher, "0", multiSend(tokens, coins), object{"operation": "1"}), policy.Reject, "message.effect"},
+		"an empty one":       {safeTx(t, batcher, "0", multiSend(), object{"operation": "1"}), policy.Reject, "message.effect"},
+		"to another's code":  {safeTx(t, recipient, "0", multiSend(tokens), object{"operation": "1"}), policy.Reject, "message.effect"},
+		"called, not run":    {safeTx(t, batcher, "0", multiSend(tokens), nil), policy.Reject, "call.method"},
+		"a batch in a batch": {safeTx(t, batcher, "0", multiSend([3]string{batcher, "0", multiSend(tokens)}), object{"operation": "1"}), policy.Reject, "message.effect"},
+	} {
+		t.Run(name, func(t *testing.T) { wantAmong(t, decide(t, e, signed(t, e, c.message)), c.action, c.rule) })
+	}
+}
+
 // TestAuthorizations: an ERC-3009 authorization moves tokens, and is held against what holds for transfers, permits beside.
 func TestAuthorizations(t *testing.T) {
 	stranger := "0x" + strings.Repeat("11", 20)
