@@ -147,10 +147,5 @@ func (f *File) failed(err error, size int64) error {
 	return f.End(f.unknown(err))
 }
 
-func (f *File) size() (int64, error) {
-	info, err := os.Stat(f.path)
-	if err != nil {
-		return 0, err
-	}
-	return info.Size(), nil
-}
+// size is how long the file is. It fails where nothing is at the file's path any more.
+func (f *File) size() (int64, error) { return sizeOf(f.direct, f.path) }
