@@ -38,11 +38,11 @@ func (f *folding) leftover() bool { return len(f.stored) > 0 && f.stored[0].numb
 type order struct {
 	layer  *layer
 	bucket byte
-	slots  []*slot
+	slots  []headed
 }
 
 // of returns the keys of a bucket in order. They are put in order once, since a layer that is moved gets no more of them.
-func (o *order) of(l *layer, bucket byte) []*slot {
+func (o *order) of(l *layer, bucket byte) []headed {
 	if o.layer != l || o.bucket != bucket {
 		*o = order{l, bucket, l.inOrder(bucket)}
 	}
@@ -53,14 +53,13 @@ func (o *order) of(l *layer, bucket byte) []*slot {
 type state struct {
 	folding
 	back      *layer
-	front     *layer
 	committed uint64
 }
 
 func (s *Store) state() state {
 	s.seenMu.RLock()
 	defer s.seenMu.RUnlock()
-	return state{s.folding, s.back, s.front, s.committed}
+	return state{s.folding, s.back, s.committed}
 }
 
 // pending reports whether there is something to move.
@@ -71,7 +70,8 @@ func (s *Store) pending() bool {
 
 func (f *state) pending() bool { return f.back != nil || f.leftover() }
 
-// whole reports whether all that the back layer holds is on disk. What is not is not moved: the layer waits for its last group.
+// whole reports whether all that the back layer holds is on disk. What is not is not moved: the layer waits for its last group. From
+// then on nobody changes its slots and cells, which may be read without its lock.
 func (f *state) whole() bool { return f.end <= f.committed+1 }
 
 // turnLayers makes the front layer, in which the group with a number was the last one, the one that is moved. Nothing is being
@@ -86,8 +86,7 @@ func (s *Store) turnLayers(last uint64) {
 }
 
 // fold moves about so many keys or bytes of the back layer to their buckets, in their order, and takes what is there altogether
-// out of the journal, the oldest commits first. What the front layer has anew is left to that. It reports whether nothing of the
-// layer is left. It is called under foldMu.
+// out of the journal, the oldest commits first. It reports whether nothing of the layer is left. It is called under foldMu.
 func (s *Store) fold(t *boltfile.Tx, f *state, keys, bytes int) (done bool, err error) {
 	if !f.whole() {
 		return false, nil
@@ -97,14 +96,11 @@ func (s *Store) fold(t *boltfile.Tx, f *state, keys, bytes int) (done bool, err 
 			if keys <= 0 || bytes <= 0 {
 				return false, nil
 			}
-			to, ok := f.back.holds(slots[f.at], f.committed)
-			if !ok {
-				continue
-			}
-			if err := s.move(t, f, names[f.bucket], to); err != nil {
+			moved := slots[f.at].slot
+			if err := s.move(t, names[f.bucket], moved); err != nil {
 				return false, err
 			}
-			keys, bytes = keys-1, bytes-len(to.key)-len(to.value)
+			keys, bytes = keys-1, bytes-len(moved.key)-len(moved.top.value)
 		}
 	}
 	if f.back != nil && len(s.tracks) > 0 {
@@ -121,16 +117,14 @@ func (s *Store) fold(t *boltfile.Tx, f *state, keys, bytes int) (done bool, err 
 	return true, nil
 }
 
-func (s *Store) move(t *boltfile.Tx, f *state, bucket string, to item) error {
-	s.key = append(s.key[:0], to.key...)
-	if _, newer := f.front.get(f.bucket, s.key, f.committed); newer {
-		return nil
-	}
-	if to.gone {
+// move writes the newest value of a key into its bucket, also where the front layer has a newer one by now, which lies over it.
+func (s *Store) move(t *boltfile.Tx, bucket string, from *slot) error {
+	s.key = append(s.key[:0], from.key...)
+	if from.top.gone {
 		return t.Delete(bucket, s.key)
 	}
-	room := s.moved.take(boltfile.Room + len(to.value))
-	copy(room[boltfile.Room:], to.value)
+	room := s.moved.take(boltfile.Room + len(from.top.value))
+	copy(room[boltfile.Room:], from.top.value)
 	return t.PutRoom(bucket, s.key, room)
 }
 

@@ -1,7 +1,8 @@
 package ledgerstore
 
 import (
-	"maps"
+	"cmp"
+	"encoding/binary"
 	"math"
 	"slices"
 	"strings"
@@ -77,24 +78,31 @@ func (c *content) sorted() *btree.Map[string, *slot] {
 	return &c.order
 }
 
-// inOrder returns the keys of a bucket in order, for a layer that gets no more of them.
-func (l *layer) inOrder(bucket byte) []*slot {
-	l.mu.RLock()
-	slots := slices.AppendSeq(make([]*slot, 0, len(l.buckets[bucket].slots)), maps.Values(l.buckets[bucket].slots))
-	l.mu.RUnlock()
-	slices.SortFunc(slots, func(a, b *slot) int { return strings.Compare(a.key, b.key) })
-	return slots
+// headed is a slot with the first eight bytes of its key, as a number: most keys differ in them, and lie elsewhere in memory.
+type headed struct {
+	head uint64
+	slot *slot
 }
 
-// holds returns what holds of a slot at a group.
-func (l *layer) holds(s *slot, group uint64) (item, bool) {
-	l.mu.RLock()
-	defer l.mu.RUnlock()
-	c := s.top.at(group)
-	if c == nil {
-		return item{}, false
+func (a headed) compare(b headed) int {
+	if order := cmp.Compare(a.head, b.head); order != 0 {
+		return order
 	}
-	return item{s.key, c.value, c.gone}, true
+	return strings.Compare(a.slot.key, b.slot.key)
+}
+
+// inOrder returns the keys of a bucket in order, for a layer that gets no more of them.
+func (l *layer) inOrder(bucket byte) []headed {
+	l.mu.RLock()
+	slots := make([]headed, 0, len(l.buckets[bucket].slots))
+	for key, s := range l.buckets[bucket].slots {
+		var head [8]byte // of a shorter key: its bytes, then zero
+		copy(head[:], key)
+		slots = append(slots, headed{binary.BigEndian.Uint64(head[:]), s})
+	}
+	l.mu.RUnlock()
+	slices.SortFunc(slots, headed.compare)
+	return slots
 }
 
 // size is how many keys and bytes it has.
