@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"net/http/httptrace"
@@ -71,9 +72,8 @@ func (a *admin) fill(configPath string) error {
 	if a.address != "" {
 		return nil
 	}
-	a.address = c.AdminListen
-	if real, err := listeners.Announced(c.AddressFile); c.AddressFile != "" && err == nil && real["admin"] != "" {
-		a.address = real["admin"]
+	if a.address, err = c.whereIs("admin", c.AdminListen); err != nil {
+		return err
 	}
 	if c.AdminTLS.on() {
 		a.address = "https://" + a.address
@@ -82,6 +82,22 @@ func (a *admin) fill(configPath string) error {
 		}
 	}
 	return nil
+}
+
+// whereIs is the address of a side of the server: what a running one wrote to its address-file, or the configured one. A port that
+// the system chooses is in that file alone.
+func (c *config) whereIs(side, configured string) (string, error) {
+	if c.AddressFile == "" {
+		return configured, nil
+	}
+	real, err := listeners.Announced(c.AddressFile)
+	switch {
+	case err == nil && real[side] != "":
+		return real[side], nil
+	case errors.Is(err, fs.ErrNotExist) && strings.HasSuffix(configured, ":0"):
+		return "", &codedError{exitAway, fmt.Errorf("no callback server answers: one that is started writes its addresses to %s, which is not there", c.AddressFile)}
+	}
+	return configured, nil
 }
 
 // client makes the connection: over TLS 1.3, where it is TLS.
@@ -160,7 +176,9 @@ func (o *options) send(ctx context.Context, a *admin, method, path string, body 
 	var token secret.Bytes
 	if a.tokenFile != "" {
 		var err error
-		if token, err = readToken(a.tokenFile); err != nil {
+		if token, err = readToken(a.tokenFile); errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("%w: a server makes it when it first starts: is it started, and is this the file that it made?", err)
+		} else if err != nil {
 			return nil, err
 		}
 	}

@@ -14,7 +14,8 @@ func (o *options) policyDiff() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "diff", Short: "Show what a candidate policy changes: rules, modules and values of the data",
 		Long: `Compare the policy of --dir and --data with a candidate, of --to-dir (or --to-bundle) and --to-data; what a candidate's flag does not say
-is as in the first. Shown are rules by their ids, rules without one by their names, files, and values of the data. Both have to pass what a policy has to pass before it goes live. Of data the values are shown as rules see them.
+is as in the first. Shown are rules by their ids, rules without one by their names, files, and values of the data, as rules see them.
+Both have to pass what a policy has to pass before it goes live.
 
 ` + policyHelp,
 		Example: `  callback policy diff --config callback.toml --to-data candidate.json
@@ -53,6 +54,7 @@ is as in the first. Shown are rules by their ids, rules without one by their nam
 	cmd.Flags().StringVar(&other.bundle, "to-bundle", "", "bundle of the candidate, in place of a folder")
 	cmd.MarkFlagsMutuallyExclusive("to-dir", "to-bundle")
 	cmd.Flags().StringVar(&other.dataPath, "to-data", "", "data of the candidate (default: the same data)")
+	cmd.MarkFlagsOneRequired("to-dir", "to-bundle", "to-data") // or it would be compared with itself
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }

@@ -17,7 +17,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/countersign-mpc/countersign/internal/listeners"
 	"github.com/countersign-mpc/countersign/wire"
 )
 
@@ -178,9 +177,9 @@ func (a *asking) fill(configPath string, node *ecdsa.PublicKey) (*ecdsa.PublicKe
 		}
 	}
 	if a.side.address == "" {
-		a.side.address = c.Listen
-		if real, err := listeners.Announced(c.AddressFile); c.AddressFile != "" && err == nil && real["callback"] != "" {
-			a.side.address = real["callback"]
+		var err error
+		if a.side.address, err = c.whereIs("callback", c.Listen); err != nil {
+			return nil, err
 		}
 		if c.TLS.on() {
 			a.side.address = "https://" + a.side.address
