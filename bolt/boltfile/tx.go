@@ -142,6 +142,9 @@ func (t *Tx) protect(fn func() error) error {
 	return err
 }
 
+// manyBuckets is how many most transactions use at most.
+const manyBuckets = 8
+
 func (t *Tx) bucket(name string) (opened, error) {
 	for _, o := range t.opened {
 		if o.name == name {
@@ -156,6 +159,9 @@ func (t *Tx) bucket(name string) (opened, error) {
 		return opened{}, t.f.damaged("the bucket %s is missing", name)
 	}
 	o := opened{name, b, b.Cursor()}
+	if t.opened == nil {
+		t.opened = make([]opened, 0, manyBuckets)
+	}
 	t.opened = append(t.opened, o)
 	return o, nil
 }

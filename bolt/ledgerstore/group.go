@@ -97,8 +97,14 @@ func (s *Store) runEach(batch []*call, run func(*call) error, readers ...*reader
 	return nil
 }
 
+// space is that of a group's lists, for another one.
+type space struct {
+	calls   []ran
+	changed []change
+}
+
 // emptied returns the space of a list that is done with, for the next one.
-func emptied(list []undo) []undo {
+func emptied[T any](list []T) []T {
 	if cap(list) > keepSpace {
 		return nil
 	}
@@ -201,7 +207,8 @@ func (s *Store) take() *group {
 	if len(g.changed) > 0 {
 		next++
 	}
-	s.open = &group{number: next, calls: make([]ran, 0, share), changed: make([]change, 0, min(cap(g.changed), keepSpace))}
+	s.open = &group{number: next, calls: s.spare.calls, changed: s.spare.changed}
+	s.spare = space{}
 	if keys, bytes := s.front.size(); !s.pending() && (keys >= s.turn || bytes >= turnBytes || s.full()) {
 		s.turnLayers(next - 1)
 	}
@@ -219,15 +226,16 @@ func (s *Store) commit(g *group) {
 		if err == nil {
 			s.catchUp(g)
 		}
-		g = s.next()
+		g = s.next(space{emptied(g.calls), emptied(g.changed)})
 	}
 }
 
 // next returns the next group to be committed, nil if there is none, or none yet: then the one that makes it hands it over, or who ends
-// its waiting.
-func (s *Store) next() *group {
+// its waiting. spare is the space of the group before.
+func (s *Store) next(spare space) *group {
 	s.groupMu.Lock()
 	defer s.groupMu.Unlock()
+	s.spare = spare
 	if !s.running && len(s.open.calls) > 0 && !s.hold() {
 		return s.take()
 	}

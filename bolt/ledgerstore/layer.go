@@ -29,8 +29,9 @@ func (c *cell) at(group uint64) *cell {
 
 // slot is a key of a layer with its newest cell.
 type slot struct {
-	key string
-	top *cell
+	key   string
+	top   *cell
+	first cell // most keys are changed once
 }
 
 // all is a group's number at which every cell holds, committed or not.
@@ -43,6 +44,31 @@ type layer struct {
 	buckets []content    // by the number of the bucket
 	keys    int
 	bytes   int // of keys and values, about
+	room    struct {
+		slots []slot          // for the next ones
+		keys  strings.Builder // for theirs
+	}
+}
+
+const (
+	roomSlots = 128     // of a layer are made at once
+	roomKeys  = 4 << 10 // bytes
+)
+
+// slot makes a slot. Slots lie side by side, and so do their keys, since all of a layer are let go together.
+func (l *layer) slot(key []byte) *slot {
+	r := &l.room
+	if len(r.slots) == cap(r.slots) {
+		r.slots = make([]slot, 0, roomSlots)
+	}
+	if r.keys.Cap()-r.keys.Len() < len(key) {
+		r.keys.Reset()
+		r.keys.Grow(max(roomKeys, len(key)))
+	}
+	from := r.keys.Len()
+	r.keys.Write(key)
+	r.slots = append(r.slots, slot{key: r.keys.String()[from:]})
+	return &r.slots[len(r.slots)-1]
 }
 
 // content is a layer's part of a bucket. Few buckets are scanned before they are moved, so that keys are put in order only then.
@@ -157,7 +183,7 @@ func (l *layer) set(bucket byte, key []byte, to cell, oldest uint64) (u undo, fr
 	b := &l.buckets[bucket]
 	s := b.slots[string(key)]
 	if s == nil {
-		s = &slot{key: string(key)}
+		s = l.slot(key)
 		b.slots[s.key] = s
 		b.late = append(b.late, s)
 		l.keys++
@@ -170,12 +196,16 @@ func (l *layer) set(bucket byte, key []byte, to cell, oldest uint64) (u undo, fr
 		c.value, c.gone = to.value, to.gone
 		return u, false
 	}
-	to.older = s.top
-	c := &to
+	c := &s.first
+	if s.top != nil {
+		c = &cell{}
+	}
+	*c = to
+	c.older = s.top
 	u = undo{change: change{l, bucket, s, c}, top: s.top}
 	s.top = c
-	if last := c.older.at(oldest); last != nil {
-		last.older = nil
+	if last := c.older.at(oldest); last != nil && last.older != nil {
+		last.older, s.first = nil, cell{} // which was the oldest one, if it was there
 	}
 	return u, true
 }

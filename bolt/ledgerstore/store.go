@@ -58,6 +58,7 @@ type Store struct {
 
 	groupMu    sync.Mutex // guards the fields below; it comes before seenMu
 	open       *group     // what runs now is in it
+	spare      space      // for the next one
 	running    bool       // calls run
 	committing bool       // a group is committed; what belongs to the one that commits may be used
 	still      sync.Cond  // committing has become false
