@@ -72,9 +72,11 @@ func (o *options) printDiff(d policy.Diff) {
 			fmt.Fprintf(o.out, "%s %s %s\n", group.sign, group.what, printable(name))
 		}
 	}
+	data := dataDiff{out: o.out}
 	for _, c := range d.Data {
-		fmt.Fprintln(o.out, printable(c.String()))
+		data.print(c)
 	}
+	data.end()
 	if d.More {
 		fmt.Fprintln(o.out, "and more")
 	}
