@@ -45,7 +45,8 @@ at some time and what was kept on another machine since, and the log must have g
 			if err != nil {
 				return err
 			}
-			if asJSON {
+			if asJSON { // lists of nothing are lists
+				report.Kept, report.Problems, report.Notes = append([]int64{}, report.Kept...), append([]auditlog.Problem{}, report.Problems...), append([]string{}, report.Notes...)
 				err = o.printJSON(report)
 			} else {
 				o.printVerified(report, public)
