@@ -11,6 +11,9 @@ import (
 	"github.com/countersign-mpc/countersign/policy"
 )
 
+// anyMark stands for the mark where writeData is to put one.
+const anyMark = "the mark"
+
 // policyData is a data.json with two lists of listed addresses, two velocity windows, and a limit above which a group
 // approves. mark makes one differ from the next in both lists, so that a reload has something to load.
 func policyData(approver *ecdsa.PublicKey, mark string) ([]byte, error) {
