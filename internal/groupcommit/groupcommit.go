@@ -11,7 +11,7 @@ import (
 type Call[F any] struct {
 	Ctx  context.Context // the caller's
 	Fn   F
-	done chan struct{}
+	done sync.WaitGroup // until it is finished
 	err  error
 }
 
@@ -19,7 +19,7 @@ type Call[F any] struct {
 // knows it: also when the batch has long ended.
 func (c *Call[F]) Finish(err error) {
 	c.err = err
-	close(c.done)
+	c.done.Done()
 }
 
 // Queue collects calls and runs them in batches, one batch at a time, in the order they came. Safe for concurrent use.
@@ -43,7 +43,8 @@ func New[F any](max int, run func([]*Call[F])) *Queue[F] {
 // Do returns when fn has been committed or has failed, even if ctx ends meanwhile. Who finds that no batch runs, runs the next
 // one itself, without a change of goroutines; for what has come until then it leaves another to run.
 func (q *Queue[F]) Do(ctx context.Context, fn F) error {
-	c := &Call[F]{Ctx: ctx, Fn: fn, done: make(chan struct{})}
+	c := &Call[F]{Ctx: ctx, Fn: fn}
+	c.done.Add(1)
 	q.mu.Lock()
 	q.queue = append(q.queue, c)
 	first := !q.running
@@ -55,7 +56,7 @@ func (q *Queue[F]) Do(ctx context.Context, fn F) error {
 			}
 		}()
 	}
-	<-c.done
+	c.done.Wait()
 	return c.err
 }
 
