@@ -119,3 +119,22 @@ func TestPermitIsShown(t *testing.T) {
 		t.Errorf("it does not show %q\n%s", want, text)
 	}
 }
+
+// What tx_info says beside a message is shown, since a vote stands for it too, and is not taken for what is signed.
+func TestClaimBesideAMessageIsShown(t *testing.T) {
+	in := policy.Input{Request: policy.Request{
+		CallbackID: "cb", RequestType: wire.TypeSign, Cryptography: wire.ECDSASecp256k1, SignType: wire.SignTypeMessage, Path: "m", Message: "Sign in, nonce 17",
+		PublicKey: "0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798",
+	}, Now: policy.NowAt(time.Unix(1_700_000_000, 0))}
+	const beside = "beside it      tx_info says the following, which what is signed does not prove\n"
+	if text := printed(t, viewOf(t, in)); strings.Contains(text, "beside it") {
+		t.Errorf("there is none\n%s", text)
+	}
+	in.TxInfo = []byte(`{"amount":"5","assetId":"ETH","chainSymbol":"ETH","walletId":"treasury"}`)
+	text := printed(t, viewOf(t, in))
+	for _, want := range []string{beside, "claim: amount  5 ETH\n", "claim: wallet  treasury\n"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("it does not show %q\n%s", want, text)
+		}
+	}
+}

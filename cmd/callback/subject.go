@@ -95,6 +95,7 @@ func (s *subject) print(w io.Writer) {
 	case t == nil || d.SignType != wire.SignTypeTransaction:
 		p.line("message", d.Message)
 		p.typedData(d)
+		p.beside(t)
 	case s.payload.Kind == evidence.KindBitcoin:
 		p.claim(t)
 		p.bitcoin(s)
@@ -141,6 +142,20 @@ func describe(r ledger.Requirement) string {
 		text += " one rejection rejects,"
 	}
 	return text
+}
+
+// beside shows what tx_info says where something else than its transaction is signed: the vote stands for it too, and its wallet and vault
+// choose limits and windows.
+func (p printer) beside(t *wire.TxInfo) {
+	if t == nil {
+		return
+	}
+	var claims strings.Builder
+	printer{&claims}.claim(t)
+	if claims.Len() > 0 {
+		p.line("beside it", "tx_info says the following, which what is signed does not prove")
+		fmt.Fprint(p.w, claims.String())
+	}
 }
 
 // claim shows what tx_info says.
