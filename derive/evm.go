@@ -76,8 +76,14 @@ func ParseEVMAddress(s string) ([20]byte, error) {
 	return address, nil
 }
 
+// mixesCases says whether hex digits, and nothing else, are of both cases.
 func mixesCases(digits string) bool {
-	return strings.ContainsAny(digits, "abcdef") && strings.ContainsAny(digits, "ABCDEF")
+	const upper, lower = 1 << ('A' >> 5), 1 << ('a' >> 5) // what they have above the five bits that tell letters apart
+	seen := 0
+	for i := range len(digits) { // without a branch, since which digit comes next cannot be foretold
+		seen |= 1 << (digits[i] >> 5)
+	}
+	return seen&upper != 0 && seen&lower != 0
 }
 
 var errChecksum = errors.New("its EIP-55 checksum is wrong, so a character is likely mistyped: check it against its source")

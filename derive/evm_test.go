@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"sync"
 	"testing"
@@ -79,6 +80,29 @@ func TestParseEVMAddressRefuses(t *testing.T) {
 	} {
 		if a, err := derive.ParseEVMAddress(in); err == nil || a != [20]byte{} {
 			t.Errorf("ParseEVMAddress(%q) = %x, %v", in, a, err)
+		}
+	}
+}
+
+// TestCasesOfAddresses: the checksum counts where letters of both cases are, and only there.
+func TestCasesOfAddresses(t *testing.T) {
+	r := rand.New(rand.NewPCG(7, 8))
+	for n := range 5000 {
+		var address [20]byte
+		for i := range address {
+			address[i] = byte(r.Uint32()) & byte(r.Uint32()>>8) & byte(r.Uint32()>>16) // some with few letters
+		}
+		digits := []byte(hex.EncodeToString(address[:]))
+		for i := range digits {
+			if n%3 == 1 || n%3 == 2 && r.IntN(8) == 0 {
+				digits[i] = strings.ToUpper(string(digits[i]))[0]
+			}
+		}
+		written := "0x" + string(digits)
+		mixed := strings.ContainsAny(written[2:], "abcdef") && strings.ContainsAny(written[2:], "ABCDEF")
+		got, err := derive.ParseEVMAddress(written)
+		if want := !mixed || written == spelled(address); (err == nil) != want || want && got != address {
+			t.Fatalf("%s is %x, %v", written, got, err)
 		}
 	}
 }

@@ -32,15 +32,17 @@ func ParsePath(s string) (Path, error) {
 	if !ok {
 		return nil, fmt.Errorf("derivation path %s: it must be \"m\" or start with \"m/\", as in m/44/60/0/0/0", quote(s))
 	}
-	if n := strings.Count(rest, "/") + 1; n > MaxDepth {
+	n := strings.Count(rest, "/") + 1
+	if n > MaxDepth {
 		return nil, fmt.Errorf("derivation path has %d levels: at most %d are allowed", n, MaxDepth)
 	}
-	levels := strings.Split(rest, "/")
-	path := make(Path, 0, len(levels))
-	for i, level := range levels {
+	path := make(Path, 0, n)
+	for range n {
+		level, behind, _ := strings.Cut(rest, "/")
+		rest = behind
 		index, err := parseIndex(level)
 		if err != nil {
-			return nil, fmt.Errorf("derivation path %s: level %d: %w", quote(s), i+1, err)
+			return nil, fmt.Errorf("derivation path %s: level %d: %w", quote(s), len(path)+1, err)
 		}
 		path = append(path, index)
 	}
