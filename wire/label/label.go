@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
-	"strings"
 )
 
 const (
@@ -35,10 +34,19 @@ func Bytes(purpose string, fields ...[]byte) []byte {
 // Begin appends what labelled bytes for a purpose begin with, and each Field after it a field: for who has room for them and
 // wants their hash only. The rules are those of Bytes.
 func Begin(b []byte, purpose string) []byte {
-	if purpose == "" || strings.Trim(purpose, "abcdefghijklmnopqrstuvwxyz0123456789-/") != "" {
+	if !isPurpose(purpose) {
 		panic(fmt.Sprintf("label: purpose %q: want lower-case letters, digits, '-' and '/'", purpose))
 	}
 	return append(append(append(b, start...), purpose...), end...)
+}
+
+func isPurpose(purpose string) bool {
+	for i := range len(purpose) {
+		if c := purpose[i]; (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' && c != '/' {
+			return false
+		}
+	}
+	return purpose != ""
 }
 
 // Field appends a field to labelled bytes.
@@ -47,4 +55,13 @@ func Field[F ~[]byte | ~string](b []byte, field F) []byte {
 		panic("label: a field of 4 GiB or more cannot be labelled")
 	}
 	return append(binary.BigEndian.AppendUint32(b, uint32(len(field))), field...)
+}
+
+// Close makes what was appended behind an empty Field that field's bytes: for who writes a field in place. at is where they
+// begin.
+func Close(b []byte, at int) {
+	if uint64(len(b)-at) > math.MaxUint32 {
+		panic("label: a field of 4 GiB or more cannot be labelled")
+	}
+	binary.BigEndian.PutUint32(b[at-4:], uint32(len(b)-at))
 }

@@ -29,10 +29,32 @@ func TestBytes(t *testing.T) {
 		if string(room) != "before"+c.want {
 			t.Errorf("in pieces: %q", room)
 		}
+		placed := label.Begin(nil, c.purpose)
+		for _, f := range c.fields {
+			placed = label.Field(placed, "")
+			at := len(placed)
+			placed = append(placed, f...)
+			label.Close(placed, at)
+		}
+		if string(placed) != c.want {
+			t.Errorf("in place: %q", placed)
+		}
 	}
 }
 
 func TestPurposes(t *testing.T) {
+	for c := range 256 {
+		purpose := "a" + string([]byte{byte(c)})
+		good := strings.Trim(purpose, "abcdefghijklmnopqrstuvwxyz0123456789-/") == ""
+		func() {
+			defer func() {
+				if (recover() == nil) != good {
+					t.Errorf("purpose %q, which is good: %v", purpose, good)
+				}
+			}()
+			label.Bytes(purpose)
+		}()
+	}
 	for _, bad := range []string{"", "A", "a b", "a\x00", "a.b", "ä", strings.Repeat("a", 9) + "_"} {
 		func() {
 			defer func() {
