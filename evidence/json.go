@@ -112,21 +112,25 @@ func (w *jsonWriter) value(value any) {
 	w.b = append(w.b, b...)
 }
 
-// asItIs are the characters that encoding/json writes as they are.
-var asItIs = func() (all [256]bool) {
-	for c := ' '; c <= '~'; c++ {
-		all[c] = !strings.ContainsRune(`"\<>&`, c)
+// escaped has a 1 for each byte that encoding/json may write in another way than as it is.
+var escaped = func() (all [256]byte) {
+	for c := range all {
+		if c < ' ' || c > '~' || strings.ContainsRune(`"\<>&`, rune(c)) {
+			all[c] = 1
+		}
 	}
 	return all
 }()
 
 // quote writes a string; encoding/json does so where something in it has to be escaped or replaced.
 func (w *jsonWriter) quote(text string) {
+	var found byte
 	for i := range len(text) {
-		if !asItIs[text[i]] {
-			w.value(text)
-			return
-		}
+		found |= escaped[text[i]]
+	}
+	if found != 0 {
+		w.value(text)
+		return
 	}
 	w.b = append(append(append(w.b, '"'), text...), '"')
 }

@@ -30,6 +30,12 @@ func TestAccountsJSON(t *testing.T) {
 			t.Errorf("%s: written %s\nencoding/json writes %s", name, got, want)
 		}
 	}
+	for c := range 256 {
+		d := evidence.Decoded{Kind: evidence.Kind("a" + string([]byte{byte(c)})), Text: string([]byte{byte(c)}) + "z"}
+		if got, want := mustT(d.JSON())(t), mustT(json.Marshal(d))(t); !bytes.Equal(got, want) {
+			t.Errorf("byte %d: written %s\nencoding/json writes %s", c, got, want)
+		}
+	}
 	if _, err := (&evidence.Decoded{Calls: []evidence.Step{{Args: map[string]any{"f": func() {}}}}}).JSON(); err == nil {
 		t.Error("what cannot be written is no error")
 	}
