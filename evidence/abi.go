@@ -26,6 +26,7 @@ type param struct {
 type method struct {
 	signature string // canonical, such as transfer(address,uint256)
 	selector  [selectorLength]byte
+	selected  string // the selector as steps have it
 	params    []param
 	args      abi.Arguments
 	// plainWords: each argument is a word by itself, of a type that readWord reads.
@@ -93,6 +94,9 @@ func readWord(t *abi.Type, word []byte) any {
 	case abi.FixedBytesTy:
 		return bytes.Clone(word[:t.Size])
 	default:
+		for len(word) > 0 && word[0] == 0 { // or it would get room for all of the word
+			word = word[1:]
+		}
 		return new(big.Int).SetBytes(word)
 	}
 }
@@ -293,7 +297,8 @@ func plain(t abi.Type, v reflect.Value) (any, error) {
 // lower-case hex with 0x; booleans, strings, arrays and tuples (as objects) stand as they are.
 func describe(params []param, values []any) map[string]any {
 	out := make(map[string]any, len(params))
-	for i, p := range params {
+	for i := range params { // a param is large
+		p := &params[i]
 		out[p.name] = describeValue(&p.typ, p.parts, values[i])
 	}
 	return out

@@ -194,7 +194,9 @@ func newMethod(e abiEntry) (*method, error) {
 	}
 	parsed := abi.NewMethod(e.Name, e.Name, abi.Function, "", false, false, args, nil)
 	plainWords := !slices.ContainsFunc(args, func(a abi.Argument) bool { return !isPlainWord(&a.Type) })
-	return &method{signature: parsed.Sig, selector: [selectorLength]byte(parsed.ID), params: params, args: args, plainWords: plainWords}, nil
+	return &method{
+		signature: parsed.Sig, selector: [selectorLength]byte(parsed.ID), selected: formatBytes(parsed.ID), params: params, args: args, plainWords: plainWords,
+	}, nil
 }
 
 // newParams reads arguments, or the components of a tuple; those without a name get one of prefix and position.

@@ -291,7 +291,7 @@ func TestCheckProperty(t *testing.T) {
 		if rapid.Bool().Draw(rt, "token") {
 			amount := genAmount().Draw(rt, "amount")
 			s.to, s.value = &contract, new(big.Int)
-			s.data = pack(t, &evidence.Call{Method: evidence.MethodTransfer, To: to, Amount: amount})
+			s.data = pack(t, &erc20Call{Method: evidence.MethodTransfer, To: to, Amount: amount})
 			c = claimOf(t, s)
 			c.Asset, c.To, c.Amount = evidence.Asset{Kind: evidence.AssetERC20, Contract: contract.Hex()}, to.Hex(), amount
 		}

@@ -112,9 +112,9 @@ type VoutClaim struct {
 func Check(c Claim) Finding {
 	switch c.Family {
 	case FamilyEVM:
-		return checkEVM(c)
+		return checkEVM(&c)
 	case FamilyUTXO:
-		return checkUTXO(c)
+		return checkUTXO(&c)
 	default:
 		var k comparison
 		k.obstruct(CodeChain, fmt.Sprintf("transactions of chain family %q are not decoded", excerpt(c.Family)))

@@ -49,7 +49,8 @@ type Payload struct {
 	// Kind says how Digest came about. KindRaw is raw signing, which a request of type 1 becomes when it brings only a
 	// digest: the caller must then ask its callback with sign_type 3.
 	Kind Kind
-	// Digest is the 32 bytes to sign for secp256k1, the whole message for Ed25519.
+	// Digest is the 32 bytes to sign for secp256k1, the whole message for Ed25519. It may be shared with Request.Memo, and must
+	// not be changed.
 	Digest []byte
 	// Computed is true if Digest was hashed here from the request's content. Only then may a presignature be used.
 	Computed bool
@@ -87,7 +88,7 @@ func SigningDigest(r Request) (Payload, error) {
 	return p, nil
 }
 
-func (r Request) validate() error {
+func (r *Request) validate() error {
 	switch r.RequestType {
 	case wire.TypeSign, wire.TypeBIP340SchnorrSign, wire.TypeTaprootSign:
 	default:
@@ -119,7 +120,7 @@ func (r Request) validate() error {
 	return err
 }
 
-func (r Request) ethMessage() (Payload, error) {
+func (r *Request) ethMessage() (Payload, error) {
 	if r.RequestType != wire.TypeSign || r.Cryptography != wire.ECDSASecp256k1 {
 		return Payload{}, fmt.Errorf("sign_type 2 is for %s with %s only", wire.TypeSign, wire.ECDSASecp256k1)
 	}
@@ -130,7 +131,7 @@ func (r Request) ethMessage() (Payload, error) {
 	return Payload{Kind: decoded.Kind, Digest: digest[:], Computed: true}, nil
 }
 
-func (r Request) ordinary() (Payload, error) {
+func (r *Request) ordinary() (Payload, error) {
 	if r.RawTx == "" {
 		if !r.HasTxInfo {
 			return r.data(KindRaw)
@@ -149,11 +150,11 @@ func (r Request) ordinary() (Payload, error) {
 	if err != nil {
 		return Payload{}, err
 	}
-	return r.computed(KindEVMTransaction, tx.Digest, "Keccak-256 of rawTx")
+	return r.computed(KindEVMTransaction, &tx.Digest, "Keccak-256 of rawTx")
 }
 
 // bitcoin computes the digest of the input of a PSBT that is asked for.
-func (r Request) bitcoin() (Payload, error) {
+func (r *Request) bitcoin() (Payload, error) {
 	tx, err := r.Memo.bitcoin(r.RawTx)
 	if err != nil {
 		return Payload{}, fmt.Errorf("rawTx: %w", err)
@@ -170,17 +171,17 @@ func (r Request) bitcoin() (Payload, error) {
 	if err != nil {
 		return Payload{}, fmt.Errorf("rawTx: %w", err)
 	}
-	return r.computed(KindBitcoin, s.digest, fmt.Sprintf("the sighash of input %d", input))
+	return r.computed(KindBitcoin, &s.digest, fmt.Sprintf("the sighash of input %d", input))
 }
 
 // computed is a digest that was hashed here; a message beside it must be the same.
-func (r Request) computed(kind Kind, digest [32]byte, what string) (Payload, error) {
-	if r.Message != "" {
+func (r *Request) computed(kind Kind, digest *[32]byte, what string) (Payload, error) {
+	if r.Message != "" && !isWritten(r.Message, digest) {
 		message, err := parseDigest(r.Message)
 		if err != nil {
 			return Payload{}, err
 		}
-		if message != digest {
+		if message != *digest {
 			return Payload{}, fmt.Errorf("message: %w of rawTx: leave message empty or send %s", ErrDigestMismatch, what)
 		}
 	}
@@ -200,7 +201,7 @@ func parseRoot(s string) ([]byte, error) {
 }
 
 // data takes the message as it came.
-func (r Request) data(kind Kind) (Payload, error) {
+func (r *Request) data(kind Kind) (Payload, error) {
 	if r.Cryptography == wire.ECDSASecp256k1 {
 		digest, err := parseDigest(r.Message)
 		if err != nil {

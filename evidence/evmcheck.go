@@ -12,9 +12,18 @@ import (
 	"github.com/countersign-mpc/countersign/derive"
 )
 
+// evmCheck is a comparison with an EVM transaction. What its account points to is beside it, in one piece of memory.
+type evmCheck struct {
+	comparison
+	tracer      tracer
+	transaction Transaction
+	call        CallFields
+	transfer    Transfer
+}
+
 // checkEVM compares a claim about an EVM transaction with its payload, or with its own calldata if there is none.
-func checkEVM(claim Claim) Finding {
-	k := &comparison{}
+func checkEVM(claim *Claim) Finding {
+	k := &evmCheck{}
 	k.completeness(claim)
 	k.sender(claim)
 	if claim.RawTx == "" {
@@ -24,7 +33,7 @@ func checkEVM(claim Claim) Finding {
 	}
 	tx, hex, err := claim.Memo.evm(claim.RawTx)
 	if hex == nil && err == nil {
-		k.transaction(claim, tx)
+		k.compare(claim, tx)
 		return k.finding()
 	}
 	if hex != nil {
@@ -36,7 +45,7 @@ func checkEVM(claim Claim) Finding {
 }
 
 // completeness notes what a claim must name before anything can be verified.
-func (k *comparison) completeness(claim Claim) {
+func (k *evmCheck) completeness(claim *Claim) {
 	if claim.ChainID == nil {
 		k.obstruct(CodeChain, "the claimed chain's id is not known: add the chain to data.json")
 	}
@@ -51,15 +60,16 @@ func (k *comparison) completeness(claim Claim) {
 	}
 }
 
-func (k *comparison) sender(claim Claim) {
+func (k *evmCheck) sender(claim *Claim) {
 	if claim.From != "" && claim.Signer != "" && !sameAddress(claim.From, claim.Signer) {
 		k.differ("from", claim.From, claim.Signer)
 	}
 }
 
-// transaction compares every field of the claim that has a counterpart in the transaction.
-func (k *comparison) transaction(claim Claim, tx *EVM) {
-	k.decoded = Decoded{Kind: KindEVMTransaction, Digest: formatDigest(tx.Digest), Transaction: tx.fields()}
+// compare compares every field of the claim that has a counterpart in the transaction.
+func (k *evmCheck) compare(claim *Claim, tx *EVM) {
+	tx.describe(&k.transaction, claim.InputData)
+	k.decoded = Decoded{Kind: KindEVMTransaction, Digest: digestAs(claim.Message, &tx.Digest), Transaction: &k.transaction}
 	if claim.Message != k.decoded.Digest && !isDigest(claim.Message, tx.Digest) {
 		k.differ("message", claim.Message, k.decoded.Digest)
 	}
@@ -92,41 +102,41 @@ func (k *comparison) transaction(claim Claim, tx *EVM) {
 const blobType = 3
 
 // payment finds the effective movement and compares it with the claimed one.
-func (k *comparison) payment(claim Claim, tx *EVM) {
+func (k *evmCheck) payment(claim *Claim, tx *EVM) {
 	if tx.To == nil {
 		k.obstruct(CodeCreation, "the transaction creates a contract")
 		if claim.To != "" {
 			k.differ("to", claim.To, "none: contract creation")
 		}
 		k.number("amount", nativeAmount(claim), tx.Value)
-		k.record(effect{open: true})
+		k.record(&effect{open: true})
 		return
 	}
-	t := newTracer(claim, tx.ChainID)
+	t := k.follow(claim, tx.ChainID)
 	e := t.run(site{from: caller(claim), contract: tx.To, value: tx.Value, data: tx.Data})
 	e.open = e.open || len(tx.Authorizations) > 0
 	k.record(e)
 	switch {
 	case len(tx.Data) == 0:
-		moved := e.movements[0]
-		k.decoded.Transfer = moved.transfer()
-		k.compareTransfer(claim, moved)
+		k.moved(&e.movements[0])
+		k.compareTransfer(claim, &e.movements[0])
 	case t.isERC20():
-		k.call(claim, tx)
+		k.erc20(claim, tx)
 	default:
 		k.effects(claim, e, tx)
 	}
 }
 
-// newTracer makes what follows the calls of a claim's transaction; a nil chain id is none that is known.
-func newTracer(claim Claim, chainID *big.Int) *tracer {
-	t := &tracer{asset: claim.Asset, abis: claim.ABIs, chainID: chainID}
+// follow readies what follows the calls of a claim's transaction; a nil chain id is none that is known.
+func (k *evmCheck) follow(claim *Claim, chainID *big.Int) *tracer {
+	t := &k.tracer
+	t.asset, t.abis, t.chainID = claim.Asset, claim.ABIs, chainID
 	t.steps, t.movements = t.first.steps[:0], t.first.movements[:0]
 	return t
 }
 
 // caller is the address that will sign, else who is claimed to; nil if neither is known.
-func caller(claim Claim) *[20]byte {
+func caller(claim *Claim) *[20]byte {
 	from := claim.Signer
 	if from == "" {
 		from = claim.From
@@ -142,7 +152,7 @@ func caller(claim Claim) *[20]byte {
 }
 
 // record keeps what was found for the policy's eyes.
-func (k *comparison) record(e effect) {
+func (k *evmCheck) record(e *effect) {
 	k.decoded.Calls, k.decoded.Movements, k.decoded.Approvals = orEmpty(e.steps), orEmpty(e.movements), orEmpty(e.approvals)
 	k.decoded.Complete = !e.open
 	k.obstacles = append(k.obstacles, e.obstacles...)
@@ -155,33 +165,46 @@ func orEmpty[T any](list []T) []T {
 	return list
 }
 
-// call compares a transaction that calls ERC-20's transfer, transferFrom or approve itself.
-func (k *comparison) call(claim Claim, tx *EVM) {
-	call, err := DecodeCall(tx.Data)
-	if err != nil { // the same calldata was decoded before
-		k.obstruct(CodeUndecodable, err.Error())
+// erc20 compares a transaction that calls ERC-20's transfer, transferFrom or approve itself.
+func (k *evmCheck) erc20(claim *Claim, tx *EVM) {
+	if !k.called(&k.decoded.Calls[0]) {
 		return
 	}
-	fields := call.fields(&k.decoded.Calls[0])
-	k.decoded.Call = fields
-	moved := Movement{Asset: AssetERC20, Contract: fields.Contract, To: fields.To, Amount: fields.Amount}
+	call := k.decoded.Call
+	moved := Movement{Asset: AssetERC20, Contract: call.Contract, To: call.To, Amount: call.Amount}
 	if call.Method == MethodTransfer && tx.Value.Sign() == 0 {
-		k.decoded.Transfer = moved.transfer()
+		k.moved(&moved)
 	}
 	k.plainTransfer(claim, call)
 	if call.Method == MethodApprove && claim.Asset.Kind != AssetERC20 {
 		k.declaredCall(claim, tx)
 		return
 	}
-	k.compareTransfer(claim, moved)
+	k.compareTransfer(claim, &moved)
 	if tx.Value.Sign() != 0 && claim.Asset.Kind == AssetERC20 {
 		k.differ("value", "0", tx.Value.String())
 	}
 }
 
+// called keeps what a step calls of ERC-20, whose arguments were read with it.
+func (k *evmCheck) called(step *Step) bool {
+	if !k.call.of(step) {
+		k.obstruct(CodeUndecodable, "calldata of "+step.Method+" has other arguments than are known")
+		return false
+	}
+	k.decoded.Call = &k.call
+	return true
+}
+
+// moved keeps a movement as the effective one.
+func (k *evmCheck) moved(m *Movement) {
+	k.transfer = Transfer{Asset: m.Asset, Contract: m.Contract, TokenID: m.TokenID, To: m.To, Amount: m.Amount}
+	k.decoded.Transfer = &k.transfer
+}
+
 // plainTransfer finds a method that is no transfer: for a claim about a token, which says that there is one, a
 // contradiction.
-func (k *comparison) plainTransfer(claim Claim, call *Call) {
+func (k *evmCheck) plainTransfer(claim *Claim, call *CallFields) {
 	if call.Method != MethodTransfer && claim.Asset.Kind == AssetERC20 {
 		k.differ("method", MethodTransfer, call.Method)
 	}
@@ -190,7 +213,7 @@ func (k *comparison) plainTransfer(claim Claim, call *Call) {
 // declaredCall compares a call that is no transfer with a claim about the native coin: the contract is the recipient,
 // the transaction's value the amount, and the calldata must have been declared, since a claim without calldata says
 // that there is none. A claim about a token has no counterpart in such a call.
-func (k *comparison) declaredCall(claim Claim, tx *EVM) {
+func (k *evmCheck) declaredCall(claim *Claim, tx *EVM) {
 	if claim.Asset.Kind != AssetNative {
 		return
 	}
@@ -205,7 +228,7 @@ func (k *comparison) declaredCall(claim Claim, tx *EVM) {
 
 // claimedCalldata checks a claim against its own calldata, all that there is without a transaction. The contract that it
 // goes to is not known: only for its ABI is it taken to be the token, or for coins the recipient.
-func (k *comparison) claimedCalldata(claim Claim) {
+func (k *evmCheck) claimedCalldata(claim *Claim) {
 	if claim.InputData == "" {
 		return
 	}
@@ -217,7 +240,7 @@ func (k *comparison) claimedCalldata(claim Claim) {
 	if len(data) == 0 {
 		return
 	}
-	t := newTracer(claim, claim.ChainID)
+	t := k.follow(claim, claim.ChainID)
 	assumed := claim.Asset.Contract
 	if claim.Asset.Kind == AssetNative {
 		assumed = claim.To
@@ -228,19 +251,23 @@ func (k *comparison) claimedCalldata(claim Claim) {
 	e := t.run(site{from: caller(claim), data: data})
 	k.decoded.Kind = KindEVMCalldata
 	k.record(e)
-	call, err := DecodeCall(data)
-	if err != nil || !t.isERC20() {
+	if !t.isERC20() {
 		k.effects(claim, e, nil)
 		return
 	}
-	k.decoded.Call = call.fields(&e.steps[0])
+	if !k.called(&e.steps[0]) {
+		return
+	}
+	call := k.decoded.Call
 	k.plainTransfer(claim, call)
 	switch claim.Asset.Kind {
 	case AssetERC20:
-		if claim.To != "" && !isAddress(claim.To, formatAddress(&call.To)) {
-			k.differ("to", claim.To, formatAddress(&call.To))
+		if claim.To != "" && !isAddress(claim.To, call.To) {
+			k.differ("to", claim.To, call.To)
 		}
-		k.number("amount", claim.Amount, call.Amount)
+		if claim.Amount != nil && !isInt(claim.Amount, call.Amount) {
+			k.differ("amount", claim.Amount.String(), call.Amount)
+		}
 	case AssetNative:
 		if call.Method != MethodApprove {
 			k.differ("assetId", string(AssetNative), "a token, by "+call.Method)
@@ -255,7 +282,7 @@ func (k *comparison) number(field string, claimed, signed *big.Int) {
 	}
 }
 
-func nativeAmount(claim Claim) *big.Int {
+func nativeAmount(claim *Claim) *big.Int {
 	if claim.Asset.Kind == AssetNative {
 		return claim.Amount
 	}

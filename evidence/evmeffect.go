@@ -16,7 +16,7 @@ func (a Asset) known() bool {
 func (a Asset) hasID() bool { return a.Kind == AssetERC721 || a.Kind == AssetERC1155 }
 
 // matches says whether a movement is of the asset. Contracts are not compared where only calldata is there to compare.
-func (a Asset) matches(m Movement) bool {
+func (a *Asset) matches(m *Movement) bool {
 	switch {
 	case a.Kind != m.Asset:
 		return false
@@ -31,13 +31,8 @@ func formatAsset(kind AssetKind, contract string) string {
 	return strings.TrimSpace(string(kind) + " " + contract)
 }
 
-// transfer gives a movement as the effective one.
-func (m Movement) transfer() *Transfer {
-	return &Transfer{Asset: m.Asset, Contract: m.Contract, TokenID: m.TokenID, To: m.To, Amount: m.Amount}
-}
-
 // compareTransfer compares the movement that the transaction makes with the claimed one.
-func (k *comparison) compareTransfer(claim Claim, moved Movement) {
+func (k *evmCheck) compareTransfer(claim *Claim, moved *Movement) {
 	if kind := claim.Asset.Kind; claim.Asset.known() && !claim.Asset.matches(moved) {
 		sameContract := kind == moved.Asset && (moved.Contract == "" || isAddress(claim.Asset.Contract, moved.Contract))
 		if sameContract {
@@ -55,12 +50,12 @@ func (k *comparison) compareTransfer(claim Claim, moved Movement) {
 }
 
 // is says whether a movement is the claimed one.
-func (c Claim) is(m Movement) bool {
+func (c *Claim) is(m *Movement) bool {
 	return c.Asset.matches(m) && isAddress(c.To, m.To) && c.Amount != nil && isInt(c.Amount, m.Amount)
 }
 
 // effects compares what calldata does with the claim; tx is nil where only the calldata is there.
-func (k *comparison) effects(claim Claim, e effect, tx *EVM) {
+func (k *evmCheck) effects(claim *Claim, e *effect, tx *EVM) {
 	sole := e.sole()
 	switch {
 	case claim.Asset.Kind == AssetNative:
@@ -68,19 +63,19 @@ func (k *comparison) effects(claim Claim, e effect, tx *EVM) {
 	case claim.Asset.known():
 		k.tokenClaim(claim, e, tx)
 	case sole != nil:
-		k.compareTransfer(claim, *sole)
+		k.compareTransfer(claim, sole)
 	}
 }
 
 // coinClaim compares a call with a claim about the native coin. Either it says what is moved in the end; or it declares
 // the call, naming the contract as the recipient and the transaction's own value as the amount. For either it has to name
 // the calldata: a claim without says that there is none.
-func (k *comparison) coinClaim(claim Claim, e effect, tx *EVM) {
+func (k *evmCheck) coinClaim(claim *Claim, e *effect, tx *EVM) {
 	sole := e.sole()
 	final := sole != nil && sole.Asset == AssetNative
 	switch {
 	case tx == nil: // whom the call goes to is not known
-		final = final && claim.is(*sole)
+		final = final && claim.is(sole)
 	case isAddress(claim.To, formatAddress(tx.To)):
 		final = false
 	}
@@ -94,8 +89,8 @@ func (k *comparison) coinClaim(claim Claim, e effect, tx *EVM) {
 		k.declaredCall(claim, tx)
 		return
 	}
-	k.decoded.Transfer = sole.transfer()
-	k.compareTransfer(claim, *sole)
+	k.moved(sole)
+	k.compareTransfer(claim, sole)
 	if claim.InputData == "" {
 		k.differ("inputdata", "", formatBytes(tx.Data))
 	}
@@ -103,21 +98,22 @@ func (k *comparison) coinClaim(claim Claim, e effect, tx *EVM) {
 
 // tokenClaim compares a call with a claim about a token, which says that this one transfer is all that happens: every
 // other movement and every approval contradicts it. What could not be read is an obstacle already.
-func (k *comparison) tokenClaim(claim Claim, e effect, tx *EVM) {
+func (k *evmCheck) tokenClaim(claim *Claim, e *effect, tx *EVM) {
 	if tx != nil && tx.Value.Sign() != 0 {
 		k.differ("value", "0", tx.Value.String())
 	}
 	if sole := e.sole(); sole != nil && sole.Asset != AssetNative {
 		if !sole.drawn && tx != nil {
-			k.decoded.Transfer = sole.transfer()
+			k.moved(sole)
 		}
-		k.drawn(claim, *sole)
-		k.compareTransfer(claim, *sole)
+		k.drawn(claim, sole)
+		k.compareTransfer(claim, sole)
 		return
 	}
 	claimed := Movement{Asset: claim.Asset.Kind, Contract: claim.Asset.Contract, TokenID: formatInt(claim.Asset.TokenID), To: claim.To, Amount: formatInt(claim.Amount)}
 	found := false
-	for i, m := range e.movements {
+	for i := range e.movements {
+		m := &e.movements[i]
 		own := i == 0 && tx != nil && tx.Value.Sign() != 0 // reported as value
 		switch {
 		case own:
@@ -135,7 +131,7 @@ func (k *comparison) tokenClaim(claim Claim, e effect, tx *EVM) {
 
 // drawn finds a movement of what is not the caller's own. For ERC-20 that is another method than is claimed; otherwise the
 // owner is compared, if the claim names one.
-func (k *comparison) drawn(claim Claim, m Movement) {
+func (k *evmCheck) drawn(claim *Claim, m *Movement) {
 	switch {
 	case !m.drawn:
 	case m.Asset == AssetERC20:

@@ -3,6 +3,7 @@ package evidence
 import (
 	"math/big"
 	"math/bits"
+	"sync"
 
 	"github.com/ethereum/go-ethereum/core/types"
 	"github.com/ethereum/go-ethereum/crypto"
@@ -68,9 +69,16 @@ func plainEVM(payload []byte) *EVM {
 	t.to = [20]byte(to)
 	t.To = &t.to
 	t.MaxFee = t.cost()
-	t.Digest = crypto.Keccak256Hash(payload)
+	hasher, _ := hashers.Get().(crypto.KeccakState)
+	defer hashers.Put(hasher)
+	hasher.Reset()
+	hasher.Write(payload)
+	hasher.Read(t.Digest[:]) // which is on the heap, where a result of crypto.Keccak256Hash would be once more
 	return &t.EVM
 }
+
+// hashers are Keccak-256 states that nobody uses.
+var hashers = sync.Pool{New: func() any { return crypto.NewKeccakState() }}
 
 // cost is the most that the gas may cost.
 func (t *plainTx) cost() *big.Int {

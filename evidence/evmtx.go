@@ -211,11 +211,11 @@ func newEVM(tx *types.Transaction, chainID *big.Int, digest [32]byte) *EVM {
 	return e
 }
 
-// fields gives the transaction as a policy reads it.
-func (e *EVM) fields() *Transaction {
-	t := &Transaction{
+// describe writes the transaction as a policy reads it. data is what is claimed of its calldata.
+func (e *EVM) describe(t *Transaction, data string) {
+	*t = Transaction{
 		Type: strconv.Itoa(int(e.Type)), Nonce: strconv.FormatUint(e.Nonce, 10), To: formatAddress(e.To),
-		Value: formatInt(e.Value), Data: formatBytes(e.Data), GasLimit: strconv.FormatUint(e.Gas, 10),
+		Value: formatInt(e.Value), Data: bytesAs(data, e.Data), GasLimit: strconv.FormatUint(e.Gas, 10),
 		MaxFee: formatInt(e.MaxFee), AccessList: e.AccessList, Blobs: e.Blobs, Authorizations: e.Authorizations,
 	}
 	if e.ChainID != nil {
@@ -226,7 +226,6 @@ func (e *EVM) fields() *Transaction {
 	} else {
 		t.GasPrice = formatInt(e.Price)
 	}
-	return t
 }
 
 func formatAddress(a *[20]byte) string {
@@ -236,11 +235,29 @@ func formatAddress(a *[20]byte) string {
 	return derive.FormatEVMAddress(*a)
 }
 
-func formatBytes(b []byte) string {
-	return string(hex.AppendEncode(append(make([]byte, 0, 512), "0x"...), b)) // most have room on the stack
+func formatBytes(b []byte) string { return bytesAs("", b) }
+
+// bytesAs is formatBytes, for which what is claimed is taken where it is the same text: most is claimed as it is written here.
+func bytesAs(claimed string, b []byte) string {
+	text := hex.AppendEncode(append(make([]byte, 0, 512), "0x"...), b) // most have room on the stack
+	if claimed == string(text) {
+		return claimed
+	}
+	return string(text)
 }
 
 // formatDigest writes a digest as it stands on the wire.
-func formatDigest(digest [32]byte) string {
-	return string(hex.AppendEncode(make([]byte, 0, 2*len(digest)), digest[:]))
+func formatDigest(digest [32]byte) string { return hex.EncodeToString(digest[:]) }
+
+// digestAs is formatDigest, for which what is claimed is taken where it is the same text.
+func digestAs(claimed string, digest *[32]byte) string {
+	if isWritten(claimed, digest) {
+		return claimed
+	}
+	return formatDigest(*digest)
+}
+
+// isWritten says whether text is a digest as formatDigest writes it.
+func isWritten(text string, digest *[32]byte) bool {
+	return text == string(hex.AppendEncode(make([]byte, 0, 2*len(digest)), digest[:])) // compared on the stack
 }

@@ -19,3 +19,11 @@ var (
 	IsInt         = isInt
 	FormatInt     = formatInt
 )
+
+// BytesAs and DigestAs are FormatBytes and FormatDigest, beside what is claimed.
+var (
+	BytesAs      = bytesAs
+	FormatBytes  = formatBytes
+	DigestAs     = digestAs
+	FormatDigest = formatDigest
+)

@@ -43,7 +43,7 @@ func (m *Memo) bitcoin(rawTx string) (*bitcoinTx, error) {
 }
 
 // evmDigest is the digest of an EVM transaction.
-func (r Request) evmDigest() (*EVM, error) {
+func (r *Request) evmDigest() (*EVM, error) {
 	tx, hex, err := r.Memo.evm(r.RawTx)
 	switch {
 	case hex != nil:

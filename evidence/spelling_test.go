@@ -39,7 +39,13 @@ func TestSpellings(t *testing.T) {
 			if got, want := evidence.IsHexOf(text, data), err == nil && bytes.Equal(read, data); got != want {
 				t.Fatalf("%q is %x: %v, want %v", text, data, got, want)
 			}
+			if got, want := evidence.BytesAs(text, data), evidence.FormatBytes(data); got != want || want != "0x"+hex.EncodeToString(data) {
+				t.Fatalf("beside %q it is written %q, want %q", text, got, want)
+			}
 			digest, digestErr := evidence.ParseDigest(text)
+			if got, want := evidence.DigestAs(text, &digest), evidence.FormatDigest(digest); got != want || want != hex.EncodeToString(digest[:]) {
+				t.Fatalf("beside %q the digest is written %q, want %q", text, got, want)
+			}
 			if want := err == nil && len(read) == 32; (digestErr == nil) != want || want && !bytes.Equal(digest[:], read) || !want && digest != [32]byte{} {
 				t.Fatalf("%q is the digest %x, %v", text, digest, digestErr)
 			}

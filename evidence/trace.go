@@ -38,13 +38,13 @@ type tracer struct {
 }
 
 // run follows the outermost call.
-func (t *tracer) run(s site) effect {
+func (t *tracer) run(s site) *effect {
 	t.planned = 1
 	t.follow(s)
 	if len(t.movements) > 1 && !t.open {
 		t.note(CodeNotTransfer, fmt.Sprintf("the calldata moves assets %d times, and a claim names one movement", len(t.movements)))
 	}
-	return t.effect
+	return &t.effect
 }
 
 // follow takes one step, and then those that it wraps.
@@ -60,15 +60,15 @@ func (t *tracer) follow(s site) {
 	if len(s.data) == 0 {
 		return
 	}
-	if len(s.data) >= selectorLength {
-		step.Selector = formatBytes(s.data[:selectorLength])
-	}
 	m, known := t.lookup(s)
 	if m == nil {
-		t.unread(step, s, CodeUnknownCall, fmt.Errorf("%s: %w", selectorOf(s.data), ErrUnknownMethod))
+		if len(s.data) >= selectorLength {
+			step.Selector = formatBytes(s.data[:selectorLength])
+		}
+		t.unread(step, s, CodeUnknownCall, fmt.Errorf("%s: %w", selectorOf(s.data), errUnknownMethod))
 		return
 	}
-	step.Method = m.signature
+	step.Method, step.Selector = m.signature, m.selected
 	values, err := m.decode(s.data[selectorLength:])
 	var inner []site
 	if err == nil && known != nil && known.unwrap != nil && (!s.delegate || known.delegated) {
@@ -214,6 +214,9 @@ func selectorOf(data []byte) string {
 	}
 	return fmt.Sprintf("calldata with selector %x", data[:selectorLength])
 }
+
+// errUnknownMethod: nobody said what the selector stands for.
+var errUnknownMethod = errors.New("unknown method")
 
 // errLengths: a method was given lists that do not belong together, and every contract refuses that.
 var errLengths = errors.New("its lists differ in length")

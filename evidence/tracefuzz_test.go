@@ -39,6 +39,7 @@ func sound(t *testing.T, claim evidence.Claim, data []byte) {
 			t.Fatalf("%x encodes again as %x", data, got)
 		}
 	}
+	sameCall(t, d, data)
 	for _, s := range d.Calls {
 		if s.Depth > 4 || (s.Code != "" && d.Complete) {
 			t.Fatalf("complete %v with %+v", d.Complete, s)

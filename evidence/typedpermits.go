@@ -113,8 +113,7 @@ func safeTransaction(d *TypedData) *effect {
 	default:
 		t.open = true
 	}
-	e := t.run(s)
-	return &e
+	return t.run(s)
 }
 
 // textOf reads a member of a message that is a string, as addresses and integers are.

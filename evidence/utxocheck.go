@@ -13,7 +13,7 @@ import (
 )
 
 // checkUTXO compares a claim about a Bitcoin transaction with its PSBT, or with its own lists if there is none.
-func checkUTXO(claim Claim) Finding {
+func checkUTXO(claim *Claim) Finding {
 	k := &comparison{}
 	k.utxoCompleteness(claim)
 	if claim.RawTx == "" {
@@ -37,7 +37,7 @@ func checkUTXO(claim Claim) Finding {
 }
 
 // utxoCompleteness notes what a claim must name before anything can be verified.
-func (k *comparison) utxoCompleteness(claim Claim) {
+func (k *comparison) utxoCompleteness(claim *Claim) {
 	if !claim.UTXO.Network.Known() {
 		k.obstruct(CodeChain, "the claimed chain's network is not known: add the chain to data.json")
 	}
@@ -59,7 +59,7 @@ type bitcoinView struct {
 	inputs, outputs []string
 }
 
-func newBitcoinView(claim Claim) (*bitcoinView, error) {
+func newBitcoinView(claim *Claim) (*bitcoinView, error) {
 	tx, err := claim.Memo.bitcoin(claim.RawTx)
 	if err != nil {
 		return nil, fmt.Errorf("rawTx: %w", err)
@@ -141,7 +141,7 @@ func (k *comparison) explain(err error) {
 }
 
 // bitcoinTransaction compares every field of the claim that has a counterpart in the transaction.
-func (k *comparison) bitcoinTransaction(claim Claim, v *bitcoinView) {
+func (k *comparison) bitcoinTransaction(claim *Claim, v *bitcoinView) {
 	if message, err := parseDigest(claim.Message); err != nil || message != v.spend.digest {
 		k.differ("message", claim.Message, k.decoded.Digest)
 	}
@@ -169,7 +169,7 @@ func (k *comparison) bitcoinTransaction(claim Claim, v *bitcoinView) {
 
 // bitcoinSender holds from against the signed input's address. Where vinList names all inputs, from may be that of another
 // input: a payment from several addresses has one from only.
-func (k *comparison) bitcoinSender(claim Claim, v *bitcoinView) {
+func (k *comparison) bitcoinSender(claim *Claim, v *bitcoinView) {
 	if claim.From == "" {
 		return
 	}
@@ -184,7 +184,7 @@ func (k *comparison) bitcoinSender(claim Claim, v *bitcoinView) {
 
 // bitcoinRecipient holds to and amount against the outputs: together those to the recipient hold the amount or, where the
 // recipient's address is also an input's and so gets the change, one of them does.
-func (k *comparison) bitcoinRecipient(claim Claim, v *bitcoinView) {
+func (k *comparison) bitcoinRecipient(claim *Claim, v *bitcoinView) {
 	if claim.To == "" {
 		return
 	}
@@ -198,7 +198,7 @@ func (k *comparison) bitcoinRecipient(claim Claim, v *bitcoinView) {
 	k.compareAmount(claim, paid, to != "" && slices.Contains(v.inputs, to))
 }
 
-func (k *comparison) compareAmount(claim Claim, paid []int64, change bool) {
+func (k *comparison) compareAmount(claim *Claim, paid []int64, change bool) {
 	if len(paid) == 0 {
 		k.differ("to", claim.To, "no output goes there")
 		return
@@ -236,7 +236,7 @@ func (k *comparison) compareRate(claimed string, v *bitcoinView) {
 }
 
 // fields gives the transaction as a policy reads it.
-func (v *bitcoinView) fields(claim Claim) *Bitcoin {
+func (v *bitcoinView) fields(claim *Claim) *Bitcoin {
 	f := &Bitcoin{
 		TxID: v.tx.TxHash().String(), Network: string(v.network), Version: v.tx.Version, LockTime: v.tx.LockTime,
 		OutputAmount: fmt.Sprint(v.outputAmount()), VSize: v.estimate().virtual, SignedInput: v.input,

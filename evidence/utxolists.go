@@ -106,7 +106,7 @@ func (v *bitcoinView) describeInput(i int) string {
 // compareVouts holds extraData.voutList against the outputs: in any order, each element one output, and none left over but
 // an OP_RETURN without value. Without a list, nothing may go elsewhere than to the recipient and back to the signed input's
 // script: what is not claimed is not verified.
-func (k *comparison) compareVouts(claim Claim, v *bitcoinView) {
+func (k *comparison) compareVouts(claim *Claim, v *bitcoinView) {
 	free := make([]bool, len(v.tx.TxOut))
 	for i, out := range v.tx.TxOut {
 		free[i] = !(isOpReturn(out.PkScript) && out.Value == 0)
@@ -172,7 +172,7 @@ func (v *bitcoinView) describeOutput(i int) string {
 }
 
 // claimedLists holds a claim against its own lists, all that there is without a transaction.
-func (k *comparison) claimedLists(claim Claim) {
+func (k *comparison) claimedLists(claim *Claim) {
 	vins, vouts := claim.UTXO.Vins, claim.UTXO.Vouts
 	if len(vins) > 0 {
 		if _, err := selectInput(claim.UTXO.InputID, vinIDs(vins), len(vins)); err != nil {
@@ -192,7 +192,7 @@ func (k *comparison) claimedLists(claim Claim) {
 	}
 }
 
-func (k *comparison) listedRecipient(claim Claim) {
+func (k *comparison) listedRecipient(claim *Claim) {
 	var paid []int64
 	for _, v := range claim.UTXO.Vouts {
 		if !claim.sameBitcoin(v.Address, claim.To) {
@@ -210,7 +210,7 @@ func (k *comparison) listedRecipient(claim Claim) {
 
 // sameBitcoin compares two addresses of the claimed network; one that is malformed equals nothing. Where the network is
 // not known, which is an obstacle, they are compared as text.
-func (c Claim) sameBitcoin(a, b string) bool {
+func (c *Claim) sameBitcoin(a, b string) bool {
 	if !c.UTXO.Network.Known() {
 		return a == b
 	}
