@@ -3,7 +3,6 @@ package callback
 import (
 	"math/big"
 	"strconv"
-	"strings"
 
 	"github.com/countersign-mpc/countersign/derive"
 	"github.com/countersign-mpc/countersign/evidence"
@@ -82,7 +81,7 @@ func (c *Case) gas(field, text string) *big.Int {
 // integer reads a decimal without sign; nil for anything else.
 func (c *Case) integer(text string) *big.Int {
 	const maxDigits = 78 // of 2^256
-	if text == "" || len(text) > maxDigits || strings.Trim(text, "0123456789") != "" {
+	if text == "" || len(text) > maxDigits || !isDecimal(text) {
 		return nil
 	}
 	if small, err := strconv.ParseUint(text, 10, 64); err == nil {

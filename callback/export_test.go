@@ -60,3 +60,11 @@ func (s *Server) FollowShadow(ctx context.Context) { s.followShadow(ctx) }
 
 // Decimal is how the numbers of windows are written.
 var Decimal = decimal
+
+// IsDecimal, IsLowerHex and IsHex tell digits; CryptographyOf tells what a public key in hex is of.
+var (
+	IsDecimal      = isDecimal
+	IsLowerHex     = isLowerHex
+	IsHex          = isHex
+	CryptographyOf = cryptographyOf
+)

@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/countersign-mpc/countersign/derive"
 	"github.com/countersign-mpc/countersign/evidence"
@@ -110,7 +109,7 @@ const txInfoPublicKey = "/request_detail/tx_info/publickKey"
 // spelled holds key and path to the one spelling that each has: lists, windows and what is bound to them are keyed by it, and
 // another spelling would slip past.
 func spelled(d *wire.RequestDetail) error {
-	if cryptographyOf(d.PublicKey) == "" || strings.ContainsAny(d.PublicKey, "ABCDEF") {
+	if cryptographyOf(d.PublicKey) == "" || !isLowerHex(d.PublicKey) {
 		return &errSigner{"/request_detail/public_key", "is no public key: 66 lower-case hex digits are (secp256k1, compressed), or 64 (Ed25519)"}
 	}
 	if _, err := derive.ParsePath(d.Path); err != nil {
@@ -158,21 +157,19 @@ func cryptography(d *wire.RequestDetail) string {
 	return cryptographyOf(d.PublicKey)
 }
 
+// cryptographyOf is cryptographyOfKey of a public key in hex; "" for what is no hex.
 func cryptographyOf(publicKey string) string {
-	var raw [33]byte
-	if len(publicKey) > 2*len(raw) {
+	if len(publicKey)%2 != 0 || !isHex(publicKey) {
 		return ""
 	}
-	n, err := hex.Decode(raw[:], []byte(publicKey))
-	if err != nil {
-		return ""
-	}
-	return cryptographyOfKey(raw[:n])
+	return cryptographyOfLength(len(publicKey) / 2)
 }
 
 // cryptographyOfKey tells by the length of a public key what it is of.
-func cryptographyOfKey(raw []byte) string {
-	switch len(raw) {
+func cryptographyOfKey(raw []byte) string { return cryptographyOfLength(len(raw)) }
+
+func cryptographyOfLength(n int) string {
+	switch n {
 	case 33:
 		return wire.ECDSASecp256k1
 	case 32:
