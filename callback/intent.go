@@ -9,23 +9,25 @@ import (
 	"github.com/countersign-mpc/countersign/wire/label"
 )
 
-// intentRoom is what the labelled bytes of most requests, and tx_info within them, have room in.
-const intentRoom = 2048
+// intentRoom is what the labelled bytes of most requests, with rawTx behind tx_info, have room in.
+const intentRoom = 3072
 
 // IntentHash says what a request is for, whichever node asks and however often (DESIGN.md, "Approvals"; docs/FORMATS.md,
 // callback): approvals are given for it, together with the digests to be signed. It covers the request type, the key and
 // path, the sign type, tx_info without what differs between the inputs of one payment, rawTx, and who asked.
 func IntentHash(p *wire.Parsed) (ledger.Hash, error) {
 	d := &p.Check.RequestDetail
-	claim, err := paymentOf(make([]byte, 0, intentRoom), d.TxInfo)
-	if err != nil {
-		return ledger.Hash{}, fmt.Errorf("intent of a request: %w", err)
-	}
 	b := label.Begin(make([]byte, 0, intentRoom), "intent")
 	for _, field := range [...]string{p.Check.RequestType, d.Cryptography, d.PublicKey, d.Path, d.SignType} {
 		b = label.Field(b, field)
 	}
-	b = label.Field(b, claim)
+	b = label.Field(b, "")
+	claim := len(b)
+	b, err := paymentOf(b, d.TxInfo)
+	if err != nil {
+		return ledger.Hash{}, fmt.Errorf("intent of a request: %w", err)
+	}
+	label.Close(b, claim)
 	rawTx, requester := "", ""
 	if p.TxInfo != nil {
 		rawTx = p.TxInfo.RawTx
@@ -36,21 +38,20 @@ func IntentHash(p *wire.Parsed) (ledger.Hash, error) {
 	if rawTx == "" {
 		b = label.Field(b, "")
 	} else {
-		sum := sha256.Sum256(append(make([]byte, 0, 1024), rawTx...)) // most have room on the stack
+		sum := sha256.Sum256(append(b, rawTx...)[len(b):]) // most have room behind what is there
 		b = label.Field(b, sum[:])
 	}
 	return sha256.Sum256(label.Field(b, requester)), nil
 }
 
-// paymentOf returns tx_info without what differs between the requests for the inputs of one payment: curInputId, the
+// paymentOf appends tx_info without what differs between the requests for the inputs of one payment: curInputId, the
 // requestId of an input in extraData.vinList, and requester, whose key id is hashed beside it and whose signature is over
-// one request. tx_info.requestId stays: it names the payment. Everything else is kept byte for byte. It is written to room, which
-// is empty, as far as it fits.
-func paymentOf(room, txInfo []byte) ([]byte, error) {
+// one request. tx_info.requestId stays: it names the payment. Everything else is kept byte for byte.
+func paymentOf(out, txInfo []byte) ([]byte, error) {
 	if kindOf(txInfo) != '{' {
-		return txInfo, nil
+		return append(out, txInfo...), nil
 	}
-	return editObject(room, txInfo, func(key, value []byte) ([]byte, error) {
+	return editObject(out, txInfo, func(key, value []byte) ([]byte, error) {
 		switch string(key) {
 		case "curInputId", "requester":
 			return nil, nil
@@ -94,16 +95,17 @@ func withoutRequestIDs(list []byte) ([]byte, error) {
 	return append(out, ']'), err
 }
 
-// editObject writes an object again with each member's value replaced by what edit returns, or left out where that is
-// nil. Names and values are copied as they stand, to out, which is empty.
+// editObject appends an object with each member's value replaced by what edit returns, or left out where that is nil. Names
+// and values are copied as they stand.
 func editObject(out, object []byte, edit func(key, value []byte) ([]byte, error)) ([]byte, error) {
 	out = append(out, '{')
+	first := len(out)
 	err := eachMember(object, func(name, key, value []byte) error {
 		edited, err := edit(key, value)
 		if err != nil || edited == nil {
 			return err
 		}
-		if len(out) > 1 {
+		if len(out) > first {
 			out = append(out, ',')
 		}
 		out = append(append(append(out, name...), ':'), edited...)

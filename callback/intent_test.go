@@ -2,6 +2,7 @@ package callback_test
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/hex"
 	"strings"
 	"testing"
@@ -150,8 +151,24 @@ func TestPaymentByTokens(t *testing.T) {
 	}
 }
 
+// plainIntent is callback.IntentHash by the document's words.
+func plainIntent(p *wire.Parsed, payment []byte) ledger.Hash {
+	d := &p.Check.RequestDetail
+	var raw, requester []byte
+	if t := p.TxInfo; t != nil && t.RawTx != "" {
+		sum := sha256.Sum256([]byte(t.RawTx))
+		raw = sum[:]
+	}
+	if t := p.TxInfo; t != nil && t.Requester != nil {
+		requester = []byte(t.Requester.KeyID)
+	}
+	return sha256.Sum256(wire.SigningBytes("intent", []byte(p.Check.RequestType), []byte(d.Cryptography), []byte(d.PublicKey), []byte(d.Path),
+		[]byte(d.SignType), payment, raw, requester))
+}
+
 func FuzzIntentHash(f *testing.F) {
 	f.Add(intentTxInfo)
+	f.Add(strings.Replace(intentTxInfo, "cHNidP8=", strings.Repeat("cHNidP8", 700), 1)) // of more than there is room for at first
 	f.Add(`{"extraData":null}`)
 	f.Add(`{"extraData":{"vinList":[1,[],{"requestId":{}}]}}`)
 	f.Add(`{"\u0063urInputId":"0","a":1e5}`)
@@ -165,13 +182,17 @@ func FuzzIntentHash(f *testing.F) {
 		if err != nil {
 			return // not a request: it is refused before there is an intent
 		}
-		if _, err := callback.IntentHash(p); err != nil {
+		intent, err := callback.IntentHash(p)
+		if err != nil {
 			t.Fatalf("a parsed request has no intent: %v", err)
+		}
+		info := p.Check.RequestDetail.TxInfo
+		if plain := plainIntent(p, must[[]byte](t)(callback.PaymentOf(info))); intent != plain {
+			t.Errorf("%s has the intent %s, and by the document's words %s", info, intent, plain)
 		}
 		if p.TxInfo == nil {
 			return
 		}
-		info := p.Check.RequestDetail.TxInfo
 		if got, want := must[[]byte](t)(callback.PaymentOf(info)), paymentByTokens(t, info); !bytes.Equal(got, want) {
 			t.Errorf("%s gives\n%s\nand by its tokens\n%s", info, got, want)
 		}

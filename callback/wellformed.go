@@ -32,12 +32,12 @@ func isBlank(b byte) bool { return b == ' ' || b == '\t' || b == '\r' || b == '\
 func eachMember(object []byte, f func(name, key, value []byte) error) error {
 	c := cursor{rest: object}
 	return c.list('{', '}', func() error {
-		name := c.value()
-		if len(name) < 2 || name[0] != '"' || !c.take(':') {
+		name, plain := c.text()
+		if name == nil || !c.take(':') {
 			return errNotJSON
 		}
 		key := name[1 : len(name)-1]
-		if bytes.IndexByte(key, '\\') >= 0 {
+		if !plain {
 			unquoted, err := jsontext.AppendUnquote(nil, name)
 			if err != nil {
 				return errNotJSON
@@ -98,6 +98,21 @@ func (c *cursor) list(open, end byte, read func() error) error {
 	}
 }
 
+// text takes the next value, as it is written, if it is a string to its end, else nil. A plain one has no escapes.
+func (c *cursor) text() (text []byte, plain bool) {
+	c.rest = skipBlanks(c.rest)
+	if len(c.rest) == 0 || c.rest[0] != '"' {
+		return nil, false
+	}
+	n, plain := textLength(c.rest)
+	if n == 0 {
+		return nil, false
+	}
+	text = c.rest[:n:n]
+	c.rest = c.rest[n:]
+	return text, plain
+}
+
 // value takes the next value, as it is written; nil if none is there to its end.
 func (c *cursor) value() []byte {
 	c.rest = skipBlanks(c.rest)
@@ -111,7 +126,7 @@ func (c *cursor) value() []byte {
 			depth--
 			end++
 		case '"':
-			n := textLength(c.rest[end:])
+			n, _ := textLength(c.rest[end:])
 			if n == 0 {
 				return nil
 			}
@@ -137,24 +152,25 @@ func (c *cursor) value() []byte {
 	return nil
 }
 
-// textLength is the length of the string at the start of JSON, 0 for one without an end. It looks at each byte twice at most.
-func textLength(b []byte) int {
+// textLength is the length of the string at the start of JSON, 0 for one without an end, and whether it is plain, without
+// escapes. It looks at each byte twice at most.
+func textLength(b []byte) (n int, plain bool) {
 	quote := 0 // the first quotation mark from at on
 	for at := 1; at < len(b); {
 		if quote < at {
 			i := bytes.IndexByte(b[at:], '"')
 			if i < 0 {
-				return 0
+				return 0, false
 			}
 			quote = at + i
 		}
 		escape := bytes.IndexByte(b[at:quote], '\\')
 		if escape < 0 {
-			return quote + 1
+			return quote + 1, at == 1
 		}
 		at += escape + 2 // behind what is escaped, which may be that very quotation mark
 	}
-	return 0
+	return 0, false
 }
 
 // literalLength is the length of the number or word at the start of JSON.
