@@ -34,6 +34,15 @@ type Case struct {
 	// keyed: nothing in the request contradicts the key that would sign.
 	keyed   bool
 	numbers numbers
+	room    room
+}
+
+// room is what most cases point to, in one piece of memory with them.
+type room struct {
+	execution ledger.Execution
+	anchors   [1]ledger.Hash
+	digests   [1][]byte
+	transfer  policy.Transfer
 }
 
 // keyIDLength is that of a requester's key id: hex of SHA-256.
@@ -110,7 +119,7 @@ func (c *Case) identify(p *wire.Parsed) {
 		return
 	}
 	id := c.Input.Requester.KeyID
-	if len(id) != keyIDLength || strings.Trim(id, "0123456789abcdef") != "" {
+	if len(id) != keyIDLength || !isLowerHex(id) {
 		c.problem("/request_detail/tx_info/requester/key_id", "is no key id: %d lower-case hex digits are", keyIDLength)
 		c.Input.Requester = nil
 		return
@@ -135,7 +144,8 @@ func (c *Case) digest(p *wire.Parsed, payload evidence.Payload, err error) {
 
 // approvable notes for what an approval counts: the digests of the whole payment, that of this request among them.
 func (c *Case) approvable(p *wire.Parsed, own evidence.Payload) {
-	digests, err := [][]byte{own.Digest}, error(nil)
+	c.room.digests[0] = own.Digest
+	digests, err := c.room.digests[:], error(nil)
 	if own.Kind == evidence.KindBitcoin || !c.keyed { // only a PSBT has other inputs, and only such a key is refused
 		digests, err = paymentDigests(p, &c.memo)
 	}
@@ -217,9 +227,9 @@ func evidenceRequest(p *wire.Parsed) evidence.Request {
 func (c *Case) examine(e *policy.Engine, p *wire.Parsed) {
 	switch {
 	case p.Check.RequestDetail.SignType == wire.SignTypeMessage:
-		c.Input.Evidence = c.describe(evidence.CheckMessage(p.Check.RequestDetail.Message))
+		c.describe(evidence.CheckMessage(p.Check.RequestDetail.Message))
 	case p.Check.RequestDetail.SignType == wire.SignTypeTransaction && c.Input.Tx != nil:
-		c.Input.Evidence = c.describe(evidence.Check(c.claim(e, p)))
+		c.describe(evidence.Check(c.claim(e, p)))
 	default:
 		c.Input.Evidence = policy.Evidence{
 			Status: policy.EvidenceUnverifiable, Code: string(evidence.CodeRaw), Reason: "raw data: nobody can say what is signed",
@@ -229,8 +239,9 @@ func (c *Case) examine(e *policy.Engine, p *wire.Parsed) {
 }
 
 // describe writes a finding in the policy's terms.
-func (c *Case) describe(f evidence.Finding) policy.Evidence {
-	out := policy.Evidence{Status: policy.EvidenceStatus(f.Status), Code: string(f.Code), Reason: f.Reason}
+func (c *Case) describe(f evidence.Finding) {
+	out := &c.Input.Evidence
+	*out = policy.Evidence{Status: policy.EvidenceStatus(f.Status), Code: string(f.Code), Reason: f.Reason}
 	for _, code := range f.Codes {
 		out.Codes = append(out.Codes, string(code))
 	}
@@ -238,15 +249,15 @@ func (c *Case) describe(f evidence.Finding) policy.Evidence {
 		out.Differences = append(out.Differences, policy.Difference{Field: d.Field, Claimed: d.Claimed, Signed: d.Signed})
 	}
 	if f.Decoded == nil {
-		return out
+		return
 	}
 	if err := out.Describe(f.Decoded); err != nil {
 		c.problem("/request_detail", "%v", err)
-		return out
+		return
 	}
 	c.account = f.Decoded
 	if t := f.Decoded.Transfer; t != nil {
-		out.Transfer = &policy.Transfer{Kind: string(t.Asset), Contract: t.Contract, To: t.To, Amount: t.Amount}
+		out.Transfer = &c.room.transfer
+		c.room.transfer = policy.Transfer{Kind: string(t.Asset), Contract: t.Contract, To: t.To, Amount: t.Amount}
 	}
-	return out
 }

@@ -17,14 +17,16 @@ import (
 
 // execution is what an Approve of this case counts in windows (DESIGN.md, "Windows"), nil where nothing is signed.
 func (c *Case) execution(e *policy.Engine, p *wire.Parsed) (*ledger.Execution, error) {
-	x := &ledger.Execution{Charges: charges(e, &c.Input)}
+	x := &c.room.execution
+	x.Charges = charges(e, &c.Input)
 	if len(c.Digests) == 0 { // it cannot be told what is to be signed: that is rejected, and counts nothing
 		return nil, nil
 	}
 	key, path := p.Check.RequestDetail.PublicKey, cmp.Or(p.Check.RequestDetail.Path, "m")
 	switch {
 	case c.account != nil && c.account.Transaction != nil: // one transaction of an account with a nonce can happen
-		x.Anchors = []ledger.Hash{anchor("evm", key, path, c.account.Transaction.ChainID, c.account.Transaction.Nonce)}
+		c.room.anchors[0] = anchor("evm", key, path, c.account.Transaction.ChainID, c.account.Transaction.Nonce)
+		x.Anchors = c.room.anchors[:]
 	case c.Input.Message != nil && c.Input.Message.Transaction && len(c.Input.Tx.Problems) == 0: // and so can one by a message
 		domain, nonce := c.account.TypedData.Domain, c.account.TypedData.Message["nonce"]
 		x.Anchors = []ledger.Hash{anchor("message", c.Input.Tx.Chain, *domain.VerifyingContract, c.Input.Tx.From, fmt.Sprint(nonce))}
