@@ -3,6 +3,7 @@ package policy
 import (
 	"bytes"
 	"encoding/binary"
+	"math/bits"
 	"strings"
 )
 
@@ -83,21 +84,25 @@ func (s *plainScanner) number() bool {
 // text returns the text with its quotes, nil for one that is not plain.
 func (s *plainScanner) text() []byte {
 	begin := s.at
-	if !s.take('"') {
+	if s.next() != '"' {
 		return nil
 	}
-	s.at += plainLength(s.b[s.at:])
-	if !s.take('"') {
+	end := begin + 1
+	end += plainLength(s.b[end:])
+	if end == len(s.b) || s.b[end] != '"' {
 		return nil
 	}
+	s.at = end + 1
 	return s.b[begin:s.at]
 }
 
 // plainLength is how many characters of a text stand in JSON as they are, up to the first one that does not.
 func plainLength(text []byte) int {
 	n := 0
-	for n+8 <= len(text) && allPlain(binary.LittleEndian.Uint64(text[n:])) {
-		n += 8
+	for ; n+8 <= len(text); n += 8 {
+		if odd := notPlain(binary.LittleEndian.Uint64(text[n:])); odd != 0 {
+			return n + bits.TrailingZeros64(odd)/8
+		}
 	}
 	for n < len(text) && plainCharacters[text[n]] {
 		n++
@@ -105,14 +110,15 @@ func plainLength(text []byte) int {
 	return n
 }
 
-// allPlain reports whether eight characters are all plainCharacters.
-func allPlain(c uint64) bool {
+// notPlain has the high bit of the first of eight characters that is none of plainCharacters, and none of those before it; 0 where all are
+// plain.
+func notPlain(c uint64) uint64 {
 	const each, high = 0x0101010101010101, 0x8080808080808080
 	above := (c | high) - ' '*each                 // the high bits stay where a character of ASCII is no control character
 	above &= (c | 4*each ^ '&'*each | high) - each // and where none is " or &, which are one but for a bit
 	above &= (c | 2*each ^ '>'*each | high) - each // < or >
 	above &= (c ^ '\\'*each | high) - each
-	return above&high == high && (c|(c+each))&high == 0 // nor beyond ~
+	return (^above | c | (c + each)) & high // nor beyond ~; only what is carries into the next
 }
 
 // plainCharacters are those that are printable ASCII and that encoding/json does not escape.
@@ -128,18 +134,19 @@ func (s *plainScanner) object(depth int) bool {
 	if s.take('}') {
 		return true
 	}
-	var names [maxPlainMembers][]byte
-	for n := 0; n < maxPlainMembers; n++ {
+	var names [maxPlainMembers]int // where they begin
+	var marks uint64               // each name has one of 64
+	for n := range maxPlainMembers {
+		names[n] = s.at
 		name := s.text()
 		if name == nil || !s.take(':') {
 			return false
 		}
-		for _, other := range names[:n] {
-			if bytes.Equal(other, name) {
-				return false
-			}
+		mark := uint64(1) << ((len(name) + 5*int(name[1]) + 11*int(name[len(name)-2])) % 64)
+		if marks&mark != 0 && s.isOneOf(name, names[:n]) {
+			return false
 		}
-		names[n] = name
+		marks |= mark
 		begin := s.at
 		if !s.value(depth + 1) {
 			return false
@@ -149,11 +156,24 @@ func (s *plainScanner) object(depth int) bool {
 				s.places.note(i, s.offset+begin, s.offset+s.at)
 			}
 		}
-		if s.take('}') {
+		switch s.next() {
+		case '}':
+			s.at++
 			return true
-		}
-		if !s.take(',') {
+		case ',':
+			s.at++
+		default:
 			return false
+		}
+	}
+	return false
+}
+
+// isOneOf reports whether a name, with its quotes, is one of those that begin there.
+func (s *plainScanner) isOneOf(name []byte, begins []int) bool {
+	for _, begin := range begins {
+		if bytes.HasPrefix(s.b[begin:], name) { // its second quote ends the other one too
+			return true
 		}
 	}
 	return false

@@ -1,11 +1,9 @@
 package policy
 
 import (
-	"bytes"
 	"encoding/json"
 	"slices"
 	"strconv"
-	"sync"
 )
 
 // inputWriter writes the canonical JSON of plain transfers as encoding/json writes it (Input.marshal), in a fraction of the
@@ -18,30 +16,25 @@ type inputWriter struct {
 	at     *spanned // the member of the input that is being written; nil: nobody looks at it
 	begin  int      // where its value begins
 	wanted []wanted // of its members that are still to be written
-	sorted []string // room for the windows' names
 	ok     bool
 }
 
-// maxKeptInput bounds the room of a writer that is used again. Of the common requests none is written in more.
-const maxKeptInput = 1 << 16
-
-// inputWriters are writers that are used again: each has room for an input.
-var inputWriters = sync.Pool{New: func() any { return new(inputWriter) }}
+// What an input takes beside tx_info and the decoder's account, about: for which room is made at once.
+const (
+	usualInput   = 2048
+	usualWindow  = 96
+	usualWindows = 8
+)
 
 // write returns the input as it is evaluated; ok is false where encoding/json has to write it, and where an amount is not exact.
 func (in *Input) write(t *spanTable) (d inputDoc, ok bool) {
-	w := inputWriters.Get().(*inputWriter)
-	*w = inputWriter{b: w.b[:0], places: make(places, t.size()), sorted: w.sorted[:0], ok: true}
+	room := usualInput + len(in.TxInfo) + len(in.Evidence.Decoded) + usualWindow*len(in.Windows)
+	w := inputWriter{b: make([]byte, 0, room), places: make(places, t.size()), ok: true}
 	if t != nil {
 		w.parts = t.inOrder
 	}
 	if w.input(in); w.ok && len(w.b) <= maxInputSize {
-		d, ok = inputDoc{json: bytes.Clone(w.b), places: w.places}, true
-	}
-	if cap(w.b) <= maxKeptInput {
-		w.parts, w.places, w.at, w.wanted = nil, nil, nil, nil
-		clear(w.sorted)
-		inputWriters.Put(w)
+		d, ok = inputDoc{json: w.b[:len(w.b):len(w.b)], places: w.places}, true
 	}
 	return d, ok
 }
@@ -123,7 +116,7 @@ func (w *inputWriter) key(name string) {
 	if last := w.b[len(w.b)-1]; last != '{' && last != '[' {
 		w.b = append(w.b, ',')
 	}
-	w.b = append(append(append(w.b, '"'), name...), '"', ':')
+	w.b = append(append(append(w.b, '"'), name...), `":`...)
 }
 
 // note notes where the value of a member's member is that was just written.
@@ -172,10 +165,16 @@ func (w *inputWriter) exact(name string, n json.Number) {
 }
 
 func (w *inputWriter) text(name, value string) {
-	w.key(name)
-	begin := len(w.b)
-	w.quote(value)
-	w.note(name, begin)
+	b := w.b
+	if last := b[len(b)-1]; last != '{' && last != '[' {
+		b = append(b, ',')
+	}
+	b = append(append(append(b, '"'), name...), `":"`...)
+	begin := len(b)
+	b = append(b, value...)
+	w.ok = w.ok && plainLength(b[begin:]) == len(value)
+	w.b = append(b, '"')
+	w.note(name, begin-1)
 }
 
 func (w *inputWriter) texts(name string, values []string) {
@@ -379,11 +378,13 @@ func (w *inputWriter) evidence(ev *Evidence) {
 
 func (w *inputWriter) windows(all map[string]Window) {
 	w.open("windows")
+	var room [usualWindows]string
+	sorted := room[:0]
 	for id := range all {
-		w.sorted = append(w.sorted, id)
+		sorted = append(sorted, id)
 	}
-	slices.Sort(w.sorted)
-	for _, id := range w.sorted {
+	slices.Sort(sorted)
+	for _, id := range sorted {
 		w.ok = w.ok && isName(id)
 		amounts := all[id]
 		window := w.inner(id, '{')
