@@ -270,8 +270,8 @@ func (e *Engine) evaluate(ctx context.Context, input *inputDoc) (d Decision, err
 			d, err = e.rejection(RuleEngineError, "the policy failed"), fmt.Errorf("evaluate policy: panic: %v", p)
 		}
 	}()
-	limited, cancel := context.WithTimeout(ctx, e.timeout)
-	defer cancel()
+	limited := limitTime(ctx, e.timeout)
+	defer limited.release()
 	d, err = e.ask(limited, input)
 	var shape *shapeError
 	switch {
@@ -356,6 +356,7 @@ func (e *Engine) conclude(a *asked) (Decision, error) {
 
 // run evaluates a prepared query, errUndefined if it is.
 func run(ctx context.Context, query rego.PreparedEvalQuery, input ast.Value) (ast.Value, error) {
+	ctx = waitedFor(ctx)
 	cancel := topdown.NewCancel()
 	defer context.AfterFunc(ctx, cancel.Cancel)()
 	results, err := query.Eval(ctx, rego.EvalParsedInput(input), rego.EvalCopyMaps(false), rego.EvalExternalCancel(cancel))

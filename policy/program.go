@@ -290,6 +290,7 @@ func (q *query) ask(ctx context.Context, store storage.Store, d *inputDoc, found
 	if err != nil {
 		return nil, err
 	}
+	ctx = waitedFor(ctx)
 	txn, err := store.NewTransaction(ctx)
 	if err != nil {
 		return nil, err
