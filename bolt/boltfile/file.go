@@ -147,5 +147,18 @@ func (f *File) failed(err error, size int64) error {
 	return f.End(f.unknown(err))
 }
 
-// size is how long the file is. It fails where nothing is at the file's path any more.
-func (f *File) size() (int64, error) { return sizeOf(f.direct, f.path) }
+// size is how long the file is. It fails where nothing, or another file, is at its path.
+func (f *File) size() (int64, error) {
+	there, err := os.Stat(f.path)
+	if err != nil {
+		return 0, err
+	}
+	own, err := f.direct.Stat()
+	if err != nil {
+		return 0, err
+	}
+	if !os.SameFile(there, own) {
+		return 0, errors.New("another file has come to its place")
+	}
+	return own.Size(), nil
+}

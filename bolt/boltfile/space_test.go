@@ -161,6 +161,37 @@ func TestSpaceBounds(t *testing.T) {
 	}
 }
 
+// TestSpaceReplaced: nothing goes into a file in whose place another one has come, however alike they are.
+func TestSpaceReplaced(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "file")
+	f, s := reserved(t, path)
+	if err := s.Write([]byte("ab"), 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(os.WriteFile(path+".other", must(os.ReadFile(path))(t), 0o600), os.Rename(path, path+".away"), os.Rename(path+".other", path)); err != nil {
+		t.Fatal(err)
+	}
+	const replaced, enough = "another file has come to its place: nothing was stored", 1000
+	var err error
+	for n := 0; n < enough && err == nil; n++ {
+		err = s.Write([]byte("cd"), 0)
+	}
+	for _, err := range []error{err, s.Write([]byte("cd"), 0)} { // once it was seen it is seen each time
+		if err == nil || !strings.Contains(err.Error(), replaced) {
+			t.Errorf("written in place: %v", err)
+		}
+	}
+	if err := update(f, put("cat", "purrs")); err == nil || !strings.Contains(err.Error(), replaced) {
+		t.Errorf("committed: %v", err)
+	}
+	if err := os.Rename(path+".away", path); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Write([]byte("ef"), 0); err != nil {
+		t.Errorf("back in its place: %v", err)
+	}
+}
+
 // TestSpaceElsewhere: a value that is no space, or of another size than it says, is not written over.
 func TestSpaceElsewhere(t *testing.T) {
 	for name, edit := range map[string]func(b *bolt.Bucket) error{

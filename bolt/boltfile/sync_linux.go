@@ -15,10 +15,10 @@ func syncData(file *os.File) error {
 	}
 }
 
-// sizeOf is how long a file is, if there is one at its path. It does not ask for the file's times, as os.Stat does: Linux gives a file
+// lengthOf is how long a file is, if there is one at its path. It does not ask for the file's times, as os.Stat does: Linux gives a file
 // whose times were asked for a new one with the next write, instead of one for all writes of some milliseconds, and with that a file
 // system may have more to sync.
-func sizeOf(file *os.File, path string) (int64, error) {
+func lengthOf(file *os.File, path string) (int64, error) {
 	if err := syscall.Access(path, 0); err != nil {
 		return 0, &os.PathError{Op: "find", Path: path, Err: err}
 	}
