@@ -42,16 +42,17 @@ var asks = sync.Pool{New: func() any { return new(asked) }}
 
 func (a *asked) release() {
 	r := &a.input.reader
-	if cap(a.verdict.Allow)+cap(a.verdict.Require) > maxKeptSays || cap(a.key) > maxKeptKey || cap(r.members)+cap(r.elements) > maxKeptTerms {
+	if cap(a.verdict.Allow)+cap(a.verdict.Require) > maxKeptSays || cap(a.key) > maxKeptKey || cap(r.members)+cap(r.elements)+cap(a.input.elements) > maxKeptTerms {
 		return
 	}
 	r.reset()
 	clear(a.verdict.Allow)
 	clear(a.verdict.Require)
 	clear(a.says)
+	clear(a.input.elements)
 	*a = asked{
 		verdict: verdict{Allow: a.verdict.Allow[:0], Require: a.verdict.Require[:0]},
-		numbers: a.numbers[:0], says: a.says[:0], input: directInput{reader: *r}, key: a.key[:0],
+		numbers: a.numbers[:0], says: a.says[:0], input: directInput{reader: *r, elements: a.input.elements[:0]}, key: a.key[:0],
 	}
 	asks.Put(a)
 }

@@ -23,6 +23,7 @@ type directly struct {
 	fixed []bool         // by part: joint looks at all of it, so that it is the same for all inputs that are alike to joint
 	items []*item        // behind them
 	named map[string]int // their indexes, by the names under which OPA finds them
+	given givenPlaces
 }
 
 // directRule is a rule that is left and evaluated directly.
@@ -36,7 +37,7 @@ type directRule struct {
 func newDirectly(p *program, base documents) *directly {
 	d := &directly{
 		table: p.rest.table, spans: len(p.index), last: make([]lastTerm, len(p.index)), fixed: make([]bool, len(p.index)),
-		items: p.items, named: map[string]int{},
+		items: p.items, named: map[string]int{}, given: newGivenPlaces(p.index),
 	}
 	for _, r := range p.joint.memory.reads {
 		d.fixed[r.span] = r.kind == readsWhole
@@ -131,7 +132,7 @@ func (d *directly) steady(part int) bool { return part >= d.spans || d.fixed[par
 
 // values are those of the steady parts of an input, and so of all that are alike to joint; nil where they cannot be found, and then are
 // looked for as in any part.
-func (d *directly) values(doc *inputDoc, found []*remembered) (values direct.Steady) {
+func (d *directly) values(doc *inputDoc, found []*remembered) (values *direct.Steady) {
 	if d.program == nil {
 		return nil
 	}
@@ -150,6 +151,7 @@ type directInput struct {
 	document *inputDoc
 	found    []*remembered
 	reader   termReader // of what varies
+	elements []*ast.Term
 }
 
 var _ direct.Input = (*directInput)(nil)
@@ -164,6 +166,9 @@ func (in *directInput) Part(part int) (*ast.Term, error) {
 	}
 	last, span := &in.last[part], in.document.span(part)
 	if last.varies {
+		if v := in.document.given.part(&in.given, part); v != nil && len(span) > 0 {
+			return in.reader.term(v), nil
+		}
 		return in.read(span)
 	}
 	t, plain, err := last.numbered(span)
@@ -178,6 +183,12 @@ func (in *directInput) Member(part int, names []string) (t *ast.Term, ok bool, e
 	if part >= in.spans || !in.last[part].varies {
 		return nil, false, nil
 	}
+	if v, is := in.document.given.member(&in.given, part, names); is {
+		if v == nil {
+			return nil, true, nil
+		}
+		return in.reader.term(v), true, nil
+	}
 	span := in.document.span(part)
 	for _, name := range names {
 		if span, err = memberOf(span, name); err != nil {
@@ -186,6 +197,25 @@ func (in *directInput) Member(part int, names []string) (t *ast.Term, ok bool, e
 	}
 	t, err = in.read(span)
 	return t, true, err
+}
+
+// Elements are those of what moves, as far as that is given.
+func (in *directInput) Elements(part int, names []string) (list []*ast.Term, ok bool, err error) {
+	given := &in.document.given
+	if !given.is || given.call == nil || part != in.given.movements {
+		return nil, false, nil
+	}
+	begin := len(in.elements)
+	for i := range given.call.Movements {
+		for _, name := range names {
+			var held *ast.Term
+			if v := given.call.Movements[i].member(name); v != nil {
+				held = in.reader.term(v)
+			}
+			in.elements = append(in.elements, held)
+		}
+	}
+	return in.elements[begin:len(in.elements):len(in.elements)], true, nil
 }
 
 func (in *directInput) read(b []byte) (*ast.Term, error) {
@@ -201,7 +231,7 @@ func (in *directInput) read(b []byte) (*ast.Term, error) {
 
 // evaluate finds what those of the active rules say that it knows, and tells which these are. After an error OPA has to be asked
 // about all of them.
-func (d *directly) evaluate(ctx context.Context, doc *inputDoc, k *known, steady direct.Steady, a *asked) (known marks, err error) {
+func (d *directly) evaluate(ctx context.Context, doc *inputDoc, k *known, steady *direct.Steady, a *asked) (known marks, err error) {
 	for number, r := range d.rules {
 		if k.active.has(r.left) {
 			a.numbers = append(a.numbers, number)

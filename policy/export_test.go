@@ -178,3 +178,57 @@ var UnjudgedPowers = unjudgedPowers
 func TakenApart(modules map[string]*ast.Module) bool { return newParts(modules, documents{}) != nil }
 
 func (in *Input) validate() error { return errors.Join(in.consistent(), in.exact()) }
+
+// CheckGiven fails the test where what is given of an input that is written by hand is not what is read from its JSON.
+func (e *Engine) CheckGiven(t testing.TB, in Input) {
+	t.Helper()
+	doc, ok := in.write(e.spans())
+	if !ok {
+		return
+	}
+	read := doc
+	read.given = given{}
+	for _, p := range []*program{e.parts.plain, e.parts.any} {
+		at := p.direct.given
+		if at.to < 0 || at.amount < 0 || at.amountBase < 0 || at.gas < 0 || at.movements < 0 || at.windows < 0 {
+			t.Fatalf("nobody looks at some of %+v", at)
+		}
+		a, b := directInput{directly: p.direct, document: &doc}, directInput{directly: p.direct, document: &read}
+		same := func(what string, got, want *ast.Term, gotErr, wantErr error) {
+			t.Helper()
+			if (got == nil) != (want == nil) || got != nil && got.Value.Compare(want.Value) != 0 || gotErr != wantErr {
+				t.Fatalf("%s: %v, %v is given, and %v, %v is read, of %s", what, got, gotErr, want, wantErr, doc.json)
+			}
+		}
+		for _, part := range []int{at.to, at.amount, at.amountBase, at.gas, at.movements, at.windows} {
+			got, gotErr := a.Part(part)
+			want, wantErr := b.Part(part)
+			same("a part", got, want, gotErr, wantErr)
+			for _, name := range []string{"price_base", "limit", "fee_base", "source", "usdt-a-day", "1", "nothing", ""} {
+				for _, names := range [][]string{{name}, {name, "used"}, {name, "reserved"}, {name, "after"}, {name, "more"}} {
+					got, gotOK, gotErr := a.Member(part, names)
+					want, wantOK, wantErr := b.Member(part, names)
+					if same("a member", got, want, gotErr, wantErr); gotOK != wantOK {
+						t.Fatalf("%v of part %d: %v, %v", names, part, gotOK, wantOK)
+					}
+				}
+			}
+		}
+		names := []string{"to", "kind", "amount_base", "contract", "more", "token_id"}
+		list, ok, err := a.Elements(at.movements, names)
+		whole, wholeErr := b.Part(at.movements)
+		if !ok {
+			if err != nil || whole != nil && in.Call != nil {
+				t.Fatalf("%v, %v is not given", whole, err)
+			}
+			continue
+		}
+		elements := whole.Value.(*ast.Array)
+		if len(list) != elements.Len()*len(names) {
+			t.Fatalf("%d members of %v", len(list), elements)
+		}
+		for i, got := range list {
+			same("an element", got, elements.Elem(i/len(names)).Value.(ast.Object).Get(ast.StringTerm(names[i%len(names)])), err, wholeErr)
+		}
+	}
+}

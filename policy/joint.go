@@ -15,7 +15,7 @@ type known struct {
 	active marks         // the rules that are left and have to be asked
 
 	once   sync.Once
-	steady direct.Steady // found when it is first used again
+	steady *direct.Steady // found when it is first used again
 
 	concluded atomic.Pointer[concluded]
 }
@@ -62,7 +62,7 @@ func (j *joint) keep(d *inputDoc, k *known) {
 
 // known is what is remembered about an input, with the values of its steady parts, nil for the first input of its kind. What is not
 // remembered, is asked.
-func (p *program) known(ctx context.Context, d *inputDoc) (*known, direct.Steady, error) {
+func (p *program) known(ctx context.Context, d *inputDoc) (*known, *direct.Steady, error) {
 	if k := p.joint.look(d); k != nil {
 		k.once.Do(func() { k.steady = p.direct.values(d, k.found) })
 		return k, k.steady, nil

@@ -17,6 +17,7 @@ import (
 type inputDoc struct {
 	json   []byte    // all of it, which was checked
 	places places    // of the parts that a spanTable lists, by their index
+	given  given     // values that stand there as they are
 	value  ast.Value // all of it as Rego sees it; nil where only parts are looked at
 }
 

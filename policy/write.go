@@ -34,7 +34,7 @@ func (in *Input) write(t *spanTable) (d inputDoc, ok bool) {
 		w.parts = t.inOrder
 	}
 	if w.input(in); w.ok && len(w.b) <= maxInputSize {
-		d, ok = inputDoc{json: w.b[:len(w.b):len(w.b)], places: w.places}, true
+		d, ok = inputDoc{json: w.b[:len(w.b):len(w.b)], places: w.places, given: given{true, in.Tx, in.Call, in.Windows}}, true
 	}
 	return d, ok
 }

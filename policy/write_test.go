@@ -70,7 +70,7 @@ func TestWriteAsMarshal(t *testing.T) {
 		if !e.SameInput(t, in) {
 			t.Fatalf("%+v is written in two ways", in)
 		}
-		if e.QuickInput(in) {
+		if e.CheckGiven(t, in); e.QuickInput(in) {
 			quick++
 		}
 	}

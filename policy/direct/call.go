@@ -32,6 +32,9 @@ func (s *scope) callRule(name ast.Ref, terms []*ast.Term) (link, error) {
 		return nil, err
 	}
 	s.total = s.total && g.total
+	if g.varies {
+		s.looksAt(varied)
+	}
 	to := truthful
 	if out != nil {
 		// For an output that is known before, OPA leaves out the bodies that say something else.

@@ -26,6 +26,8 @@ var caseInputs = []string{
 	`{"a": [1, 2], "b": {"x": 1}, "s": 5, "l": {"x": 1, "y": "a"}, "o": ["a", ["b"]], "n": "", "t": 0}`,
 	`{"a": null, "b": null, "s": null, "l": null, "o": null, "n": null, "t": null}`,
 	`{"a": 0, "b": -1, "s": "ETH", "l": [[1, 2], [3, 4], [1]], "o": {"a": "x", "list": 2, "1": 3}, "t": "false"}`,
+	`{"a": "k", "b": 0, "s": [{"a": 1, "c": 3}, {"a": 2, "c": 1}, {"a": 4, "b": 1, "c": 5}, {"a": 9}], "l": [{"a": 1, "b": 1, "x": 2}, {"a": {"b": 2}, "x": false}, "a", {"x": 0}], "o": [{"a": 1, "b": {"c": null}}, {"b": {"c": 2}}, {"a": false, "b": {"c": 3}}, 5], "n": [{"a": 1}]}`,
+	`{"s": {"k": {"a": 1, "c": 1}, "l": {"a": 2}}, "l": [{"a": 1}, {"a": 5, "b": 2}], "o": {"a": {"a": 3, "b": {"c": 4}}}}`,
 	`{"a": "list", "b": "USDT", "s": "ETH", "l": ["USDT", "x", 0, 1, 2], "o": {"k": "v"}, "t": [false]}`,
 }
 
@@ -118,6 +120,10 @@ var cases = []struct{ name, module, set, want string }{
 	{"counts", "r contains count(x) if {some x in [input.l, input.o, {1, 2}, [], \"é\"]}", "{x | x = data.t.r}", ""},
 	{"lists in a row", "r := array.concat(input.l, array.concat([input.a], [x | some x in input.l; x != 1]))\nq := array.concat(input.l, [])", "{[x, y] | x = data.t.r; y = data.t.q}", ""},
 	{"parts under names", "r contains [1, x] if x := input.o.a\nr contains [2, x] if x := input.o.a.b.c\nr contains [3, x] if x := input.o.a[input.s]\nr contains [4, x] if x := input.l[0]", "{x | x = data.t.r}", ""},
+	{"members of elements", "r contains [i, x] if {some i; e := input.l[i]; x := e.a}\nq contains [e.a, e.b.c, f.a] if {some e in input.o; some f in input.l; f.x}\nu contains e.a if {some e in input.s; not e.b; every x in [1, 2] { x != e.c }}", "{[x, y, z] | x = data.t.r; y = data.t.q; z = data.t.u}", ""},
+	{"members of elements and elements", "r contains [x, e] if {some e in input.l; x := e.a}\nq contains e.a if {some e in input.o; e}\nu contains e[input.s] if {some e in input.n; e.a}", "{[x, y, z] | x = data.t.r; y = data.t.q; z = data.t.u}", ""},
+	{"members of known elements", "r contains [x, y] if {e := input.l[1]; x := e.a; y := input.o[input.s].a}\nq contains x if {some x in input.l; x.a = x.b}", "{[x, y] | x = data.t.r; y = data.t.q}", ""},
+	{"names of elements in two lists", "r contains [a, b] if {a := [e.a | e = input.l[_]]; b := [e.b | e = input.o[_]]}", "{x | x = data.t.r}", ""},
 	{"comparisons", "r contains [x, y] if {some x in input.l; some y in input.l; x < y}\nr contains [x, y, 1] if {some x in input.l; some y in input.l; x >= y; x == y}", "{x | x = data.t.r}", ""},
 	{"odd results", "r := 0.5 * 2\nq := 1.5 - 0.5", "{[x, y] | x = data.t.r; y = data.t.q}", ""},
 	{"types", "r contains [x, t] if {some x in input.l; t := [is_number(x), is_string(x), is_null(x), is_boolean(x), is_array(x), is_set(x), is_object(x)]}", "{x | x = data.t.r}", ""},

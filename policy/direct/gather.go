@@ -2,10 +2,22 @@ package direct
 
 import "github.com/open-policy-agent/opa/v1/ast"
 
+// comprehension compiles one. What it gathers where it looks at nothing that varies is gathered once for all inputs that are alike.
 func (s *scope) comprehension(t *ast.Term) (gather, error) {
 	if err := s.checkIndex(t); err != nil {
 		return nil, err
 	}
+	before := s.lowest
+	s.lowest = s.level + 1
+	g, err := s.gather(t)
+	if err == nil && s.lowest > s.level {
+		g = s.program.once(g)
+	}
+	s.lowest = min(s.lowest, before)
+	return g, err
+}
+
+func (s *scope) gather(t *ast.Term) (gather, error) {
 	switch c := t.Value.(type) {
 	case *ast.ArrayComprehension:
 		return s.arrayOf(c)
@@ -23,22 +35,22 @@ func (s *scope) checkIndex(t *ast.Term) error {
 	if !s.indexed(t) {
 		return nil
 	}
-	var body ast.Body
+	var exprs ast.Body
 	switch c := t.Value.(type) {
 	case *ast.ArrayComprehension:
-		body = c.Body
+		exprs = c.Body
 	case *ast.SetComprehension:
-		body = c.Body
+		exprs = c.Body
 	case *ast.ObjectComprehension:
-		body = c.Body
+		exprs = c.Body
 	}
 	_, err := s.within(func() error {
-		_, totals, err := s.body(body)
+		b, err := s.body(exprs)
 		if err != nil {
 			return err
 		}
-		for i, total := range totals {
-			if !total && (i > 0 || !plain(body[i])) { // the first one is evaluated in any case
+		for i, total := range b.totals {
+			if !total && (i > 0 || !plain(exprs[i])) { // the first one is evaluated in any case
 				return unsupported("a comprehension by an index: %v", t)
 			}
 		}
@@ -53,27 +65,27 @@ func plain(e *ast.Expr) bool {
 }
 
 // members compiles the body of a comprehension and then what it gathers.
-func (s *scope) members(body ast.Body, heads func() error) (links []link, total bool, err error) {
+func (s *scope) members(exprs ast.Body, heads func() error) (b body, total bool, err error) {
 	total, err = s.within(func() error {
-		if links, _, err = s.body(body); err != nil {
+		if b, err = s.body(exprs); err != nil {
 			return err
 		}
 		return heads()
 	})
-	return links, total, err
+	return b, total, err
 }
 
 func (s *scope) arrayOf(c *ast.ArrayComprehension) (gather, error) {
 	var element value
-	links, _, err := s.members(c.Body, func() (err error) {
+	body, _, err := s.members(c.Body, func() (err error) {
 		element, err = s.value(c.Term)
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	at := s.gathering()
-	all := join(links, func(r *run) error {
+	at := s.program.gathering()
+	all := s.program.join(body, func(r *run) error {
 		r.gathers[at].list = append(r.gathers[at].list, element.of(r))
 		return nil
 	})
@@ -93,7 +105,7 @@ func (s *scope) arrayOf(c *ast.ArrayComprehension) (gather, error) {
 
 func (s *scope) setOf(c *ast.SetComprehension) (gather, error) {
 	var element value
-	links, total, err := s.members(c.Body, func() (err error) {
+	body, total, err := s.members(c.Body, func() (err error) {
 		element, err = s.value(c.Term)
 		return err
 	})
@@ -101,10 +113,10 @@ func (s *scope) setOf(c *ast.SetComprehension) (gather, error) {
 		return nil, err
 	}
 	if element.constant != nil {
-		return s.oneOrNone(links, total, element.constant), nil
+		return s.oneOrNone(body, total, element.constant), nil
 	}
-	at := s.gathering()
-	all := join(links, func(r *run) error {
+	at := s.program.gathering()
+	all := s.program.join(body, func(r *run) error {
 		g := &r.gathers[at]
 		if g.set == nil {
 			g.set = ast.NewSet(element.of(r))
@@ -128,9 +140,9 @@ func (s *scope) setOf(c *ast.SetComprehension) (gather, error) {
 }
 
 // oneOrNone is a set that has a constant as its one element, if the body holds.
-func (s *scope) oneOrNone(links []link, total bool, element *ast.Term) gather {
+func (s *scope) oneOrNone(b body, total bool, element *ast.Term) gather {
 	one := ast.SetTerm(element)
-	holds := s.anyOf(links, total)
+	holds := s.anyOf(b, total)
 	return func(r *run) (*ast.Term, error) {
 		yes, err := holds(r)
 		if yes {
@@ -142,7 +154,7 @@ func (s *scope) oneOrNone(links []link, total bool, element *ast.Term) gather {
 
 func (s *scope) objectOf(c *ast.ObjectComprehension) (gather, error) {
 	var key, member value
-	links, _, err := s.members(c.Body, func() (err error) {
+	body, _, err := s.members(c.Body, func() (err error) {
 		if key, err = s.value(c.Key); err == nil {
 			member, err = s.value(c.Value)
 		}
@@ -152,8 +164,8 @@ func (s *scope) objectOf(c *ast.ObjectComprehension) (gather, error) {
 		return nil, err
 	}
 	s.total = false // two values of one key
-	at := s.gathering()
-	all := join(links, func(r *run) error {
+	at := s.program.gathering()
+	all := s.program.join(body, func(r *run) error {
 		if r.gathers[at].object == nil {
 			r.gathers[at].object = ast.NewObject()
 		}

@@ -96,6 +96,11 @@ func (w *writer) term(vars []string, depth int) string {
 			return fmt.Sprintf("{%s | %s}", w.term(within, depth-1), body)
 		}
 		return fmt.Sprintf("{%s: %s | %s}", v, w.term(within, depth-1), body)
+	case 9: // nothing but members of a variable
+		v := w.fresh()
+		member := func() string { return v + w.one(".a", ".b", ".b.c", ".c", ".x") }
+		condition := w.one(member()+w.one(" != ", " == ", " < ")+inner(), "not "+member(), member()+" == "+member())
+		return fmt.Sprintf("[%s | some %s in %s; %s]", w.one(member(), "["+member()+", "+member()+"]"), v, w.one("input.l", "input.o", "input.s"), condition)
 	}
 	return w.term(vars, 0)
 }

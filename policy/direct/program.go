@@ -47,6 +47,9 @@ type Input interface {
 	// Member returns what a part that is made of JSON holds under a name, and in that under another name, and so on; nil for nothing.
 	// ok is false for a part that is to be looked at as a whole. It fails as Part does.
 	Member(part int, names []string) (t *ast.Term, ok bool, err error)
+	// Elements returns what the elements of a part that is an array hold under each of the names: all of the first element, then of the
+	// second one; nil for nothing. ok is false for a part that is to be looked at as a whole. It fails as Part does.
+	Elements(part int, names []string) (list []*ast.Term, ok bool, err error)
 }
 
 // Program evaluates the sets that were added to it. Add must not run beside another method; Evaluate may run concurrently.
@@ -56,7 +59,7 @@ type Program struct {
 	groups map[*ast.TreeNode]compiled
 	parts  map[int]int // part of the input to its place in a run
 	steady []steadyPlace
-	size   struct{ registers, operands, groups, gathers int }
+	size   struct{ registers, operands, groups, gathers, bodies, once int }
 
 	runs sync.Pool // of *run
 }
@@ -94,7 +97,7 @@ func unsupported(format string, args ...any) error {
 // Indexed tells which comprehensions in it OPA would evaluate by an index. The error is ErrUnsupported for what OPA has to
 // evaluate.
 func (p *Program) Add(c *ast.SetComprehension, indexed func(*ast.Term) bool) (int, error) {
-	s := newScope(p, indexed)
+	s := newScope(p, c, indexed)
 	elements, err := s.setOf(c)
 	if err != nil {
 		return 0, err
@@ -127,9 +130,9 @@ var (
 )
 
 // Evaluate hands each of the sets, with its number, to found: in order, and nil for one that is empty. Rules are evaluated
-// once for all of them. Steady holds the values of the input's steady parts, or is nil. After an error OPA has to be asked about all
+// once for all of them. Steady is what is known of the input's steady parts, or nil. After an error OPA has to be asked about all
 // of the sets; the error is ctx's where ctx has ended, and ErrFails where the rules fail.
-func (p *Program) Evaluate(ctx context.Context, in Input, steady Steady, numbers []int, found func(number int, s ast.Set) error) (err error) {
+func (p *Program) Evaluate(ctx context.Context, in Input, steady *Steady, numbers []int, found func(number int, s ast.Set) error) (err error) {
 	r := p.runs.Get().(*run)
 	defer func() {
 		if failed := recover(); failed != nil {
@@ -167,7 +170,7 @@ type run struct {
 	in        Input
 	registers []*ast.Term // values of variables
 	operands  []*ast.Term // of calls of built-ins
-	steady    Steady
+	steady    *Steady
 	parts     []*ast.Term // of the input, as far as they were looked at
 	looked    []bool
 	members   []member // of parts that were not looked at as a whole
@@ -195,6 +198,7 @@ type gathered struct {
 	set    ast.Set
 	object ast.Object
 	holds  bool
+	times  int // how often the beginning of a body did
 }
 
 func (p *Program) newRun() *run {

@@ -72,11 +72,21 @@ func (s *scope) begin(ref ast.Ref) (beginning, error) {
 			from, rest := s.program.beginSteady(part, ref[length:])
 			return beginning{from: from, rest: rest}, nil
 		}
+		s.looksAt(varied)
 		return beginning{rest: ref[length:], place: s.program.partPlace(part), part: part}, nil
 	case ref[0].Equal(ast.DefaultRootDocument):
 		return s.beginData(ref)
+	case s.held[head] != nil && len(ref) > 1:
+		name, _ := ref[1].Value.(ast.String)
+		at, known := s.held[head][string(name)]
+		if !known {
+			return beginning{}, unsupported("%v, of which other members are known", ref)
+		}
+		s.looksAt(s.levels[head])
+		return beginning{from: func(r *run) (*ast.Term, error) { return r.registers[at], nil }, rest: ref[2:]}, nil
 	case s.bound[head]:
 		at := s.place(head)
+		s.looksAt(s.levels[head])
 		return beginning{from: func(r *run) (*ast.Term, error) { return r.registers[at], nil }, rest: ref[1:]}, nil
 	}
 	return beginning{}, unsupported("%v begins with a variable that is not bound", ref)
@@ -101,6 +111,9 @@ func (s *scope) beginData(ref ast.Ref) (beginning, error) {
 			return beginning{}, unsupported("function %v without a call", ref)
 		}
 		s.total = s.total && g.total
+		if g.varies {
+			s.looksAt(varied)
+		}
 		return beginning{from: g.value, rest: ref[length:]}, nil
 	}
 	known := ast.NewTerm(s.program.config.Data)
@@ -127,7 +140,7 @@ type operand struct {
 
 func (s *scope) operand(t *ast.Term) (operand, error) {
 	if v, isVar := t.Value.(ast.Var); isVar && !s.bound[v] {
-		s.bound[v] = true
+		s.bind(v)
 		return operand{value: value{at: s.place(v)}, every: true}, nil
 	}
 	v, err := s.value(t)

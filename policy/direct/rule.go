@@ -20,6 +20,7 @@ type group struct {
 	standard *rule   // the default, or nil
 	total    bool    // it cannot fail
 	early    bool    // one body that holds is enough
+	varies   bool    // they look at something that varies, beside the arguments
 }
 
 // rule is one body, with those behind else.
@@ -148,12 +149,12 @@ func (g *group) compile(p *Program, r *ast.Rule) (*rule, error) {
 	if g.kind == 0 {
 		return nil, unsupported("%v", r.Head)
 	}
-	s := newScope(p, func(t *ast.Term) bool { return p.config.Compiler.ComprehensionIndex(t) != nil })
-	links, err := g.takeArgs(s, r.Head.Args)
+	s := newScope(p, r, func(t *ast.Term) bool { return p.config.Compiler.ComprehensionIndex(t) != nil })
+	args, err := g.takeArgs(s, r.Head.Args)
 	if err != nil {
 		return nil, err
 	}
-	body, _, err := s.body(r.Body)
+	body, err := s.body(r.Body)
 	if err != nil {
 		return nil, err
 	}
@@ -161,8 +162,8 @@ func (g *group) compile(p *Program, r *ast.Rule) (*rule, error) {
 	if err != nil {
 		return nil, err
 	}
-	made := &rule{body: join(append(links, body...), end)}
-	g.total = g.total && s.total
+	made := &rule{body: join(args, p.join(body, end))}
+	g.total, g.varies = g.total && s.total, g.varies || s.lowest == varied
 	if r.Else != nil {
 		made.otherwise, err = g.compile(p, r.Else)
 	}
@@ -175,10 +176,13 @@ func (g *group) takeArgs(s *scope, args []*ast.Term) ([]link, error) {
 		return nil, unsupported("a function of %d or %d arguments", len(args), len(g.args))
 	}
 	var links []link
+	s.level = argued
+	defer func() { s.level = outermost }()
 	for i, t := range args {
 		at := g.args[i]
 		if v, isVar := t.Value.(ast.Var); isVar && !s.bound[v] {
-			s.places[v], s.bound[v] = at, true
+			s.places[v] = at
+			s.bind(v)
 			continue
 		}
 		m, err := s.matchMember(t)

@@ -27,11 +27,35 @@ type scope struct {
 	bound   map[ast.Var]bool
 	// total says that nothing since it was set can fail: it may be left out where it can change nothing.
 	total bool
+
+	level  int             // of what is compiled: each body within another one is one level above it
+	levels map[ast.Var]int // at which variables have their values
+	lowest int             // level of what was looked at since it was set, of varied where that is not the same for all inputs that are alike
+
+	source any                        // the rule or the set
+	held   map[ast.Var]map[string]int // places of what variables hold that are no more than that
 }
 
-func newScope(p *Program, indexed func(*ast.Term) bool) *scope {
-	return &scope{program: p, indexed: indexed, places: map[ast.Var]int{}, bound: map[ast.Var]bool{}, total: true}
+// Levels of what is no body.
+const (
+	varied = iota
+	argued // arguments of a function
+	outermost
+)
+
+func newScope(p *Program, source any, indexed func(*ast.Term) bool) *scope {
+	return &scope{
+		program: p, indexed: indexed, places: map[ast.Var]int{}, bound: map[ast.Var]bool{}, total: true,
+		level: outermost, levels: map[ast.Var]int{}, lowest: outermost,
+		source: source, held: map[ast.Var]map[string]int{},
+	}
 }
+
+// bind gives a value to a variable.
+func (s *scope) bind(v ast.Var) { s.bound[v], s.levels[v] = true, s.level }
+
+// looksAt notes at what is looked.
+func (s *scope) looksAt(level int) { s.lowest = min(s.lowest, level) }
 
 // place is the register of a variable.
 func (s *scope) place(v ast.Var) int {
@@ -54,9 +78,9 @@ func (p *Program) operands(n int) int {
 	return p.size.operands - n
 }
 
-func (s *scope) gathering() int {
-	s.program.size.gathers++
-	return s.program.size.gathers - 1
+func (p *Program) gathering() int {
+	p.size.gathers++
+	return p.size.gathers - 1
 }
 
 // within compiles something whose variables are not seen outside, and tells whether it is total.
@@ -66,25 +90,66 @@ func (s *scope) within(compile func() error) (total bool, err error) {
 	for v := range outside {
 		s.bound[v] = true
 	}
+	s.level++
 	err = compile()
+	s.level--
 	total = s.total
 	s.bound, s.total = outside, before && total
 	return total, err
 }
 
-// body compiles expressions, each with whether it is total.
-func (s *scope) body(b ast.Body) (links []link, totals []bool, err error) {
+// body is expressions that were compiled, each with whether it is total.
+type body struct {
+	links  []link
+	totals []bool
+	fixed  int   // how many of the first ones look at nothing that varies
+	places []int // of the variables that these give values to
+}
+
+func (s *scope) body(b ast.Body) (out body, err error) {
+	fixed, worth := true, false
 	for _, e := range b {
-		before := s.total
-		s.total = true
+		total, lowest := s.total, s.lowest
+		s.total, s.lowest = true, s.level
 		l, err := s.expr(e)
 		if err != nil {
-			return nil, nil, err
+			return body{}, err
 		}
-		links, totals = append(links, l), append(totals, s.total)
-		s.total = s.total && before
+		out.links, out.totals = append(out.links, l), append(out.totals, s.total)
+		if fixed = fixed && s.lowest == s.level; fixed {
+			out.fixed, out.places = len(out.links), s.bindings()
+			worth = worth || !slight(e)
+		}
+		s.total, s.lowest = s.total && total, min(s.lowest, lowest)
 	}
-	return links, totals, nil
+	if !worth {
+		out.fixed = 0
+	}
+	return out, nil
+}
+
+// bindings are the places of the variables that have their values by the body that is compiled.
+func (s *scope) bindings() (out []int) {
+	for v := range s.bound {
+		if s.levels[v] == s.level {
+			out = append(out, s.places[v])
+		}
+	}
+	return out
+}
+
+// slight reports whether an expression takes no longer than a look at what came of it before: it gives a part of the input a name.
+func slight(e *ast.Expr) bool {
+	if !e.IsEquality() || e.Negated {
+		return false
+	}
+	for i := range 2 {
+		ref, isRef := e.Operand(i).Value.(ast.Ref)
+		if _, isVar := e.Operand(1 - i).Value.(ast.Var); isRef && isVar && ref[0].Equal(ast.InputRootDocument) && ref.IsGround() {
+			return true
+		}
+	}
+	return false
 }
 
 // join puts links before the end of a body.
@@ -104,21 +169,21 @@ var errEnough error = enough{}
 
 // holds compiles a body of which it matters only whether it has a solution. One that could fail is gone through to its end, as
 // OPA does.
-func (s *scope) holds(compile func() ([]link, error)) (func(r *run) (bool, error), error) {
-	var links []link
+func (s *scope) holds(compile func() (body, error)) (func(r *run) (bool, error), error) {
+	var b body
 	total, err := s.within(func() (err error) {
-		links, err = compile()
+		b, err = compile()
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	return s.anyOf(links, total), nil
+	return s.anyOf(b, total), nil
 }
 
-func (s *scope) anyOf(links []link, total bool) func(r *run) (bool, error) {
-	at := s.gathering()
-	all := join(links, func(r *run) error {
+func (s *scope) anyOf(b body, total bool) func(r *run) (bool, error) {
+	at := s.program.gathering()
+	all := s.program.join(b, func(r *run) error {
 		r.gathers[at].holds = true
 		if total {
 			return errEnough
@@ -135,10 +200,7 @@ func (s *scope) anyOf(links []link, total bool) func(r *run) (bool, error) {
 }
 
 func (s *scope) holdsBody(b ast.Body) (func(r *run) (bool, error), error) {
-	return s.holds(func() ([]link, error) {
-		links, _, err := s.body(b)
-		return links, err
-	})
+	return s.holds(func() (body, error) { return s.body(b) })
 }
 
 // expr compiles an expression of a body.
@@ -149,9 +211,9 @@ func (s *scope) expr(e *ast.Expr) (link, error) {
 	if !e.Negated {
 		return s.positive(e)
 	}
-	holds, err := s.holds(func() ([]link, error) {
+	holds, err := s.holds(func() (body, error) {
 		l, err := s.positive(e)
-		return []link{l}, err
+		return body{links: []link{l}}, err
 	})
 	return not(holds), err
 }
@@ -218,7 +280,8 @@ func (s *scope) every(e *ast.Every) (link, error) {
 	keyAt, valueAt := s.place(key), s.place(value)
 	var holds func(r *run) (bool, error)
 	if _, err := s.within(func() error {
-		s.bound[key], s.bound[value] = true, true
+		s.bind(key)
+		s.bind(value)
 		holds, err = s.holdsBody(e.Body)
 		return err
 	}); err != nil {

@@ -35,6 +35,7 @@ func (s *scope) value(t *ast.Term) (value, error) {
 		if !s.bound[v] {
 			return value{}, unsupported("variable %v is not bound", v)
 		}
+		s.looksAt(s.levels[v])
 		return value{at: s.place(v)}, nil
 	case *ast.Array:
 		elements, err := s.values(v.Len(), v.Foreach)
@@ -95,7 +96,7 @@ func (s *scope) match(t *ast.Term) (match, error) {
 	switch v := t.Value.(type) {
 	case ast.Var:
 		if !s.bound[v] {
-			s.bound[v] = true
+			s.bind(v)
 			at := s.place(v)
 			return func(next step) sink {
 				return func(r *run, v *ast.Term) error {
@@ -224,8 +225,14 @@ func (s *scope) unify(a, b *ast.Term) (link, error) {
 	bRef, bIsRef := b.Value.(ast.Ref)
 	switch {
 	case aIsRef:
+		if l := s.elements(aRef, b); l != nil {
+			return l, nil
+		}
 		return s.ref(aRef, s.known(b), func() (match, error) { return s.match(b) })
 	case bIsRef:
+		if l := s.elements(bRef, a); l != nil {
+			return l, nil
+		}
 		return s.ref(bRef, s.known(a), func() (match, error) { return s.match(a) })
 	case ast.IsComprehension(a.Value):
 		return s.unifyGathered(a, b)
