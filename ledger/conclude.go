@@ -64,7 +64,8 @@ func (d *decision) conclude(how Conclusion) error {
 		effect = EffectReleased
 	}
 	for _, c := range counts {
-		v, err := d.getReservation(c.Series, c.Anchor)
+		at := d.at(c.Anchor)
+		v, err := d.getReservation(c.Series, at)
 		if err != nil {
 			return err
 		}
@@ -77,7 +78,7 @@ func (d *decision) conclude(how Conclusion) error {
 		} else if more := new(big.Int).Sub(c.Amount, &v.amount); more.Sign() > 0 {
 			c.Added = more
 		}
-		d.record.Counts, d.held = append(d.record.Counts, c), append(d.held, held{&v, d.sums.of(c.Series)})
+		d.record.Counts, d.held = append(d.record.Counts, c), append(d.held, held{&v, d.sums.of(c.Series), at})
 	}
 	return nil
 }

@@ -197,6 +197,7 @@ func (v *reservation) release(out []moved) []moved {
 type held struct {
 	reservation *reservation
 	sums        *seriesSums
+	at          int // place of its anchor among those of the decision
 }
 
 // count writes what the decision counted.
@@ -212,9 +213,12 @@ func (d *decision) count() error {
 			}
 			known.changed(m)
 		}
-		if err := d.putReservation(c.Series, c.Anchor, v); err != nil {
+		if err := d.putReservation(c.Series, d.held[i].at, v); err != nil {
 			return err
 		}
+	}
+	if err := d.putAnchors(); err != nil {
+		return err
 	}
 	for _, b := range d.record.Bound {
 		begin := len(d.values)
