@@ -28,6 +28,9 @@ const (
 
 // write returns the input as it is evaluated; ok is false where encoding/json has to write it, and where an amount is not exact.
 func (in *Input) write(t *spanTable) (d inputDoc, ok bool) {
+	if in.UTXO != nil || in.Message != nil || len(in.BRC20)+len(in.Runes)+len(in.Approvals) > 0 {
+		return inputDoc{}, false // input would find it too, with room made in vain
+	}
 	room := usualInput + len(in.TxInfo) + len(in.Evidence.Decoded) + usualWindow*len(in.Windows)
 	w := inputWriter{b: make([]byte, 0, room), places: make(places, t.size()), ok: true}
 	if t != nil {
