@@ -60,14 +60,41 @@ func parseReservation(b []byte) (reservation, error) {
 	return v, d.done("a reservation")
 }
 
+func reservationKey(series, anchor Hash) []byte {
+	return appendReservationKey(make([]byte, 0, 2*len(series)), series, anchor)
+}
+
 func appendReservationKey(b []byte, series, anchor Hash) []byte {
 	return append(append(b, series[:]...), anchor[:]...)
+}
+
+// getReservation returns the reservation of a series at an anchor; an empty one if there is none.
+func (d *decision) getReservation(series, anchor Hash) (reservation, error) {
+	v, err := d.tx.Get(bucketReservation, appendReservationKey(d.key[:0], series, anchor))
+	if err != nil {
+		return reservation{}, fmt.Errorf("read a reservation: %w", err)
+	}
+	if v == nil {
+		return reservation{}, nil
+	}
+	return parseReservation(v)
+}
+
+// putReservation stores a reservation, or removes one of which nothing is counted any more.
+func (d *decision) putReservation(series, anchor Hash, v *reservation) error {
+	key := appendReservationKey(d.key[:0], series, anchor)
+	if v.over() {
+		return d.tx.Delete(bucketReservation, key)
+	}
+	begin := len(d.values)
+	d.values = v.appendTo(d.values)
+	return d.tx.Put(bucketReservation, key, d.values.from(begin))
 }
 
 // pending is a charge of the ask, ready to be written if the ask is approved.
 type pending struct {
 	series      Hash
-	at          int // the anchor's place among those of the decision
+	anchor      Hash
 	reservation reservation
 	sums        *seriesSums
 	amount      *big.Int // of the charge
@@ -110,10 +137,7 @@ func (d *decision) charges() ([]WindowState, error) {
 		windows += len(charges[i].Windows)
 	}
 	states, numbers := make([]WindowState, 0, windows), make([]shown, windows)
-	d.pending, d.anchors = resized(d.pending, len(charges)), resized(d.anchors, len(d.ask.Execution.Anchors))
-	for i, anchor := range d.ask.Execution.Anchors {
-		d.anchors[i].anchor = anchor
-	}
+	d.pending = resized(d.pending, len(charges))
 	for i := range charges {
 		c, p := &charges[i], &d.pending[i]
 		if err := d.cheapest(c, p); err != nil {
@@ -135,13 +159,13 @@ func (d *decision) charges() ([]WindowState, error) {
 func (d *decision) cheapest(c *Charge, best *pending) error {
 	best.series, best.amount = seriesKey(c.Series), c.Amount
 	best.sums = d.sums.of(best.series)
-	for i := range d.anchors {
-		v, err := d.getReservation(best.series, i)
+	for i, anchor := range d.ask.Execution.Anchors {
+		v, err := d.getReservation(best.series, anchor)
 		if err != nil {
 			return err
 		}
 		if i == 0 || v.amount.Cmp(&best.reservation.amount) > 0 {
-			best.at, best.reservation = i, v
+			best.anchor, best.reservation = anchor, v
 		}
 	}
 	if best.reservation.amount.Sign() == 0 {
@@ -202,8 +226,8 @@ func (d *decision) reserve() {
 		if p.reservation.parts == nil {
 			p.reservation.parts = p.part[:0]
 		}
-		d.counts[i] = Count{Series: p.series, Anchor: d.anchors[p.at].anchor, Effect: EffectReserved, Amount: p.amount, Added: &p.more}
-		d.held[i] = held{&p.reservation, p.sums, p.at}
+		d.counts[i] = Count{Series: p.series, Anchor: p.anchor, Effect: EffectReserved, Amount: p.amount, Added: &p.more}
+		d.held[i] = held{&p.reservation, p.sums}
 	}
 	d.record.Counts = d.counts
 }

@@ -64,8 +64,7 @@ func (d *decision) conclude(how Conclusion) error {
 		effect = EffectReleased
 	}
 	for _, c := range counts {
-		at := d.at(c.Anchor)
-		v, err := d.getReservation(c.Series, at)
+		v, err := d.getReservation(c.Series, c.Anchor)
 		if err != nil {
 			return err
 		}
@@ -78,7 +77,7 @@ func (d *decision) conclude(how Conclusion) error {
 		} else if more := new(big.Int).Sub(c.Amount, &v.amount); more.Sign() > 0 {
 			c.Added = more
 		}
-		d.record.Counts, d.held = append(d.record.Counts, c), append(d.held, held{&v, d.sums.of(c.Series), at})
+		d.record.Counts, d.held = append(d.record.Counts, c), append(d.held, held{&v, d.sums.of(c.Series)})
 	}
 	return nil
 }

@@ -197,7 +197,6 @@ func (v *reservation) release(out []moved) []moved {
 type held struct {
 	reservation *reservation
 	sums        *seriesSums
-	at          int // place of its anchor among those of the decision
 }
 
 // count writes what the decision counted.
@@ -213,12 +212,9 @@ func (d *decision) count() error {
 			}
 			known.changed(m)
 		}
-		if err := d.putReservation(c.Series, d.held[i].at, v); err != nil {
+		if err := d.putReservation(c.Series, c.Anchor, v); err != nil {
 			return err
 		}
-	}
-	if err := d.putAnchors(); err != nil {
-		return err
 	}
 	for _, b := range d.record.Bound {
 		begin := len(d.values)

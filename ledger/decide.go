@@ -129,7 +129,6 @@ type decision struct {
 	record    Record
 	approval  *Approval // waited for or used
 	pending   []pending // what an Approve counts
-	anchors   []anchored
 	sums      *sumCache
 	held      []held // for each of the record's counts
 	// attachment is to be written beside the record; nil for none
@@ -147,7 +146,7 @@ const keepItems = 64
 
 // clear takes out what a decision was about. Space for lists stays, since nobody has them any more.
 func (d *decision) clear() {
-	*d = decision{pending: emptied(d.pending), anchors: emptied(d.anchors), held: emptied(d.held), counts: emptied(d.counts), bounds: emptied(d.bounds)}
+	*d = decision{pending: emptied(d.pending), held: emptied(d.held), counts: emptied(d.counts), bounds: emptied(d.bounds)}
 }
 
 func emptied[T any](list []T) []T {
@@ -344,7 +343,7 @@ func (d *decision) room() int {
 	size := knownSize + len(d.record.Bound)*(1+len(Hash{}))
 	for i := range d.record.Counts {
 		amount := amountSize(d.record.Counts[i].Amount) + 1 // the sums are larger
-		size += (levelTotal+1)*(1+4+amount) + 14 + (1+len(d.held[i].reservation.parts))*(9+amount) + anchoredHead + atAnchorHead
+		size += (levelTotal+1)*(1+4+amount) + 14 + (1+len(d.held[i].reservation.parts))*(9+amount)
 	}
 	return size
 }

@@ -16,6 +16,3 @@ func MarshalStoredProposal(p *Proposal) ([]byte, error) { return p.marshal() }
 
 // Since is the last moment before a window.
 func Since(p Period, now time.Time) (time.Time, bool) { return p.since(now) }
-
-// SeriesKey is under what a series is stored.
-func SeriesKey(series string) Hash { return seriesKey(series) }

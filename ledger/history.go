@@ -25,7 +25,7 @@ func ReadHistory(ctx context.Context, s Store) (*History, error) {
 // verifierOf is the log of the ledger in a store, as its own public key verifies it.
 func verifierOf(ctx context.Context, s Store) (log *auditlog.Log, public string, err error) {
 	err = damaged(s.View(ctx, func(r Reader) error {
-		stored, _, err := getPublic(r)
+		stored, err := getMeta(r, metaPublic)
 		public = string(stored)
 		return err
 	}))

@@ -39,7 +39,6 @@ func (c *Config) validate() error {
 type Ledger struct {
 	store  Store
 	log    *auditlog.Log
-	form   form
 	keeper *timekeeper
 	sums   sumCache
 	lately lately
@@ -57,7 +56,7 @@ func New(ctx context.Context, cfg Config) (*Ledger, error) {
 	if !own {
 		cfg.Clock = SystemClock()
 	}
-	key, form, err := logKey(ctx, cfg)
+	key, err := logKey(ctx, cfg)
 	if err != nil {
 		return nil, fmt.Errorf("open the ledger: %w", err)
 	}
@@ -65,7 +64,7 @@ func New(ctx context.Context, cfg Config) (*Ledger, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the ledger: %w", err)
 	}
-	l := &Ledger{store: cfg.Store, log: log, form: form}
+	l := &Ledger{store: cfg.Store, log: log}
 	err = l.view(ctx, func(r Reader) error {
 		if err := log.Quick(r); err != nil {
 			return err
@@ -97,7 +96,7 @@ func New(ctx context.Context, cfg Config) (*Ledger, error) {
 // The keys in bucketMeta.
 var (
 	metaTime   = []byte("time")   // version, time of the last entry in Unix nanoseconds
-	metaPublic = []byte("public") // form of the ledger, the log's public key
+	metaPublic = []byte("public") // version, the log's public key
 	metaSecret = []byte("secret") // version, the log's key, where the store keeps it
 	metaFloor  = []byte("floor")  // version, index of the first entry that retention has left
 	metaCounts = []byte("counts") // version, index of the first entry that says what it counted
@@ -105,12 +104,12 @@ var (
 
 const metaVersion = 1
 
-// logKey returns the configured key, or the stored one, and ties the log to it at the first start. It returns the ledger's form too.
-func logKey(ctx context.Context, cfg Config) (key *auditlog.Key, f form, err error) {
-	err = cfg.Store.Update(ctx, func(tx Tx) error {
-		var public []byte
-		var err error
-		if public, f, err = getPublic(tx); err != nil {
+// logKey returns the configured key, or the stored one, and ties the log to it at the first start.
+func logKey(ctx context.Context, cfg Config) (*auditlog.Key, error) {
+	var key *auditlog.Key
+	err := cfg.Store.Update(ctx, func(tx Tx) error {
+		public, err := getMeta(tx, metaPublic)
+		if err != nil {
 			return err
 		}
 		key, err = chooseKey(tx, cfg, public == nil)
@@ -121,15 +120,14 @@ func logKey(ctx context.Context, cfg Config) (key *auditlog.Key, f form, err err
 			return err
 		}
 		if public == nil {
-			f, err = putPublic(tx, key.Public())
-			return err
+			return putMeta(tx, metaPublic, []byte(key.Public()))
 		}
 		if string(public) != key.Public() {
 			return fmt.Errorf("the log was begun with the key %s, and the one given is %s: give the key (and origin) that it was begun with", public, key.Public())
 		}
 		return nil
 	})
-	return key, f, err
+	return key, err
 }
 
 func chooseKey(tx Tx, cfg Config, first bool) (*auditlog.Key, error) {

@@ -39,10 +39,10 @@ const (
 	bucketApproval   = "approval"   // id -> approval
 	bucketExecution  = "execution"  // execution, approval id -> nothing
 	bucketAttachment = "attachment" // log index -> what is kept beside the entry
-	bucketMeta       = "meta"       // "time", "public", "secret" and others
+	bucketMeta       = "meta"       // "time", "key", "public", "version"
 	// Velocity windows.
 	bucketWindow      = "window"      // series, level, time -> sums
-	bucketReservation = "reservation" // anchor (in the first form: series, anchor) -> what executions at the anchor count
+	bucketReservation = "reservation" // series, anchor -> what executions at the anchor count
 	bucketCharged     = "charged"     // name of an approved check -> where it is counted
 	bucketBinding     = "binding"     // name -> what it is bound to
 	// Policies.

@@ -4,9 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
-	"encoding/binary"
 	"fmt"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -21,38 +19,9 @@ import (
 // was not, cb-3 was after all.
 func newSpent(t *testing.T) (*tampered, *ledgertest.Clock) {
 	t.Helper()
-	return newSpentIn(t, ledgertest.MustOpen)
-}
-
-// formed is a form of a ledger, and how that keeps a reservation.
-type formed struct {
-	name   string
-	open   func(testing.TB, ledger.Store, ledger.Clock) *ledger.Ledger
-	head   int // bytes before the first reservation
-	key    func(series, anchor []byte) []byte
-	value  func(series, reservation []byte) []byte
-	series func(key, value []byte) []byte
-}
-
-var (
-	byAnchor = formed{"by anchor", ledgertest.MustOpen, 41,
-		func(_, anchor []byte) []byte { return anchor },
-		func(series, reservation []byte) []byte {
-			b := append([]byte{2, 0, 0, 0, 1}, series...)
-			return append(binary.BigEndian.AppendUint32(b, uint32(len(reservation))), reservation...)
-		},
-		func(_, value []byte) []byte { return value[5:37] }}
-	bySeries = formed{"by series", ledgertest.MustOpenOlder, 0,
-		func(series, anchor []byte) []byte { return slices.Concat(series, anchor) },
-		func(_, reservation []byte) []byte { return reservation },
-		func(key, _ []byte) []byte { return key[:32] }}
-)
-
-func newSpentIn(t *testing.T, open func(testing.TB, ledger.Store, ledger.Clock) *ledger.Ledger) (*tampered, *ledgertest.Clock) {
-	t.Helper()
 	x := &tampered{t: t, store: memstore.New()}
 	clock := ledgertest.NewClock()
-	x.l = open(t, x.store, clock)
+	x.l = ledgertest.MustOpen(t, x.store, clock)
 	for i := range 5 {
 		a := ledgertest.Spending(fmt.Sprint("cb-", i), fmt.Sprint("anchor-", i), int64(100+i))
 		a.Execution.Bindings = []ledger.Binding{{What: "a name", Name: sha256.Sum256([]byte(a.CallbackID)), Value: sha256.Sum256([]byte("content"))}}
@@ -104,20 +73,13 @@ func other(v []byte) []byte { v[len(v)-1]++; return v }
 // at chooses what is kept at an anchor.
 func at(name string) func([]byte) bool {
 	anchor := sha256.Sum256([]byte(name))
-	return func(key []byte) bool { return bytes.HasSuffix(key, anchor[:]) }
+	return func(key []byte) bool { return bytes.Equal(key[32:], anchor[:]) }
 }
 
 // TestTamperedWindows changes what windows, reservations and bindings say behind the ledger's back: all of it follows from the
 // log, and what does not is named.
 func TestTamperedWindows(t *testing.T) {
-	for _, f := range []formed{byAnchor, bySeries} {
-		t.Run(f.name, func(t *testing.T) { tamperedWindows(t, f) })
-	}
-}
-
-func tamperedWindows(t *testing.T, f formed) {
 	const entry, minute, hour, day, total = 0, 1, 2, 3, 4
-	seven, open := bytes.Repeat([]byte{7}, 32), []byte{1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0}
 	for name, test := range map[string]struct {
 		tamper func(*tampered)
 		want   string
@@ -144,27 +106,29 @@ func tamperedWindows(t *testing.T, f formed) {
 		"reservation gone":    {func(x *tampered) { x.once("reservation", at("anchor-0"), remove) }, "that entry 0 made is missing"},
 		"signed one gone":     {func(x *tampered) { x.once("reservation", at("anchor-3"), remove) }, "that entry 8 made is missing"},
 		"said to be signed": {func(x *tampered) {
-			x.once("reservation", at("anchor-0"), func(v []byte) []byte { v[f.head+1] = 1; return v })
+			x.once("reservation", at("anchor-0"), func(v []byte) []byte { v[1] = 1; return v })
 		}, "is not what the entries up to entry 0 make of it"},
 		"said to be released": {func(x *tampered) {
-			x.once("reservation", at("anchor-0"), func(v []byte) []byte { v[f.head+9] = 1; return v })
+			x.once("reservation", at("anchor-0"), func(v []byte) []byte { v[9] = 1; return v })
 		}, "is not what the entries up to entry 0 make of it"},
 		"reservation slipped in": {func(x *tampered) {
-			x.put("reservation", f.key(seven, seven), f.value(seven, open))
+			x.put("reservation", bytes.Repeat([]byte{7}, 64), []byte{1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0})
 		}, "is not explained by any entry"},
 		"released one back": {func(x *tampered) {
-			var series []byte
+			var kept []byte
 			x.edit("reservation", func(k, v []byte) []byte {
-				series = bytes.Clone(f.series(k, v))
+				if at("anchor-0")(k) {
+					kept = append(bytes.Clone(k[:32]), anchorOf("anchor-2")...)
+				}
 				return append(v, 0)
 			})
 			x.edit("reservation", func(_, v []byte) []byte { return v[:len(v)-1] })
-			x.put("reservation", f.key(series, anchorOf("anchor-2")), f.value(series, open))
+			x.put("reservation", kept, []byte{1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0})
 		}, "is not explained by any entry"},
 		"anchor moved": {func(x *tampered) {
 			var key, value []byte
 			x.once("reservation", func(k []byte) bool { key = bytes.Clone(k); return at("anchor-0")(k) }, func(v []byte) []byte { value = bytes.Clone(v); return nil })
-			key[len(key)-1] ^= 1
+			key[63] ^= 1
 			x.put("reservation", key, value)
 		}, "is not explained by any entry"},
 		"binding changed":    {func(x *tampered) { x.once("binding", anyKey, other) }, "is bound to other content than entry"},
@@ -173,7 +137,7 @@ func tamperedWindows(t *testing.T, f formed) {
 		"key that is none":   {func(x *tampered) { x.put("window", []byte("key"), nil) }, "under a key that is none"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			x, _ := newSpentIn(t, f.open)
+			x, _ := newSpent(t)
 			if report, err := x.l.Verify(context.Background()); err != nil || !report.OK() || len(report.Notes) > 0 {
 				t.Fatalf("before: %v %q %q", err, report.Problems, report.Notes)
 			}
@@ -182,38 +146,6 @@ func tamperedWindows(t *testing.T, f formed) {
 			must(t, err)
 			if !strings.Contains(fmt.Sprint(report.Problems), test.want) {
 				t.Errorf("problems %q, want %q", report.Problems, test.want)
-			}
-		})
-	}
-}
-
-// TestTamperedAnchors does so with what only one form has.
-func TestTamperedAnchors(t *testing.T) {
-	twice := func(v []byte) []byte { v[4] = 2; return append(v, v[5:]...) }
-	for name, test := range map[string]struct {
-		tamper func(*tampered)
-		want   []string
-	}{
-		"of another series": {func(x *tampered) {
-			x.once("reservation", at("anchor-0"), func(v []byte) []byte { v[5] ^= 1; return v })
-		}, []string{"is not explained by any entry", "that entry 0 made is missing"}},
-		"series twice": {func(x *tampered) { x.once("reservation", at("anchor-0"), twice) }, []string{"a series is there twice"}},
-		"emptied": {func(x *tampered) {
-			x.once("reservation", at("anchor-0"), func(v []byte) []byte { v[4] = 0; return v[:5] })
-		}, []string{"it is empty"}},
-		"in the form before": {func(x *tampered) {
-			x.put("reservation", make([]byte, 64), []byte{1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0})
-		}, []string{"under a key that is none"}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			x, _ := newSpent(t)
-			test.tamper(x)
-			report, err := x.l.Verify(context.Background())
-			must(t, err)
-			for _, want := range test.want {
-				if !strings.Contains(fmt.Sprint(report.Problems), want) {
-					t.Errorf("problems %q, want %q", report.Problems, want)
-				}
 			}
 		})
 	}

@@ -17,7 +17,6 @@ import (
 // them to fit into memory.
 type accounts struct {
 	*verification
-	form  form
 	from  int64     // the first entry that says what it counted and is kept
 	since time.Time // its time; zero if from is 0
 	next  int64     // the next entry to follow
@@ -68,15 +67,11 @@ func (v *verification) accounts(ctx context.Context) error {
 	if a.unsettled > 0 {
 		v.report.Note("%d reservations and bindings that entries which cannot be read may explain", a.unsettled)
 	}
-	return a.windows(ctx)
+	return v.windows(ctx)
 }
 
 // begin finds where to begin.
 func (a *accounts) begin(r Reader) error {
-	var err error
-	if _, a.form, err = getPublic(r); err != nil {
-		return err
-	}
 	size, err := a.log.Size(r)
 	if err != nil {
 		return err
@@ -185,53 +180,23 @@ func (a *accounts) now(r Reader) error {
 
 func (a *accounts) storedReservations(ctx context.Context) error {
 	return a.sweep(ctx, bucketReservation, func(r Reader, key, value []byte) error {
-		list, err := a.form.reservations(key, value)
-		if err != nil {
+		if len(key) != 2*len(Hash{}) {
+			return fmt.Errorf("%w: a reservation is stored under a key that is none", ErrDamaged)
+		}
+		at := chargedPlace{Hash(key[:32]), Hash(key[32:])}
+		if !a.mine(at.anchor) {
+			return nil
+		}
+		if err := a.now(r); err != nil {
 			return err
 		}
-		for _, x := range list {
-			if !a.mine(x.anchor) {
-				return nil
-			}
-			if err := a.now(r); err != nil {
-				return err
-			}
-			v, err := parseReservation(x.value)
-			if err != nil {
-				return fmt.Errorf("reservation %s: %w", x.chargedPlace, err)
-			}
-			a.compare(x.chargedPlace, &v)
-			if err := a.parts(r, x.chargedPlace, &v); err != nil {
-				return err
-			}
+		v, err := parseReservation(value)
+		if err != nil {
+			return fmt.Errorf("reservation %s: %w", at, err)
 		}
-		return nil
+		a.compare(at, &v)
+		return a.parts(r, at, &v)
 	})
-}
-
-// storedReservation is a reservation as it is stored.
-type storedReservation struct {
-	chargedPlace
-	value []byte
-}
-
-// reservations are those under a key.
-func (f form) reservations(key, value []byte) ([]storedReservation, error) {
-	if f == formSeries && len(key) == 2*len(Hash{}) {
-		return []storedReservation{{chargedPlace{Hash(key[:32]), Hash(key[32:])}, value}}, nil
-	}
-	if f != formAnchor || len(key) != len(Hash{}) {
-		return nil, fmt.Errorf("%w: a reservation is stored under a key that is none", ErrDamaged)
-	}
-	a := anchored{anchor: Hash(key)}
-	if err := a.parse(value); err != nil {
-		return nil, err
-	}
-	var out []storedReservation
-	for _, x := range a.list {
-		out = append(out, storedReservation{chargedPlace{x.series, a.anchor}, x.value})
-	}
-	return out, nil
 }
 
 // String names a reservation.
@@ -323,7 +288,7 @@ func (a *accounts) missing(ctx context.Context) error {
 		}
 		for _, at := range slices.SortedFunc(maps.Keys(unseen), func(p, q chargedPlace) int { return bytes.Compare(p.anchor[:], q.anchor[:]) }) {
 			x := a.reservations[at]
-			there, err := a.reserved(r, at)
+			there, err := a.there(r, bucketReservation, reservationKey(at.series, at.anchor))
 			if err != nil {
 				return err
 			}
@@ -342,23 +307,6 @@ func (a *accounts) missing(ctx context.Context) error {
 		}
 		return nil
 	})
-}
-
-// reserved reports whether there is a reservation, or a value that cannot be read in which it may be.
-func (a *accounts) reserved(r Reader, at chargedPlace) (bool, error) {
-	if a.form == formSeries {
-		return a.there(r, bucketReservation, appendReservationKey(nil, at.series, at.anchor))
-	}
-	there, err := a.there(r, bucketReservation, at.anchor[:])
-	if err != nil || !there {
-		return there, err
-	}
-	v, err := r.Get(bucketReservation, at.anchor[:])
-	if err != nil && !errors.Is(err, ErrDamaged) {
-		return false, err
-	}
-	x := anchored{}
-	return err != nil || x.parse(v) != nil || x.of(at.series) != nil, nil // what cannot be read was named
 }
 
 // there reports whether there is a value. One that cannot be read is there, and is named with its bucket.

@@ -23,7 +23,7 @@ func (a *accounts) parts(r Reader, at chargedPlace, v *reservation) error {
 }
 
 // windows checks every value of the windows: entries against the reservations, and sums against what they sum up.
-func (v *accounts) windows(ctx context.Context) error {
+func (v *verification) windows(ctx context.Context) error {
 	return v.sweep(ctx, bucketWindow, func(r Reader, key, value []byte) error {
 		if len(key) < placeSize || len(key) != placeSize && (key[32] != levelEntry || len(key) != placeSize+16) || key[32] > levelTotal {
 			return fmt.Errorf("%w: a window's sum is stored under a key that is none", ErrDamaged)
@@ -51,23 +51,17 @@ func windowName(series Hash, level byte, start int64) string {
 }
 
 // windowEntry checks an entry against the reservation at its anchor, and that the sums above it are there.
-func (v *accounts) windowEntry(r Reader, series Hash, at int64, anchor []byte, s *sum) error {
-	prefix := bytes.Clone(anchor)
-	if v.form == formSeries {
-		prefix = append(bytes.Clone(series[:]), anchor...)
-	}
+func (v *verification) windowEntry(r Reader, series Hash, at int64, anchor []byte, s *sum) error {
+	prefix := append(bytes.Clone(series[:]), anchor...)
 	want := &sum{}
-	err := r.Scan(bucketReservation, prefix, after(nil, prefix), false, func(key, value []byte) (bool, error) {
-		list, err := v.form.reservations(key, value)
+	err := r.Scan(bucketReservation, prefix, after(nil, prefix), false, func(_, value []byte) (bool, error) {
+		res, err := parseReservation(value)
 		if err != nil {
 			return false, err
 		}
-		for _, x := range list {
-			if x.series != series {
-				continue
-			}
-			if err := want.partsAt(x.value, at); err != nil {
-				return false, err
+		for _, p := range res.parts {
+			if p.at.UnixNano() == at {
+				want.put(p)
 			}
 		}
 		return true, nil
@@ -79,17 +73,6 @@ func (v *accounts) windowEntry(r Reader, series Hash, at int64, anchor []byte, s
 		v.report.Add("window: the %s is not what its reservation says", windowName(series, levelEntry, at))
 	}
 	return v.above(r, series, levelEntry, at)
-}
-
-// partsAt adds the parts of a stored reservation that are of a moment.
-func (s *sum) partsAt(stored []byte, at int64) error {
-	v, err := parseReservation(stored)
-	for _, p := range v.parts {
-		if p.at.UnixNano() == at {
-			s.put(p)
-		}
-	}
-	return err
 }
 
 // put adds a part of a reservation.

@@ -249,11 +249,7 @@ func TestWindowsModel(t *testing.T) {
 	alice := ledgertest.NewEd25519Approver(t, "alice")
 	rapid.Check(t, func(rt *rapid.T) {
 		r := &modelRun{t: t, alice: alice, clock: ledgertest.NewClock(), store: &dying{Store: memstore.New()}}
-		open := ledgertest.MustOpen
-		if rapid.Bool().Draw(rt, "older form") {
-			open = ledgertest.MustOpenOlder
-		}
-		r.l = open(t, r.store, r.clock)
+		r.l = ledgertest.MustOpen(t, r.store, r.clock)
 		r.m = &windowModel{now: r.clock.Now(), series: map[string]map[string]*modelReservation{}}
 		rt.Repeat(map[string]func(*rapid.T){
 			"ask": r.ask, "ask more": r.ask, "outcome": r.outcome, "late": r.late, "wait": r.wait, "": r.holds,

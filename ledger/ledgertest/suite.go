@@ -44,7 +44,6 @@ func Run(t *testing.T, open func(t *testing.T) ledger.Store) {
 		{"retention", testRetention},
 		{"window at once", testWindowAtOnce},
 		{"window outcomes", testWindowOutcomes},
-		{"older form", testOlderForm},
 		{"bindings", testBindings},
 		{"bad executions", testBadExecutions},
 		{"activations", testActivations},

@@ -87,62 +87,7 @@ func testWindowAtOnce(t *testing.T, s ledger.Store) {
 // testWindowOutcomes: only a report that nothing was signed, from everybody who was told Approve, gives room again.
 func testWindowOutcomes(t *testing.T, s ledger.Store) {
 	clock := NewClock()
-	windowOutcomes(t, MustOpen(t, s, clock), clock)
-	wantReservations(t, s, len(ledger.Hash{}))
-}
-
-// testOlderForm: a ledger that was begun in the older form goes on in it, also when it is opened again.
-func testOlderForm(t *testing.T, s ledger.Store) {
-	clock := NewClock()
-	l := MustOpenOlder(t, s, clock)
-	mustSpend(t, l, Spending("before", "before", 30), 30, wire.Approve)
-	l = MustOpen(t, s, clock)
-	mustSpend(t, l, Spending("again", "before", 30), 30, wire.Approve)
-	conclude(t, l, "before", ledger.ConcludedNotSigned)
-	conclude(t, l, "again", ledger.ConcludedNotSigned)
-	windowOutcomes(t, l, clock)
-	wantReservations(t, s, 2*len(ledger.Hash{}))
-	report, err := l.Verify(context.Background())
-	must(t, err)
-	if !report.OK() || len(report.Notes) > 0 {
-		t.Errorf("problems %q, notes %q", report.Problems, report.Notes)
-	}
-}
-
-// MustOpenOlder begins a ledger in an empty store as programs did that kept each reservation under its series and anchor, and opens it.
-func MustOpenOlder(t testing.TB, s ledger.Store, clock ledger.Clock) *ledger.Ledger {
-	t.Helper()
-	MustOpen(t, s, clock)
-	mustUpdate(t, s, func(tx ledger.Tx) error {
-		v, err := tx.Get("meta", []byte("public"))
-		if err != nil {
-			return err
-		}
-		return tx.Put("meta", []byte("public"), append([]byte{1}, v[1:]...))
-	})
-	return MustOpen(t, s, clock)
-}
-
-// wantReservations looks whether there are reservations, all under keys of a length.
-func wantReservations(t testing.TB, s ledger.Store, length int) {
-	t.Helper()
-	mustView(t, s, func(r ledger.Reader) error {
-		n := 0
-		err := r.Scan("reservation", nil, nil, false, func(key, _ []byte) (bool, error) {
-			if n++; len(key) != length {
-				t.Errorf("a reservation is under a key of %d bytes, want %d", len(key), length)
-			}
-			return true, nil
-		})
-		if n == 0 {
-			t.Error("nothing is reserved")
-		}
-		return err
-	})
-}
-
-func windowOutcomes(t *testing.T, l *ledger.Ledger, clock *Clock) {
-	t.Helper()
+	l := MustOpen(t, s, clock)
 	mustSpend(t, l, Spending("a1", "A", 60), 100, wire.Approve)
 	mustSpend(t, l, Spending("a2", "A", 60), 100, wire.Approve) // the same again, by another node
 	mustSpend(t, l, Spending("b1", "B", 60), 100, wire.Reject)
