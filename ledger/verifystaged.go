@@ -10,14 +10,15 @@ import (
 )
 
 // aboutStaged is said of damage in what was stored of a policy before it would have become active.
-const aboutStaged = "no policy that was ever active needs it; it keeps long policies from becoming active until it is removed: callback policy drop-staged"
+const aboutStaged = "no policy that was ever active needs it; it may keep policies from becoming active until it is removed: callback policy drop-staged"
 
 // DropStaged removes what is stored of policies that never became active: pieces of long ones, and the note of which one is being
 // stored. It returns their revisions. Nothing that was decided needs them, and a change that is made meanwhile stores its own again. It
-// is for a ledger in which one of them is damaged, by which every change to a long policy fails; so it removes without reading.
+// is for a ledger in which one of them is damaged, by which changes to a long policy fail; so it removes without reading.
 //
 // Which policies were active it takes from the log: where one of them, or its activation, cannot be read, it is ErrDamaged and nothing
-// is removed. ErrRevision: a policy became active meanwhile.
+// is removed. It is ErrDamaged too where damage hides what else there is: then what was found is removed and returned beside the error,
+// and the note is kept. ErrRevision: a policy became active meanwhile, or another one is being stored.
 func DropStaged(ctx context.Context, s Store) (revisions []string, err error) {
 	log, _, err := verifierOf(ctx, s)
 	if err != nil {
@@ -29,7 +30,7 @@ func DropStaged(ctx context.Context, s Store) (revisions []string, err error) {
 		left, err = l.leftovers(r)
 		return err
 	})
-	if err == nil {
+	if err == nil && (left.hidden == nil || len(left.pieces) > 0) {
 		err = damaged(s.Update(ctx, left.remove))
 	}
 	if err != nil {
@@ -39,20 +40,36 @@ func DropStaged(ctx context.Context, s Store) (revisions []string, err error) {
 		revisions = append(revisions, p.revision)
 	}
 	slices.Sort(revisions)
-	return slices.Compact(revisions), nil
+	revisions = slices.Compact(revisions)
+	switch {
+	case left.hidden == nil:
+		return revisions, nil
+	case len(revisions) > 0:
+		return revisions, fmt.Errorf("remove what is staged: there may be more behind a value that cannot be read, do it again: %w", left.hidden)
+	}
+	return nil, fmt.Errorf("remove what is staged: whose a value is that cannot be read is not known, and nothing was removed: restore a backup: %w", left.hidden)
 }
 
 // leftovers are pieces of policies that never became active. Of a content whose length is not known they are as many as there may be.
 type leftovers struct {
 	active uint64            // the number of the last activation, when they were looked for
 	pieces map[string]pieces // by what all keys of the pieces of one content begin with
+	hidden error             // damage behind which there may be others
+	note   *pieces           // what was being stored; nil: nothing
+	broken bool              // that cannot be read
 }
 
 // prefix is what all keys of the pieces begin with.
 func (p pieces) prefix() string { return string(bytes.TrimSuffix(p.key(0), make([]byte, 4))) }
 
+// pieceAt are the pieces of the content of which one stands under a key.
+func pieceAt(key []byte) pieces {
+	name := key[2 : 2+int(key[1])]
+	return pieces{revision: string(name), content: Hash(key[2+len(name) : 2+len(name)+len(Hash{})]), length: MaxPolicy}
+}
+
 // leftovers looks for pieces that belong to no policy that was active. Those that cannot be read are found by others of the same
-// content, before or behind them, or by the note of what is being stored.
+// content, before or behind them, by the note of what is being stored, or by the store's error where that names them.
 func (l *Ledger) leftovers(r Reader) (leftovers, error) {
 	active, err := l.standing(r)
 	if err != nil {
@@ -62,31 +79,74 @@ func (l *Ledger) leftovers(r Reader) (leftovers, error) {
 	if err != nil {
 		return leftovers{}, err
 	}
-	found := map[string]pieces{}
-	switch p, err := staged(r); {
-	case err == nil && p != nil:
-		found[p.prefix()] = *p
-	case err != nil && !errors.Is(err, ErrDamaged):
+	out := leftovers{active: active.Number, pieces: map[string]pieces{}}
+	out.note, err = staged(r)
+	switch {
+	case errors.Is(err, ErrDamaged):
+		out.note, out.broken = nil, true
+	case err != nil:
 		return leftovers{}, err
+	case out.note != nil:
+		out.pieces[out.note.prefix()] = *out.note
 	}
-	for _, reverse := range []bool{false, true} {
-		err := r.Scan(bucketRevision, []byte{pieceMark}, []byte{pieceMark + 1}, reverse, func(key, _ []byte) (bool, error) {
-			if !isPiece(key) {
-				return true, nil
-			}
-			name := key[2 : 2+int(key[1])]
-			p := pieces{revision: string(name), content: Hash(key[2+len(name) : 2+len(name)+len(Hash{})]), length: MaxPolicy}
-			if _, known := found[p.prefix()]; !known {
-				found[p.prefix()] = p
+	var ends [2]string // of which content the last piece is that is known from either end
+	for i, reverse := range []bool{false, true} {
+		err := r.Scan(bucketRevision, pieceRange[0], pieceRange[1], reverse, func(key, _ []byte) (bool, error) {
+			if isPiece(key) {
+				ends[i] = out.add(key)
 			}
 			return true, nil
 		})
-		if err != nil && !errors.Is(err, ErrDamaged) {
+		switch key := alteredKey(err); {
+		case err == nil || !reverse && bytes.Compare(key, pieceRange[1]) >= 0: // all were seen
+			out.hidden = nil
+			return out.without(kept), nil
+		case !errors.Is(err, ErrDamaged):
 			return leftovers{}, err
+		case isPiece(key):
+			ends[i] = out.add(key)
+			if kept[ends[i]] {
+				return leftovers{}, fmt.Errorf("the policy %s, which was active: %w", pieceAt(key).revision, err)
+			}
+		}
+		out.hidden = err
+	}
+	if ends[0] != "" && ends[0] == ends[1] { // between them are only others of the same
+		out.hidden = nil
+	}
+	return out.without(kept), nil
+}
+
+// pieceRange is where the keys of pieces stand.
+var pieceRange = [2][]byte{{pieceMark}, {pieceMark + 1}}
+
+// add adds the content that a piece is of, and returns what the keys of its pieces begin with.
+func (o leftovers) add(key []byte) (prefix string) {
+	p := pieceAt(key)
+	prefix = p.prefix()
+	if _, known := o.pieces[prefix]; !known {
+		o.pieces[prefix] = p
+	}
+	return prefix
+}
+
+func (o leftovers) without(kept map[string]bool) leftovers {
+	maps.DeleteFunc(o.pieces, func(prefix string, _ pieces) bool { return kept[prefix] })
+	return o
+}
+
+// alteredKey is the key of the altered policy, or piece of one, that an error of a store is over; nil if it does not say.
+func alteredKey(err error) []byte {
+	var at interface {
+		error
+		Altered() (bucket string, key []byte)
+	}
+	if errors.As(err, &at) {
+		if bucket, key := at.Altered(); bucket == bucketRevision {
+			return key
 		}
 	}
-	maps.DeleteFunc(found, func(prefix string, _ pieces) bool { return kept[prefix] })
-	return leftovers{active.Number, found}, nil
+	return nil
 }
 
 // activePieces are the prefixes of the pieces of all policies that were active, up to an activation.
@@ -128,6 +188,9 @@ func (o leftovers) remove(tx Tx) error {
 				return err
 			}
 		}
+	}
+	if o.hidden != nil {
+		return nil
 	}
 	return tx.Delete(bucketMeta, metaStaged)
 }

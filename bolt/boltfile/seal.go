@@ -1,6 +1,7 @@
 package boltfile
 
 import (
+	"bytes"
 	"encoding/binary"
 	"hash/crc32"
 )
@@ -30,7 +31,19 @@ func (t *Tx) sealIn(bucket string, key, room []byte) {
 
 func (t *Tx) unseal(bucket string, key, stored []byte) ([]byte, error) {
 	if len(stored) < sumSize || binary.BigEndian.Uint32(stored) != t.checksum(bucket, key, stored[sumSize:]) {
-		return nil, t.f.damaged("a value in bucket %s does not have its checksum", bucket)
+		return nil, &alteredError{t.f.damaged("a value in bucket %s does not have its checksum", bucket), bucket, bytes.Clone(key)}
 	}
 	return stored[sumSize:len(stored):len(stored)], nil
 }
+
+// alteredError is an ErrDamaged over one value, for who can do something about that one.
+type alteredError struct {
+	error
+	bucket string
+	key    []byte
+}
+
+func (e *alteredError) Unwrap() error { return e.error }
+
+// Altered is where the value stands.
+func (e *alteredError) Altered() (bucket string, key []byte) { return e.bucket, e.key }

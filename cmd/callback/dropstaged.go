@@ -16,21 +16,22 @@ func (o *options) policyDropStaged() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "drop-staged", Short: "Remove what is stored of a policy that never went live, where \"log verify\" names damage in it",
 		Long: `A long policy is stored in pieces before it goes live, and what is left of a change that came to nothing is removed by the next one.
-Where a disk has damaged such a piece, or the note of which policy is being stored, no long policy can go live any more: it fails with
+Where a disk has damaged such a piece, or the note of which policy is being stored, a policy may not go live any more: that fails with
 "the ledger is damaged", and "callback log verify" names what is damaged and this command. It removes these pieces and the note, of the
 configured ledger. No decision needs them; the policies that were live, the log and what was counted stay as they are.
 
 With the ledger in a file stop the server before, and copy the file if the damage is to be looked into. With PostgreSQL servers may run.
-If a policy that was live cannot be read, nothing is removed and the exit code is 2: restore a backup.`,
+If a policy that was live cannot be read, nothing is removed and the exit code is 2: restore a backup. It is 2 too where damage hides what
+else there is: the error says whether to do it again, or to restore a backup.`,
 		Example: "  callback policy drop-staged --config /etc/countersign/callback.toml",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			dropped, err := o.dropStaged(cmd.Context())
-			if err != nil {
+			if err != nil && len(dropped) == 0 {
 				return err
 			}
 			if asJSON {
-				return o.printJSON(map[string]any{"removed": append([]string{}, dropped...)})
+				return errors.Join(o.printJSON(map[string]any{"removed": append([]string{}, dropped...)}), err)
 			}
 			for _, revision := range dropped {
 				fmt.Fprintf(o.out, "removed what was stored of policy %s\n", printable(revision))
@@ -38,7 +39,7 @@ If a policy that was live cannot be read, nothing is removed and the exit code i
 			if len(dropped) == 0 {
 				fmt.Fprintln(o.out, "nothing was stored of a policy that never went live")
 			}
-			return nil
+			return err
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")

@@ -69,12 +69,15 @@ func testStaged(t *testing.T, create func(t *testing.T) Spoiled) {
 		mark    bool                           // the note of what is being stored, too
 		blocked bool                           // a long policy cannot become active before
 	}{
-		"a piece":           {3, func(p [][]byte) [][]byte { return p[1:2] }, false, false},
-		"the only piece":    {2, func(p [][]byte) [][]byte { return p }, false, false},
-		"all pieces":        {4, func(p [][]byte) [][]byte { return p }, false, false},
-		"the note":          {3, note, true, true},
-		"note and a piece":  {5, func(p [][]byte) [][]byte { return p[1:2] }, true, true},
-		"note and the last": {5, func(p [][]byte) [][]byte { return p[len(p)-1:] }, true, true},
+		"a piece":                 {3, func(p [][]byte) [][]byte { return p[1:2] }, false, false},
+		"the only piece":          {2, func(p [][]byte) [][]byte { return p }, false, false},
+		"all pieces":              {4, func(p [][]byte) [][]byte { return p }, false, false},
+		"the note":                {3, note, true, true},
+		"note and a piece":        {5, func(p [][]byte) [][]byte { return p[1:2] }, true, true},
+		"note and both ends":      {5, func(p [][]byte) [][]byte { return [][]byte{p[0], p[len(p)-1]} }, true, true},
+		"note and the only piece": {2, func(p [][]byte) [][]byte { return p }, true, true},
+		"note and all pieces":     {4, func(p [][]byte) [][]byte { return p }, true, true},
+		"note and the last":       {5, func(p [][]byte) [][]byte { return p[len(p)-1:] }, true, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			ctx := context.Background()
@@ -112,6 +115,7 @@ func testStaged(t *testing.T, create func(t *testing.T) Spoiled) {
 			}
 		})
 	}
+	t.Run("whose is not known", func(t *testing.T) { testHidden(t, create(t)) })
 	t.Run("of the active policy", func(t *testing.T) {
 		s := create(t)
 		stagedBy(t, s.Store(t), 3)

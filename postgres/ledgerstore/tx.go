@@ -17,7 +17,13 @@ import (
 const pageSize = 128 // rows of a scan that are fetched at once
 
 // damagedError is a stored value that is not what was written.
-type damagedError struct{ bucket string }
+type damagedError struct {
+	bucket string
+	key    []byte
+}
+
+// Altered is where the value stands, for who can do something about it.
+func (e *damagedError) Altered() (bucket string, key []byte) { return e.bucket, e.key }
 
 func (e *damagedError) Error() string {
 	return fmt.Sprintf("%v: a value in bucket %s is not what was written there: verify the log, restore a backup", ledger.ErrDamaged, e.bucket)
@@ -76,8 +82,8 @@ func (r *reader) fail(err error) error {
 }
 
 // damaged is what comes of a value that is not what was written.
-func (r *reader) damaged(bucket string) error {
-	err := &damagedError{bucket}
+func (r *reader) damaged(bucket string, key []byte) error {
+	err := &damagedError{bucket, bytes.Clone(key)}
 	if r.update {
 		return r.fail(err)
 	}
@@ -116,7 +122,7 @@ func (r *reader) Get(bucket string, key []byte) ([]byte, error) {
 		return nil, r.fail(err)
 	}
 	if !bytes.Equal(sum, checksum(bucket, key, value)) {
-		return nil, r.damaged(bucket)
+		return nil, r.damaged(bucket, key)
 	}
 	return present(value), nil
 }
@@ -151,7 +157,7 @@ func (r *reader) Scan(bucket string, from, to []byte, reverse bool, fn func(key,
 		}
 		for _, row := range rows {
 			if row.damaged {
-				return r.damaged(bucket)
+				return r.damaged(bucket, row.key)
 			}
 			more, err := fn(row.key, row.value)
 			if err != nil || !more {
