@@ -18,7 +18,8 @@ const aboutStaged = "no policy that was ever active needs it; it may keep polici
 //
 // Which policies were active it takes from the log: where one of them, or its activation, cannot be read, it is ErrDamaged and nothing
 // is removed. It is ErrDamaged too where damage hides what else there is: then what was found is removed and returned beside the error,
-// and the note is kept. ErrRevision: a policy became active meanwhile, or another one is being stored.
+// and the note is kept. It is an error too, of which ErrRevision is one, where a policy
+// became active meanwhile or another one is being stored.
 func DropStaged(ctx context.Context, s Store) (revisions []string, err error) {
 	log, _, err := verifierOf(ctx, s)
 	if err != nil {
@@ -173,7 +174,7 @@ func (l *Ledger) activePieces(r Reader, last uint64) (map[string]bool, error) {
 	return kept, nil
 }
 
-// remove removes them, if no policy became active since they were looked for.
+// remove removes them, if no policy became active since they were looked for, and none is being stored that was not then.
 func (o leftovers) remove(tx Tx) error {
 	active, err := getActive(tx)
 	if err != nil {
@@ -181,6 +182,15 @@ func (o leftovers) remove(tx Tx) error {
 	}
 	if active.Number != o.active {
 		return fmt.Errorf("%w: %s became active meanwhile", ErrRevision, active.Revision)
+	}
+	if !o.broken { // while it cannot be read, no other change can be stored
+		now, err := staged(tx)
+		if err != nil {
+			return err
+		}
+		if now != nil && (o.note == nil || *now != *o.note) {
+			return fmt.Errorf("another server stores the policy %s now, and nothing was removed: do it again", now.revision)
+		}
 	}
 	for _, p := range o.pieces {
 		for i := range p.count() {

@@ -51,3 +51,38 @@ func testHidden(t *testing.T, s Spoiled) {
 		t.Errorf("before %q, after %q", before.Problems, after.Problems)
 	}
 }
+
+// between is a store in which something happens before an update.
+type between struct {
+	ledger.Store
+	first func()
+}
+
+func (b *between) Update(ctx context.Context, fn func(ledger.Tx) error) error {
+	if first := b.first; first != nil {
+		b.first = nil
+		first()
+	}
+	return b.Store.Update(ctx, fn)
+}
+
+// testStagedMeanwhile: what another server has begun to store meanwhile stays, with the note of it.
+func testStagedMeanwhile(t *testing.T, s Spoiled) {
+	stagedBy(t, s.Store(t), 3)
+	store := s.Store(t)
+	_, err := ledger.DropStaged(context.Background(), &between{store, func() {
+		if _, err := MustOpen(t, &ending{store, 3}, NewClock()).Activate(context.Background(), long(1, "y-other")); !errors.Is(err, errEnded) {
+			t.Fatal(err)
+		}
+	}})
+	if !strings.Contains(fmt.Sprint(err), "another server stores the policy y-other now") {
+		t.Error(err)
+	}
+	if n := len(pieceKeys(t, store, "y-other")); n == 0 {
+		t.Error("its pieces are gone")
+	}
+	MustActivate(t, MustOpen(t, store, NewClock()), long(1, "a-next")) // removes those that the note names
+	if n := len(pieceKeys(t, store, "y-other")); n != 0 {
+		t.Errorf("%d pieces are left: the note is gone", n)
+	}
+}

@@ -116,6 +116,7 @@ func testStaged(t *testing.T, create func(t *testing.T) Spoiled) {
 		})
 	}
 	t.Run("whose is not known", func(t *testing.T) { testHidden(t, create(t)) })
+	t.Run("another meanwhile", func(t *testing.T) { testStagedMeanwhile(t, create(t)) })
 	t.Run("of the active policy", func(t *testing.T) {
 		s := create(t)
 		stagedBy(t, s.Store(t), 3)
