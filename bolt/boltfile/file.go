@@ -31,8 +31,9 @@ type File struct {
 	inPlace string   // of buckets: see Config; "": none
 	place   func(b []byte, bucket string, key []byte) []byte
 	db      *bolt.DB
-	direct  *os.File // bbolt's own, for what is written in place
-	through *os.File // the same file, for what is written in place and synced at once; nil: nothing is
+	direct  *os.File    // bbolt's own, for what is written in place
+	own     os.FileInfo // which file that is
+	through *os.File    // the same file, for what is written in place and synced at once; nil: nothing is
 
 	writing sync.Mutex // held while a transaction that writes is under way; bbolt's own lock may stay locked after a panic
 
@@ -147,18 +148,19 @@ func (f *File) failed(err error, size int64) error {
 	return f.End(f.unknown(err))
 }
 
-// size is how long the file is. It fails where nothing, or another file, is at its path.
+// size is how long the file is. It fails where nothing, or another file, is at its path: what is written to it then is not found again.
 func (f *File) size() (int64, error) {
-	there, err := os.Stat(f.path)
+	size, same, err := lookAt(f.path, f.own)
+	if err == nil && !same {
+		err = errors.New("another file has come to its place")
+	}
+	return size, err
+}
+
+func plainLookAt(path string, own os.FileInfo) (size int64, same bool, err error) {
+	there, err := os.Stat(path)
 	if err != nil {
-		return 0, err
+		return 0, false, err
 	}
-	own, err := f.direct.Stat()
-	if err != nil {
-		return 0, err
-	}
-	if !os.SameFile(there, own) {
-		return 0, errors.New("another file has come to its place")
-	}
-	return own.Size(), nil
+	return there.Size(), os.SameFile(there, own), nil
 }

@@ -99,6 +99,9 @@ func (f *File) open(cfg Config) error {
 		return fmt.Errorf("%s: %w", f.path, err)
 	}
 	f.db = db
+	if f.own, err = f.direct.Stat(); err != nil {
+		return err
+	}
 	if !cfg.ReadOnly {
 		// What a killed process has written may be in memory alone. It is read here as if it were on disk, so it has to be.
 		if err := db.Sync(); err != nil {
@@ -139,12 +142,8 @@ func (f *File) openThrough(cfg Config) (err error) {
 	if f.through, err = os.OpenFile(cfg.Path, os.O_WRONLY|throughFlag, 0); err != nil {
 		return err
 	}
-	one, err := f.direct.Stat()
-	if err != nil {
-		return err
-	}
 	other, err := f.through.Stat()
-	if err == nil && !os.SameFile(one, other) {
+	if err == nil && !os.SameFile(f.own, other) {
 		err = fmt.Errorf("%s: another file has come to its place: nothing was written to it; open it again", f.path)
 	}
 	return err

@@ -19,11 +19,7 @@ type Space struct {
 	f    *File
 	at   int64 // in the file
 	size int64
-	some int // writes since it was seen that the file at the path is this one
 }
-
-// someWrites is after how many writes it is looked at again whether another file has come to the path.
-const someWrites = 128
 
 // A space lies apart, as values of Config.Apart do, behind a text that fills the rest of its first page, so that it begins with a page
 // of its own. bbolt puts the only value of a leaf behind the page's header, one element's and the key.
@@ -104,7 +100,7 @@ func (f *File) find(tx *bolt.Tx, inside *bolt.Bucket) (*Space, error) {
 	if !bytes.Equal(first, value[:head]) {
 		return nil, wrong
 	}
-	return &Space{f, at + int64(pageSize), size, someWrites}, nil
+	return &Space{f, at + int64(pageSize), size}, nil
 }
 
 // Size is how many bytes it has.
@@ -144,7 +140,7 @@ func (s *Space) writable(n int, off int64) error {
 	if off < 0 || off+int64(n) > s.size {
 		return fmt.Errorf("%d bytes at %d of a space of %d", n, off, s.size)
 	}
-	size, err := s.length()
+	size, err := s.f.size()
 	switch {
 	case err != nil: // it was taken away: what would be written is not found again
 		return fmt.Errorf("write %s: %w: nothing was stored", s.f.path, err)
@@ -152,18 +148,6 @@ func (s *Space) writable(n int, off int64) error {
 		return s.f.End(s.f.damaged("it was cut off, to %d bytes", size))
 	}
 	return nil
-}
-
-// length is how long the file is. It fails where the file is no more at its path, as far as it looks.
-func (s *Space) length() (int64, error) {
-	if s.some++; s.some <= someWrites {
-		return lengthOf(s.f.direct, s.f.path)
-	}
-	size, err := s.f.size()
-	if err == nil {
-		s.some = 0
-	}
-	return size, err
 }
 
 // written judges what a write came to. nothing says that none of it was written.
