@@ -55,7 +55,7 @@ const (
 	roomKeys  = 4 << 10 // bytes
 )
 
-// slot makes a slot. Slots lie side by side, and so do their keys, since all of a layer are let go together.
+// slot makes a slot. Slots lie side by side, and so do their keys, since most of a layer are let go together.
 func (l *layer) slot(key []byte) *slot {
 	r := &l.room
 	if len(r.slots) == cap(r.slots) {
@@ -231,11 +231,16 @@ func (c *change) forget(committed uint64) {
 	l := c.layer
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if c.slot.top = c.slot.top.at(committed); c.slot.top == nil {
+	holds := c.slot.top.at(committed)
+	for gone := c.slot.top; gone != holds; gone = gone.older {
+		l.bytes -= len(gone.value)
+	}
+	if c.slot.top = holds; holds == nil {
 		l.remove(c.bucket, c.slot)
 	}
 }
 
+// remove takes away a slot without a cell. Its memory stays for as long as slots beside it are needed, and so it holds no value.
 func (l *layer) remove(bucket byte, s *slot) {
 	b := &l.buckets[bucket]
 	if b.slots[s.key] != s {
@@ -245,6 +250,10 @@ func (l *layer) remove(bucket byte, s *slot) {
 	b.order.Delete(s.key)
 	l.keys--
 	l.bytes -= len(s.key)
+	s.first = cell{}
+	if len(b.late) > 2*len(b.slots)+roomSlots {
+		b.late = slices.DeleteFunc(b.late, func(s *slot) bool { return b.slots[s.key] != s })
+	}
 }
 
 // between appends up to most items of a bucket that hold at a group, in order or in reverse: those from a key on (in reverse:

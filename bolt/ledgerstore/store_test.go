@@ -2,8 +2,10 @@ package ledgerstore_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -78,4 +80,31 @@ func TestPanic(t *testing.T) {
 	if err := store.Update(context.Background(), func(tx ledger.Tx) error { return tx.Put(bucket, []byte("after"), nil) }); err != nil {
 		t.Errorf("after a panic in a view: %v", err)
 	}
+}
+
+// TestUndoneLeavesNothing: what updates have written that were undone is let go, also where nothing is moved meanwhile.
+func TestUndoneLeavesNothing(t *testing.T) {
+	const value, times, most = 1 << 20, 64, 16 << 20
+	bucket := ledger.Buckets()[0]
+	store := mustOpen(t, filepath.Join(t.TempDir(), "ledger.db"))
+	undone := errors.New("undone")
+	lives := func() int64 {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return int64(m.HeapAlloc)
+	}
+	before := lives()
+	for i := range times {
+		err := store.Update(t.Context(), func(tx ledger.Tx) error {
+			return errors.Join(tx.Put(bucket, fmt.Append(nil, "key-", i), make([]byte, value)), undone)
+		})
+		if !errors.Is(err, undone) {
+			t.Fatal(err)
+		}
+	}
+	if grown := lives() - before; grown > most {
+		t.Errorf("%d MB live on after %d updates that were undone", grown>>20, times)
+	}
+	runtime.KeepAlive(store)
 }
