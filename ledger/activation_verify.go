@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 )
 
@@ -18,9 +19,12 @@ func (v *verification) policies(ctx context.Context) error {
 		active, err = getActive(r)
 		return err
 	})
-	if errors.Is(err, ErrDamaged) {
+	known := !errors.Is(err, ErrDamaged)
+	beyond := active.Number
+	if !known {
 		v.report.Add("which policy is active: %v", err)
-		return nil
+		v.report.Note("whether the activations end with the policy that is active")
+		active.Number, beyond, err = v.activations(ctx)
 	}
 	if err != nil {
 		return err
@@ -32,18 +36,38 @@ func (v *verification) policies(ctx context.Context) error {
 			return err
 		}
 	}
-	if len(v.report.Problems) == before { // all of them are whole: what is not belongs to none
+	if known && len(v.report.Problems) == before { // all of them are whole: what is not belongs to none
 		v.about[bucketRevision] = aboutStaged
 	}
-	if last != nil {
+	if known && last != nil {
 		if err := active.heldTo(last); err != nil {
 			v.report.Add("%v", err)
 		}
 	}
-	if err := v.noMore(ctx, active.Number); err != nil {
+	if err := v.noMore(ctx, beyond); err != nil {
 		return err
 	}
 	return v.proposals(ctx)
+}
+
+// activations counts those that are stored one after the other, for where nothing says how many there are. There is none beyond the
+// second number.
+func (v *verification) activations(ctx context.Context) (count, beyond uint64, err error) {
+	err = v.view(ctx, func(r Reader) error {
+		count = 0
+		return r.Scan(bucketActivation, binary.BigEndian.AppendUint64(nil, 1), nil, false, func(key, _ []byte) (bool, error) {
+			if len(key) != 8 || binary.BigEndian.Uint64(key) != count+1 {
+				return false, nil
+			}
+			count++
+			return true, nil
+		})
+	})
+	if errors.Is(err, ErrDamaged) {
+		v.unswept(bucketActivation, err)
+		return count, math.MaxUint64, nil
+	}
+	return count, count, err
 }
 
 // activationAfter checks one activation and the policy that it made live.

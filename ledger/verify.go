@@ -21,10 +21,17 @@ func (l *Ledger) Verify(ctx context.Context, kept ...[]byte) (auditlog.Report, e
 	if v.report, err = l.log.Verify(ctx, &v, kept...); err != nil {
 		return v.report, fmt.Errorf("verify the log: %w", damaged(err))
 	}
-	for _, check := range []func(context.Context) error{v.records, v.asks, v.approvals, v.attachments, v.policies, v.accounts} {
-		err := check(ctx)
+	for _, check := range []struct {
+		of string
+		do func(context.Context) error
+	}{
+		{"entries", v.records}, {"callback_ids", v.asks}, {"approvals", v.approvals}, {"attachments", v.attachments},
+		{"the history of policies and proposals", v.policies}, {"reservations, bindings and windows", v.accounts},
+	} {
+		err := check.do(ctx)
 		if errors.Is(err, ErrDamaged) { // of something that the check needs as a whole; the others may need it not
 			v.report.Add("%v", err)
+			v.report.Note("%s, or a part of them: what that needs cannot be read", check.of)
 		} else if err != nil {
 			return v.report, fmt.Errorf("verify the ledger: %w", err)
 		}

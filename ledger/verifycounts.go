@@ -23,6 +23,8 @@ type accounts struct {
 	pass  int       // of passes, which part of the anchors and names this is
 	of    int
 
+	untold error // why it cannot be told which entry is the first that says what it counted
+
 	reservations map[chargedPlace]*account
 	bindings     map[Hash]*boundAccount
 	older        int // reservations and bindings that rest on entries that are not kept
@@ -52,6 +54,10 @@ func (v *verification) accounts(ctx context.Context) error {
 	if err := v.view(ctx, a.begin); err != nil {
 		return err
 	}
+	if a.untold != nil {
+		v.report.Add("from which entry on what is counted is told: %v", a.untold)
+		v.report.Note("reservations and bindings against the entries: from which on these tell what they count cannot be read")
+	}
 	for a.pass = range a.of {
 		a.next, a.lost, a.reservations, a.bindings = a.from, 0, map[chargedPlace]*account{}, map[Hash]*boundAccount{}
 		for _, step := range []func(context.Context) error{a.follow, a.storedReservations, a.storedBindings, a.missing} {
@@ -77,14 +83,17 @@ func (a *accounts) begin(r Reader) error {
 		return err
 	}
 	floor, _, err := getMetaUint(r, metaFloor)
-	if err != nil {
-		return err
+	counts, ok, countsErr := getMetaUint(r, metaCounts)
+	if err == nil || countsErr != nil && !errors.Is(countsErr, ErrDamaged) {
+		err = countsErr
 	}
-	counts, ok, err := getMetaUint(r, metaCounts)
-	if err != nil {
+	switch {
+	case errors.Is(err, ErrDamaged):
+		a.untold = err
+		counts = uint64(size)
+	case err != nil:
 		return err
-	}
-	if !ok {
+	case !ok:
 		counts = uint64(size)
 	}
 	a.from = int64(min(max(floor, counts), uint64(size)))

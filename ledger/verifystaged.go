@@ -18,8 +18,7 @@ const aboutStaged = "no policy that was ever active needs it; it may keep polici
 //
 // Which policies were active it takes from the log: where one of them, or its activation, cannot be read, it is ErrDamaged and nothing
 // is removed. It is ErrDamaged too where damage hides what else there is: then what was found is removed and returned beside the error,
-// and the note is kept. It is an error too, of which ErrRevision is one, where a policy
-// became active meanwhile or another one is being stored.
+// and the note is kept. Where a policy became active meanwhile (ErrRevision) or another one is being stored, nothing is removed.
 func DropStaged(ctx context.Context, s Store) (revisions []string, err error) {
 	log, _, err := verifierOf(ctx, s)
 	if err != nil {

@@ -36,6 +36,7 @@ func RunVerify(t *testing.T, create func(t *testing.T) Spoiled) {
 	for name, test := range spoilings {
 		t.Run(name, func(t *testing.T) { testSpoiled(t, create(t), test) })
 	}
+	t.Run("beside where it begins", func(t *testing.T) { testBesideMeta(t, create(t)) })
 	t.Run("staged", func(t *testing.T) { testStaged(t, create) })
 }
 
@@ -157,8 +158,8 @@ var spoilings = map[string]spoiling{
 	"windows":        {bucket: "window", which: []int{0}, want: []string{"value in bucket window"}, note: "stored in window"},
 	"policies":       {bucket: "revision", which: []int{0}, want: []string{"value in bucket revision"}},
 	"activations":    {bucket: "activation", which: []int{0}, want: []string{"value in bucket activation"}},
-	"active policy":  {bucket: "meta", key: "active", want: []string{"which policy is active: "}},
-	"where it began": {bucket: "meta", key: "counts", want: []string{"value in bucket meta"}},
+	"active policy":  {bucket: "meta", key: "active", want: []string{"which policy is active: "}, note: "whether the activations end with"},
+	"where it began": {bucket: "meta", key: "counts", want: []string{"value in bucket meta"}, note: "reservations and bindings against the entries"},
 }
 
 // testSpoiled spoils one value after the other of a bucket, and another bucket's entry at the end: that it is named too shows that

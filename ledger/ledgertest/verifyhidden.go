@@ -86,3 +86,24 @@ func testStagedMeanwhile(t *testing.T, s Spoiled) {
 		t.Errorf("%d pieces are left: the note is gone", n)
 	}
 }
+
+// testBesideMeta: where a value is damaged that a check begins with, what can be checked without it is.
+func testBesideMeta(t *testing.T, s Spoiled) {
+	written(t, s.Store(t))
+	mustUpdate(t, s.Store(t), func(tx ledger.Tx) error { return tx.Put("proposal", []byte{9}, []byte("none")) })
+	for _, key := range []string{"active", "counts"} {
+		s.Spoil(t, "meta", []byte(key))
+	}
+	for _, bucket := range []string{"revision", "window", "binding"} {
+		s.Spoil(t, bucket, nth(t, s.Store(t), bucket, 0))
+	}
+	report := inspected(t, s)
+	for _, want := range []string{"value in bucket revision", "value in bucket window", "value in bucket binding", "no part of a proposal"} {
+		if !strings.Contains(fmt.Sprintf("%q", report.Problems), want) {
+			t.Errorf("problems %q, want %q", report.Problems, want)
+		}
+	}
+	if strings.Contains(fmt.Sprint(report.Problems), "drop-staged") {
+		t.Errorf("problems %q", report.Problems)
+	}
+}
