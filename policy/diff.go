@@ -9,9 +9,6 @@ import (
 	"strings"
 )
 
-// maxDataChanges bounds the changes of data that a Diff lists.
-const maxDataChanges = 10_000
-
 // Diff is what differs between two policies.
 type Diff struct {
 	From           string       `json:"from"` // revision
@@ -24,7 +21,7 @@ type Diff struct {
 	ModulesRemoved []string     `json:"modules_removed"`
 	ModulesChanged []string     `json:"modules_changed"` // with another text
 	Data           []DataChange `json:"data"`
-	More           bool         `json:"more"` // there were more changes of data than are listed
+	More           bool         `json:"more"` // in documents of before: there were more changes of data than are listed; now all are
 }
 
 // DataChange is a value of data, as rules see it, that was added, removed or changed.
@@ -181,10 +178,6 @@ func (d *Diff) compare(at []string, from, to any) error {
 }
 
 func (d *Diff) change(at []string, from, to *any) error {
-	if len(d.Data) == maxDataChanges {
-		d.More = true
-		return nil
-	}
 	c := DataChange{Pointer: pointer(at)}
 	for _, side := range []struct {
 		value *any

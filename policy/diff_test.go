@@ -2,6 +2,7 @@ package policy_test
 
 import (
 	"bytes"
+	"fmt"
 	"slices"
 	"testing"
 
@@ -59,5 +60,25 @@ func TestCompare(t *testing.T) {
 	must(t, err)
 	if len(same.RulesAdded)+len(same.RulesRemoved)+len(same.ModulesAdded)+len(same.ModulesRemoved)+len(same.ModulesChanged)+len(same.Data)+len(same.RulesChanged)+len(same.HelpersChanged) != 0 {
 		t.Errorf("a policy differs from itself: %+v", same)
+	}
+}
+
+// TestCompareListsAll: what differs is listed in full, so that nothing hides behind a long list.
+func TestCompareListsAll(t *testing.T) {
+	changed := demoData()
+	deny := object{}
+	for i := range 10_100 {
+		deny[fmt.Sprintf("0x%040x", i+1)] = "listed"
+	}
+	changed["addresses"].(object)["ETH"].(object)["deny"] = deny
+	changed["limits"].(object)["ETH"].(object)["USDT_ETH"].([]object)[0]["max"] = "6000"
+	a, err := policy.New(t.Context(), policy.Config{Source: source(t, demoData()), Timeout: unhurried})
+	must(t, err)
+	b, err := policy.New(t.Context(), policy.Config{Source: source(t, changed), Timeout: unhurried})
+	must(t, err)
+	d, err := a.Compare(b)
+	must(t, err)
+	if !slices.ContainsFunc(d.Data, func(c policy.DataChange) bool { return c.Pointer == "/limits/ETH/USDT_ETH" }) || d.More {
+		t.Errorf("of %d changes of data that of a limit is not listed", len(d.Data))
 	}
 }

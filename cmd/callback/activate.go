@@ -166,7 +166,8 @@ and unless another policy was made live meanwhile. The role "operator" is needed
 			if asJSON {
 				return o.printJSON(view)
 			}
-			return o.printProposal(cmd, &view, false)
+			_, err := o.printProposal(cmd, &view, false)
+			return err
 		},
 	}
 	server.flags(cmd)

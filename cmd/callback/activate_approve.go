@@ -39,7 +39,8 @@ revisions that they are said to have, and that their difference is the one that 
 				if asJSON {
 					return o.printJSON(view)
 				}
-				return o.printProposal(cmd, view, true)
+				_, err = o.printProposal(cmd, view, true)
+				return err
 			}
 			var list callback.ProposalList
 			if err := o.call(cmd.Context(), &server, "GET", "/admin/v1/policy/proposals", nil, &list); err != nil {
@@ -74,7 +75,7 @@ func (o *options) fetchProposal(ctx context.Context, server *admin, id string) (
 func (o *options) policyApprove() *cobra.Command {
 	var server admin
 	keyPath := ""
-	reject, yes, asJSON := false, false, false
+	reject, yes, unseen, asJSON := false, false, false, false
 	cmd := &cobra.Command{
 		Use: "approve ID --key FILE", Short: "Approve, or reject, a proposed policy: shows it with its effect, checks it, signs here and hands the vote in",
 		Long: `Fetch a proposal, show what differs and what its effect is, sign the vote with your own key, on this machine, and hand it in.
@@ -83,6 +84,8 @@ The server is not taken at its word: what is signed is a hash that is made here 
 their difference and the hashes of the documents are computed anew, and both policies have to pass their tests here; anything that
 differs ends the command before something is signed. That the effect is what the log gives is the server's word: "callback policy
 backtest" computes it from an exported log.
+
+Of a member of the data in which more than 20000 lines differ, it shows that many and approves only with --unseen.
 
 On a terminal it asks before signing, unless --yes.`,
 		Example: `  callback policy approve 0190c1d2e3f4a5b6c7d8e9f0a1b2c3d4 --key ~/keys/alice.pem
@@ -106,8 +109,13 @@ On a terminal it asks before signing, unless --yes.`,
 		if asJSON {
 			show.out = o.err
 		}
-		if err := (&options{streams: show}).printProposal(cmd, view, true); err != nil {
+		hidden, err := (&options{streams: show}).printProposal(cmd, view, true)
+		if err != nil {
 			return err
+		}
+		if hidden > 0 && !reject && !unseen {
+			return refused(fmt.Errorf("%d lines of what differs are not shown: nothing was signed; read them by \"callback policy proposals %s --json\", "+
+				"then approve with --unseen", hidden, view.ID))
 		}
 		if view.Requirement == nil {
 			return refused(errors.New("the active policy asks for no approvals: the proposal can be activated as it is"))
@@ -138,6 +146,7 @@ On a terminal it asks before signing, unless --yes.`,
 	cmd.Flags().StringVar(&keyPath, "key", "", "the approver's private key (PEM, P-256 or Ed25519)")
 	cmd.Flags().BoolVar(&reject, "reject", false, "reject instead of approving")
 	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask before signing")
+	cmd.Flags().BoolVar(&unseen, "unseen", false, "approve although more lines of data differ than are shown: you have read them elsewhere")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the proposal afterwards as JSON; what is voted on goes to standard error")
 	_ = cmd.MarkFlagRequired("key")
 	return cmd
@@ -182,23 +191,24 @@ func checkProposal(ctx context.Context, view *callback.ProposalView) error {
 	return err
 }
 
-// printProposal shows what is proposed, with its effect, and, where check is set, checks it first.
-func (o *options) printProposal(cmd *cobra.Command, view *callback.ProposalView, check bool) error {
+// printProposal shows what is proposed, with its effect, and, where check is set, checks it first. It returns how many lines of what
+// differs are not shown.
+func (o *options) printProposal(cmd *cobra.Command, view *callback.ProposalView, check bool) (unseen int, err error) {
 	if check {
 		if err := checkProposal(cmd.Context(), view); err != nil {
-			return err
+			return 0, err
 		}
 	}
 	d, effect, err := effectOf(view)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	fmt.Fprintf(o.out, "proposal %s\n", proposalLine(view.Proposal))
 	if view.Reason != "" {
 		fmt.Fprintf(o.out, "why: %s\n", printable(view.Reason))
 	}
 	fmt.Fprintln(o.out, "what differs")
-	o.printDiff(d)
+	unseen = o.printDiff(d)
 	printFiles(o.out, view.FromPolicy, view.ToPolicy)
 	fmt.Fprintf(o.out, "effect on the recorded log, decisions %s to %s\n", effect.First, effect.Last)
 	o.printEmptyBefore(&effect)
@@ -209,7 +219,7 @@ func (o *options) printProposal(cmd *cobra.Command, view *callback.ProposalView,
 	for _, v := range view.Votes {
 		fmt.Fprintf(o.out, "vote: %s by %s\n", v.Decision, printable(v.Approver))
 	}
-	return nil
+	return unseen, nil
 }
 
 // printEmptyBefore tells approvers what the effect cannot show.

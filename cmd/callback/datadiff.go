@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -17,16 +18,31 @@ import (
 const (
 	// shownWhole is how long a value may be, in bytes of JSON, to stand on one line; a longer one is shown by its members.
 	shownWhole = 160
-	// maxShown bounds the lines of one difference of data.
+	// maxShown bounds the lines of one member of the data, such as /limits.
 	maxShown = 20_000
+	// fewLines is how many lines of data are read without a count of them.
+	fewLines = 100
 )
 
 // dataDiff writes what differs in data so that everything that does can be read: approvers vote on it. A list that has changed, such as
-// the limits of an asset, is shown by what has changed in it.
+// the limits of an asset, is shown by what has changed in it. Nothing hides behind many others: members of the data of which few lines
+// differ come first, and in each the lists of which few do.
 type dataDiff struct {
 	out   io.Writer
-	lines int
+	lines []dataLine
 }
+
+// dataLine is a line of a difference.
+type dataLine struct{ at, text string }
+
+// member is that of the data which the line is about.
+func (l dataLine) member() string {
+	name, _, _ := strings.Cut(strings.TrimPrefix(l.at, "/"), "/")
+	return "/" + name
+}
+
+// list is what the value stands in.
+func (l dataLine) list() string { return l.at[:max(strings.LastIndexByte(l.at, '/'), 0)] }
 
 // print writes one change of the data, of which nothing is cut short.
 func (d *dataDiff) print(c policy.DataChange) {
@@ -54,18 +70,40 @@ func jsonValue(b json.RawMessage) (v any, err error) {
 	return v, err
 }
 
-// line writes a line, of which there is a bound: one who lists tens of thousands of addresses looks at them as a file.
+// line adds a line.
 func (d *dataDiff) line(sign, at, text string) {
-	if d.lines++; d.lines <= maxShown {
-		fmt.Fprintln(d.out, printable(sign+" "+at+" "+text))
-	}
+	d.lines = append(d.lines, dataLine{at, sign + " " + at + " " + text})
 }
 
-// end says what was not shown.
-func (d *dataDiff) end() {
-	if d.lines > maxShown {
-		fmt.Fprintf(d.out, "and %d more lines of data that are not shown here: --json has all\n", d.lines-maxShown)
+// end writes the lines, and returns how many are not shown: one who lists tens of thousands of addresses looks at them as a file.
+func (d *dataDiff) end() (unseen int) {
+	members, lists, shown := map[string]int{}, map[string]int{}, map[string]int{}
+	for _, l := range d.lines {
+		members[l.member()]++
+		lists[l.list()]++
 	}
+	slices.SortStableFunc(d.lines, func(a, b dataLine) int {
+		return cmp.Or(cmp.Compare(members[a.member()], members[b.member()]), strings.Compare(a.member(), b.member()),
+			cmp.Compare(lists[a.list()], lists[b.list()]), strings.Compare(a.list(), b.list()))
+	})
+	names := slices.SortedFunc(maps.Keys(members), func(a, b string) int { return cmp.Or(cmp.Compare(members[a], members[b]), strings.Compare(a, b)) })
+	if len(d.lines) > fewLines {
+		for _, name := range names {
+			fmt.Fprintf(d.out, "%d lines of data differ in %s\n", members[name], printable(name))
+		}
+	}
+	for _, l := range d.lines {
+		if shown[l.member()]++; shown[l.member()] <= maxShown {
+			fmt.Fprintln(d.out, printable(l.text))
+		}
+	}
+	for _, name := range names {
+		if n := shown[name] - maxShown; n > 0 {
+			fmt.Fprintf(d.out, "and %d more lines of data in %s that are not shown here: --json has all\n", n, printable(name))
+			unseen += n
+		}
+	}
+	return unseen
 }
 
 // compact is a value on one line.

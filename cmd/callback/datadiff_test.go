@@ -67,9 +67,15 @@ func TestDataDiffIsBounded(t *testing.T) {
 	}
 	var out bytes.Buffer
 	d := dataDiff{out: &out}
-	d.print(policy.DataChange{Pointer: "/list", To: value})
-	d.end()
-	if lines := strings.Count(out.String(), "\n"); lines != maxShown+1 || !strings.HasSuffix(out.String(), fmt.Sprintf("and %d more lines of data that are not shown here: --json has all\n", 7)) {
-		t.Errorf("%d lines, the last %q", lines, out.String()[out.Len()-100:])
+	d.print(policy.DataChange{Pointer: "/addresses/list", To: value})
+	d.print(policy.DataChange{Pointer: "/addresses/zz", To: json.RawMessage("true")})
+	d.print(policy.DataChange{Pointer: "/limits/ETH", To: json.RawMessage("1")})
+	unseen := d.end()
+	begin := fmt.Sprintf("1 lines of data differ in /limits\n%d lines of data differ in /addresses\n+ /limits/ETH 1\n+ /addresses/zz true\n+ /addresses/list/0 0\n", len(list)+1)
+	if !strings.HasPrefix(out.String(), begin) {
+		t.Errorf("it begins with %q", out.String()[:200])
+	}
+	if lines := strings.Count(out.String(), "\n"); unseen != 8 || lines != 2+1+maxShown+1 || !strings.HasSuffix(out.String(), "and 8 more lines of data in /addresses that are not shown here: --json has all\n") {
+		t.Errorf("%d lines, %d unseen, the last %q", lines, unseen, out.String()[out.Len()-100:])
 	}
 }

@@ -59,7 +59,8 @@ Both have to pass what a policy has to pass before it goes live.
 	return cmd
 }
 
-func (o *options) printDiff(d policy.Diff) {
+// printDiff shows what differs, and returns how many lines of it are not shown.
+func (o *options) printDiff(d policy.Diff) (unseen int) {
 	fmt.Fprintf(o.out, "from %s\nto   %s\n", d.From, d.To)
 	for _, group := range []struct {
 		sign, what string
@@ -76,11 +77,13 @@ func (o *options) printDiff(d policy.Diff) {
 	for _, c := range d.Data {
 		data.print(c)
 	}
-	data.end()
+	unseen = data.end()
 	if d.More {
-		fmt.Fprintln(o.out, "and more")
+		fmt.Fprintln(o.out, "and more that this difference does not list: make a new one")
+		unseen++
 	}
 	if d.From == d.To {
 		fmt.Fprintln(o.out, "nothing differs")
 	}
+	return unseen
 }
