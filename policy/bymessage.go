@@ -175,6 +175,32 @@ func (n *normaliser) sameAsClaimed(in *Input, claimed *Tx) {
 			n.problem(RuleTxInvalid, f.name, "%q is claimed, and the message says %q", clip(f.claimed), clip(f.signed))
 		}
 	}
+	n.besideMessage(&said, told)
+}
+
+// besideMessage holds what else tx_info says: what the message does not tell has to be exact, and what no message can be about must not
+// be there.
+func (n *normaliser) besideMessage(said *wire.TxInfo, told map[string]bool) {
+	if native, known := n.chain.Assets[n.chain.Native]; said.Fee != "" && !told["fee"] {
+		if _, err := baseUnits(said.Fee, n.chain.AmountUnit, native.Decimals); err != nil || !known {
+			n.problem(RuleTxInvalid, "fee", "%q is no amount of the chain's coin", clip(said.Fee))
+		}
+	}
+	for _, f := range [][2]string{{"gasPrice", said.GasPrice}, {"gasLimit", said.GasLimit}} {
+		if f[1] != "" && exactBase(f[1]) == "" && !told[f[0]] {
+			n.problem(RuleTxInvalid, f[0], "%q is not an integer", clip(f[1]))
+		}
+	}
+	const foreign = "is claimed, and a message has none"
+	if x := said.ExtraData; x != nil && len(x.VinList)+len(x.VoutList) > 0 {
+		n.problem(RuleTxInvalid, "extraData", foreign)
+	}
+	if len(said.RuneDetails) > 0 {
+		n.problem(RuleTxInvalid, "runeDetails", foreign)
+	}
+	if len(said.BRC20Details) > 0 {
+		n.problem(RuleTxInvalid, "brc20Details", foreign)
+	}
 }
 
 // exactAmount makes a claimed amount one in base units of what the message moves.

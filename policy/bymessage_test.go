@@ -219,6 +219,13 @@ func TestMessageClaims(t *testing.T) {
 		"a sender that is none":     {said(func(x *wire.TxInfo) { x.From = "0x1" }), nil, "from"},
 		"an unknown chain":          {said(func(x *wire.TxInfo) { x.ChainSymbol = "MATIC" }), nil, "chainSymbol"},
 		"a fee that is none":        {said(func(x *wire.TxInfo) { x.Fee = "little" }), nil, "fee"},
+		"a fee without a chain":     {&wire.TxInfo{WalletID: "w", Fee: "little"}, nil, "fee"},
+		"a fee without a token":     {&wire.TxInfo{WalletID: "w", ChainSymbol: "ETH", Fee: "little"}, nil, "fee"},
+		"an exact fee":              {&wire.TxInfo{WalletID: "w", Fee: "21000"}, nil, ""},
+		"a gas price that is none":  {said(func(x *wire.TxInfo) { x.GasPrice = "cheap" }), nil, "gasPrice"},
+		"a gas limit that is none":  {&wire.TxInfo{WalletID: "w", GasLimit: "x"}, nil, "gasLimit"},
+		"exact gas":                 {said(func(x *wire.TxInfo) { x.GasPrice, x.GasLimit = "30000000000", "90000" }), nil, ""},
+		"outputs":                   {&wire.TxInfo{WalletID: "w", ExtraData: &wire.ExtraData{VoutList: []wire.Vout{{Address: burned, Amount: "1"}}}}, nil, "extraData"},
 		"no chain, other amount":    {said(func(x *wire.TxInfo) { x.ChainSymbol, x.Amount = "", "1" }), nil, "amount"},
 		"no chain, other address":   {said(func(x *wire.TxInfo) { x.ChainSymbol, x.To = "", router }), nil, "to"},
 		"another amount beside":     {said(func(*wire.TxInfo) {}), func(d *wire.RequestDetail) { d.Amount = "1" }, "amount"},
@@ -251,10 +258,26 @@ func TestMessageClaims(t *testing.T) {
 	}
 }
 
+// TestMessageOfBitcoin: what only a transaction of Bitcoin has is no claim about a message.
+func TestMessageOfBitcoin(t *testing.T) {
+	e := newEngine(t, safeData())
+	message := safeTx(t, usdt, "0", transferData(recipient, "5f5e100"), nil)
+	for field, info := range map[string]*wire.TxInfo{
+		"runeDetails":  {RuneDetails: []wire.RuneDetail{{RuneAmount: "5"}}},
+		"brc20Details": {BRC20Details: []wire.BRC20Detail{{Quantity: "5"}}},
+	} {
+		in := claimedBeside(t, e, message, info, nil)
+		if !slices.ContainsFunc(in.Tx.Problems, func(p policy.Problem) bool { return p.Field == field }) {
+			t.Errorf("%s: problems %v", field, in.Tx.Problems)
+		}
+		wantAmong(t, decide(t, e, in), policy.Reject, "tx.invalid")
+	}
+}
+
 // claimedBeside is signedWith of a request with this tx_info as a node sends it.
 func claimedBeside(t testing.TB, e *policy.Engine, message string, info *wire.TxInfo, flat func(*wire.RequestDetail)) policy.Input {
 	t.Helper()
-	said := map[string]string{}
+	said := object{}
 	for key, value := range map[string]string{
 		"vaultId": info.VaultID, "walletId": info.WalletID, "requestId": info.RequestID, "chainSymbol": info.ChainSymbol, "assetId": info.AssetID,
 		"from": info.From, "to": info.To, "amount": info.Amount, "fee": info.Fee, "gasPrice": info.GasPrice, "gasLimit": info.GasLimit,
@@ -262,6 +285,15 @@ func claimedBeside(t testing.TB, e *policy.Engine, message string, info *wire.Tx
 		if value != "" {
 			said[key] = value
 		}
+	}
+	if x := info.ExtraData; x != nil {
+		said["extraData"] = object{"voutList": []object{{"address": x.VoutList[0].Address, "amount": json.Number(x.VoutList[0].Amount)}}}
+	}
+	if len(info.RuneDetails) > 0 {
+		said["runeDetails"] = []object{{"runeAmount": info.RuneDetails[0].RuneAmount}}
+	}
+	if len(info.BRC20Details) > 0 {
+		said["brc20Details"] = []object{{"quantity": info.BRC20Details[0].Quantity}}
 	}
 	raw, err := json.Marshal(said)
 	must(t, err)
