@@ -70,9 +70,9 @@ func jsonValue(b json.RawMessage) (v any, err error) {
 	return v, err
 }
 
-// line adds a line.
+// line adds a line. In JSON a backslash that is meant is two; so it is in a place, or its numbers could be those of printable.
 func (d *dataDiff) line(sign, at, text string) {
-	d.lines = append(d.lines, dataLine{at, sign + " " + at + " " + text})
+	d.lines = append(d.lines, dataLine{at, sign + " " + strings.ReplaceAll(at, `\`, `\\`) + " " + text})
 }
 
 // end writes the lines, and returns how many are not shown: one who lists tens of thousands of addresses looks at them as a file.

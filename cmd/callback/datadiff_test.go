@@ -37,7 +37,12 @@ func TestDataDiff(t *testing.T) {
 		"a key with a slash": {"/paths", `{"m/44~":1}`, `{"m/44~":2}`, `~ /paths/m~144~0 1 -> 2`},
 		"a large number":     {"/x/max_base", `1000000000000000000000000000000001`, `1000000000000000000000000000000002`, `000000001 -> 1000000000000000000000000000000002`},
 		"no JSON":            {"/x", `{`, `1`, `~ /x { -> 1`},
-		"a control code":     {"/x", `"a"`, "\"\\u001b[2J\u202e\"", `~ /x "a" -> "\u001b[2J?"`},
+		"a control code":     {"/x", `"a"`, "\"\\u001b[2J\u202e\"", `~ /x "a" -> "\u001b[2J\u202e"`},
+		"what is not seen":   {"/x", "\"pay\u200b\"", "\"pay\u200c\"", `~ /x "pay\u200b" -> "pay\u200c"`},
+		"a blank":            {"/x", `"a?b"`, "\"a\u00a0b\"", `~ /x "a?b" -> "a\u00a0b"`},
+		"in a key":           {"/x", `{}`, "{\"a\u00a0\u3164\":1}", `+ /x/a\u00a0\u3164 1`},
+		"numbers in a key":   {"/x", `{}`, `{"a\\u00a0":1}`, `+ /x/a\\u00a0 1`},
+		"a mark and a tag":   {"/x", `"e"`, "\"e\u0301\U000e0041é\"", `"e\u0301\U000e0041é"`},
 	} {
 		raw := func(text string) json.RawMessage {
 			if text == "" {

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 
 	"golang.org/x/term"
 
@@ -182,14 +183,31 @@ func (p printer) claim(t *wire.TxInfo) {
 	}
 }
 
-// printable keeps text from the network from moving a terminal's cursor.
+// printable keeps text from the network from moving a terminal's cursor, and from looking the same where it is not: what cannot be seen by
+// itself is written by its number.
 func printable(text string) string {
-	return strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return '?'
+	var b strings.Builder
+	for i, w := 0, 0; i < len(text); i += w {
+		r := rune(0)
+		r, w = utf8.DecodeRuneInString(text[i:])
+		switch {
+		case r == utf8.RuneError && w == 1:
+			fmt.Fprintf(&b, `\x%02x`, text[i])
+		case visible(r):
+			b.WriteRune(r)
+		case r > 0xffff:
+			fmt.Fprintf(&b, `\U%08x`, r)
+		default:
+			fmt.Fprintf(&b, `\u%04x`, r)
 		}
-		return r
-	}, text)
+	}
+	return b.String()
+}
+
+// visible reports whether a character can be seen by itself: it is no mark on another, and no blank but the plain one.
+func visible(r rune) bool {
+	const brailleBlank = '\u2800'
+	return unicode.IsPrint(r) && r != utf8.RuneError && r != brailleBlank && !unicode.In(r, unicode.M, unicode.Other_Default_Ignorable_Code_Point)
 }
 
 // confirm asks before a vote is signed, if there is a terminal to ask on.
