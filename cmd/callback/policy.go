@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -13,13 +14,17 @@ import (
 	"github.com/countersign-mpc/countersign/policy"
 )
 
-// buildEngine compiles, lints and tests a policy.
+// patience bounds one evaluation of a command for whose answer no signature waits: what it says is about the policy, and not about how
+// busy the machine is.
+const patience = 30 * time.Second
+
+// buildEngine compiles, lints and tests a policy, for a command.
 func buildEngine(ctx context.Context, files policyFiles) (*policy.Engine, error) {
 	source, err := files.read()
 	if err != nil {
 		return nil, err
 	}
-	return policy.New(ctx, policy.Config{Source: source})
+	return policy.New(ctx, policy.Config{Source: source, Timeout: patience})
 }
 
 // policyHelp is what the commands that read a policy say of where they find it.
