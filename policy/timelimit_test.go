@@ -37,9 +37,9 @@ func TestTimeLimit(t *testing.T) {
 				<-limitTime(parent, 0).Done()
 				ended(a, nil)
 			}
-			time.Sleep(time.Second - 1)
+			time.Sleep(time.Second - time.Nanosecond)
 			ended(b, nil)
-			time.Sleep(1)
+			time.Sleep(time.Nanosecond)
 			ended(a, context.DeadlineExceeded)
 			if end, ok := a.Deadline(); !ok || !end.Equal(time.Now()) {
 				t.Errorf("it ends at %v", end)
