@@ -157,6 +157,7 @@ func (f *File) size() (int64, error) {
 	return size, err
 }
 
+// plainLookAt is lookAt for any system.
 func plainLookAt(path string, own os.FileInfo) (size int64, same bool, err error) {
 	there, err := os.Stat(path)
 	if err != nil {
