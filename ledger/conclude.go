@@ -40,6 +40,13 @@ func charged(r Reader, check Hash) ([]chargedPlace, error) {
 	return out, d.done("where an approval is counted")
 }
 
+// mayBeCharged reports whether charged may say where the entry at an index is counted. Of one that says so itself it could only free what
+// another reserved.
+func mayBeCharged(r Reader, index int64) (bool, error) {
+	counts, told, err := getMetaUint(r, metaCounts)
+	return err == nil && (!told || uint64(index) < counts), err
+}
+
 // conclude notes what a node's report of its check does to what that check reserved. A signature is believed also after the
 // word that there is none: what has moved counts.
 func (d *decision) conclude(how Conclusion) error {
@@ -93,6 +100,10 @@ func (d *decision) counted() ([]Count, error) {
 		return rec.Counts, nil
 	}
 	// A check that was approved before records said what they count: the first final word about it stands.
+	older, err := mayBeCharged(d.tx, rec.Index)
+	if err != nil || !older {
+		return nil, err
+	}
 	places, err := charged(d.tx, check)
 	if err != nil || len(places) == 0 {
 		return nil, err

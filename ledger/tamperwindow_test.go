@@ -63,6 +63,30 @@ func (x *tampered) once(bucket string, choose func(key []byte) bool, fn func(val
 	})
 }
 
+// first is the first key of a bucket that is chosen.
+func (x *tampered) first(bucket string, choose func(key []byte) bool) (found []byte) {
+	x.t.Helper()
+	must(x.t, x.store.View(context.Background(), func(r ledger.Reader) error {
+		return r.Scan(bucket, nil, nil, false, func(key, _ []byte) (bool, error) {
+			if choose(key) {
+				found = bytes.Clone(key)
+			}
+			return found == nil, nil
+		})
+	}))
+	if found == nil {
+		x.t.Fatalf("no key of %s is chosen", bucket)
+	}
+	return found
+}
+
+// drop removes the first key of a bucket that is chosen.
+func (x *tampered) drop(bucket string, choose func(key []byte) bool) {
+	x.t.Helper()
+	key := x.first(bucket, choose)
+	must(x.t, x.store.Update(context.Background(), func(tx ledger.Tx) error { return tx.Delete(bucket, key) }))
+}
+
 func level(n byte) func([]byte) bool { return func(key []byte) bool { return key[32] == n } }
 func anyKey([]byte) bool             { return true }
 func remove([]byte) []byte           { return nil }
