@@ -11,12 +11,13 @@ import (
 )
 
 // Verify reads the whole log and everything that hangs on it, and reports each entry that was changed, is missing or
-// stands in another's place; callback_ids that lost their record; approvals and proposals with a vote that nobody signed, or
+// stands in another's place; callback_ids that lost their record; entries that are not found by their callback_id or request_id, and
+// keys that lead to another's; approvals and proposals with a vote that nobody signed, or
 // without one that was cast; and what windows, reservations and bindings say that the entries do not. kept are checkpoints kept
 // elsewhere (Checkpoint), out of which the log must have grown. Decisions go on meanwhile. The error is for what could not be read;
 // damage is a problem of the report, and is one only if not even the log's size can be told.
 func (l *Ledger) Verify(ctx context.Context, kept ...[]byte) (auditlog.Report, error) {
-	v := verification{Ledger: l, unreadable: map[id]bool{}, named: map[string]bool{}, about: map[string]string{}}
+	v := verification{Ledger: l, unreadable: map[id]bool{}, named: map[string]bool{}, about: map[string]string{}, found: map[string]int{}}
 	var err error
 	if v.report, err = l.log.Verify(ctx, &v, kept...); err != nil {
 		return v.report, fmt.Errorf("verify the log: %w", damaged(err))
@@ -25,7 +26,8 @@ func (l *Ledger) Verify(ctx context.Context, kept ...[]byte) (auditlog.Report, e
 		of string
 		do func(context.Context) error
 	}{
-		{"entries", v.records}, {"callback_ids", v.asks}, {"approvals", v.approvals}, {"attachments", v.attachments},
+		{"entries", v.records}, {"callback_ids", v.asks}, {"what entries are found by", v.indexes}, {"approvals", v.approvals},
+		{"executions", v.executions}, {"attachments", v.attachments}, {"where older checks are counted", v.charged},
 		{"the history of policies and proposals", v.policies}, {"reservations, bindings and windows", v.accounts},
 	} {
 		err := check.do(ctx)
@@ -71,6 +73,7 @@ type verification struct {
 	unreadable map[id]bool       // entries of the log that are missing or cannot be read
 	named      map[string]bool   // buckets of which a value that cannot be read has been named, by the entry it belongs to or as their first
 	about      map[string]string // of a bucket: what is known of a value in it that cannot be read
+	found      map[string]int    // of a bucket by whose keys entries are found: of how many entries it was seen
 }
 
 // View implements auditlog.Source.
@@ -160,8 +163,8 @@ func (v *verification) Check(r Reader, index int64, data []byte) error {
 	if err != nil || !ok || k.record != name || k.body != e.Decision.Ask.BodyHash || k.action != e.Decision.Action {
 		return fmt.Errorf("%w: its callback_id does not lead to it", auditlog.ErrDamaged)
 	}
-	if e.Decision.Attachment == nil {
-		return nil
+	if err := v.foundBy(r, e.Decision, index); err != nil || e.Decision.Attachment == nil {
+		return err
 	}
 	_, err = attachmentOf(r, e.Decision, index)
 	if errors.Is(err, ErrDamaged) {

@@ -30,7 +30,8 @@ func (o *options) logVerify() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "verify", Short: "Read the whole log and name every entry that was changed, is missing or stands in another's place",
 		Long: `Read the whole log, hash every entry anew and compare it with the tree and its signed checkpoints; then follow what the entries
-counted, and compare it with the windows, reservations and bindings that are stored. A log in PostgreSQL is verified
+counted, and compare it with the windows, reservations and bindings that are stored, and look whether each is found by its
+callback_id and request_id, and nothing else by those. A log in PostgreSQL is verified
 while servers run. A server has its file (db-path) to itself: make a copy of it ("callback log copy"), and verify that with --db, for
 which no configuration is needed.
 
