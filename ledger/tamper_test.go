@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
 
@@ -74,14 +75,16 @@ func (x *tampered) edit(bucket string, fn func(key, value []byte) []byte) {
 	}
 }
 
-// TestTampering changes what is stored behind the ledger's back, as who has the file can. Verify must name it, and no
-// wrong reply may be given.
-func TestTampering(t *testing.T) {
-	tests := map[string]struct {
-		tamper func(*tampered)
-		want   string // in a problem
-		asks   bool   // every ask must still get its reply
-	}{
+// tampering changes what is stored behind the ledger's back.
+type tampering struct {
+	tamper func(*tampered)
+	want   string // in a problem
+	asks   bool   // every ask must still get its reply
+}
+
+// ofEntries are tamperings with entries and with what leads to them.
+func ofEntries() map[string]tampering {
+	return map[string]tampering{
 		"reply changed": {func(x *tampered) {
 			x.edit("record", func(_, v []byte) []byte { return bytes.ReplaceAll(v, x.replies[3], bytes.ToUpper(x.replies[3])) })
 		}, "entry 3: it is not what was recorded", false},
@@ -132,6 +135,16 @@ func TestTampering(t *testing.T) {
 				return tx.Put("record", bytes.Repeat([]byte{9}, 16), one)
 			}))
 		}, "is stored and not in the log", true},
+		"end cut off": {func(x *tampered) {
+			x.edit(auditlog.BucketHead, func(_, v []byte) []byte { v[len(v)-1] -= 2; return v })
+			x.edit(auditlog.BucketLeaf, func(k, v []byte) []byte { return unless(k[7] >= 10, v) })
+		}, "missing: a checkpoint over 12 entries was signed", true},
+	}
+}
+
+// besideEntries are tamperings with approvals and attachments.
+func besideEntries() map[string]tampering {
+	return map[string]tampering{
 		"vote made up": {func(x *tampered) {
 			x.edit("approval", func(_, v []byte) []byte { v[len(v)-20] ^= 1; return v })
 		}, "signature does not verify", true},
@@ -166,11 +179,13 @@ func TestTampering(t *testing.T) {
 				return tx.Put("attachment", []byte{0, 0, 0, 0, 0, 0, 0, 2}, []byte("CSLT\x01slipped in"))
 			}))
 		}, "an attachment is stored beside entry 2, which names none", true},
-		"end cut off": {func(x *tampered) {
-			x.edit(auditlog.BucketHead, func(_, v []byte) []byte { v[len(v)-1] -= 2; return v })
-			x.edit(auditlog.BucketLeaf, func(k, v []byte) []byte { return unless(k[7] >= 10, v) })
-		}, "missing: a checkpoint over 12 entries was signed", true},
 	}
+}
+
+// TestTampering changes what is stored as who has the file can. Verify must name it, and no wrong reply may be given.
+func TestTampering(t *testing.T) {
+	tests := ofEntries()
+	maps.Copy(tests, besideEntries())
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			x := newTampered(t)
