@@ -59,7 +59,7 @@ type Engine struct {
 	data      *Data
 	source    *Source
 	rules     map[string]RuleInfo
-	compiler  *ast.Compiler          // of the policy as a whole
+	compiler  *ast.Compiler          // of the policy as a whole, and of its parts
 	query     rego.PreparedEvalQuery // of the entrypoint, over the data
 	parts     *parts                 // nil: it cannot be taken apart
 	concluded *conclusions           // decisions that it came to
@@ -142,12 +142,12 @@ func (e *Engine) compileModules(base documents, cfg Config) error {
 	if e.rules, err = declaredRules(modules); err != nil {
 		return err
 	}
-	if !cfg.onlyTested {
-		e.parts = newParts(copyOf(modules), base)
-	}
 	e.compiler = newCompiler()
 	if e.compiler.Compile(modules); e.compiler.Failed() {
 		return fmt.Errorf("compile: %w", e.compiler.Errors)
+	}
+	if !cfg.onlyTested {
+		e.parts = newParts(modules, e.compiler, base)
 	}
 	return nil
 }

@@ -175,7 +175,9 @@ func IsName(text string) bool { return isName(text) }
 var UnjudgedPowers = unjudgedPowers
 
 // TakenApart reports whether modules can be taken apart.
-func TakenApart(modules map[string]*ast.Module) bool { return newParts(modules, documents{}) != nil }
+func TakenApart(modules map[string]*ast.Module) bool {
+	return newParts(modules, newCompiler(), documents{}) != nil
+}
 
 func (in *Input) validate() error { return errors.Join(in.consistent(), in.exact()) }
 

@@ -65,25 +65,19 @@ var mostlyEmpty = []inputPath{
 	{"evidence", "differences"}, {"tx", "problems"}, {"problems"}, {"unknown_fields"},
 }
 
-// newParts takes a policy apart. It returns nil for one that cannot be, which is no error: also where that panics, since a server
-// takes apart what another process has tested and not taken apart.
-func newParts(modules map[string]*ast.Module, base documents) (apart *parts) {
+// newParts takes apart a policy that c has compiled of the modules. It returns nil for one that cannot be, which is no error: also
+// where that panics, since a server takes apart what another process has tested and not taken apart.
+func newParts(modules map[string]*ast.Module, c *ast.Compiler, base documents) (apart *parts) {
 	defer func() {
 		if recover() != nil {
 			apart = nil
 		}
 	}()
-	if !takeCollecting(modules) {
+	collects := collectingRules(modules, c)
+	if collects == nil || asksForDecision(c, collects) {
 		return nil
 	}
-	c := newCompiler()
-	if c.Compile(modules); c.Failed() {
-		return nil // such as an import that only the collecting rules used
-	}
-	if asksForDecision(c) {
-		return nil
-	}
-	rules, ok := outcomeRules(c)
+	rules, ok := outcomeRules(c, collects)
 	if !ok || len(rules) == 0 {
 		return nil
 	}
@@ -146,33 +140,50 @@ func holdsNothing(b []byte) bool {
 	return false
 }
 
-// takeCollecting removes the rules that collect from the modules, and reports whether they are all there, as they are known.
-func takeCollecting(modules map[string]*ast.Module) bool {
+// collectingRules are the rules that collect, as c has compiled them of the modules; nil unless they are all there, as they are known.
+// A rule is known by how it is written, and found again behind the compiler, which writes it anew, by its place: the compiler gives
+// each rule that of the one it was made of.
+func collectingRules(modules map[string]*ast.Module, c *ast.Compiler) map[*ast.Rule]bool {
 	known, err := ast.ParseModuleWithOpts("collecting", collecting, ast.ParserOptions{RegoVersion: ast.RegoV1})
 	if err != nil {
-		return false
+		return nil
 	}
-	found := map[int]bool{}
+	found, places := map[int]bool{}, map[*ast.Location]bool{}
 	for _, m := range modules {
 		if m.Package.Path.String() != rootPackage {
 			continue
 		}
-		m.Rules = slices.DeleteFunc(m.Rules, func(r *ast.Rule) bool {
-			i := slices.IndexFunc(known.Rules, r.Equal)
-			if i >= 0 {
-				found[i] = true
+		for _, r := range m.Rules {
+			if i := slices.IndexFunc(known.Rules, r.Equal); i >= 0 && r.Location != nil {
+				if places[r.Location] {
+					return nil
+				}
+				found[i], places[r.Location] = true, true
 			}
-			return i >= 0
-		})
+		}
 	}
-	return len(found) == len(known.Rules)
+	out := map[*ast.Rule]bool{}
+	for _, m := range c.Modules {
+		for _, r := range m.Rules {
+			if places[r.Location] {
+				out[r] = true
+			}
+		}
+	}
+	if len(found) != len(known.Rules) || len(out) != len(places) {
+		return nil
+	}
+	return out
 }
 
 // asksForDecision reports whether a rule could look at what is collected: then it has to be collected by Rego.
-func asksForDecision(c *ast.Compiler) bool {
+func asksForDecision(c *ast.Compiler, collects map[*ast.Rule]bool) bool {
 	asks := false
 	for _, m := range c.Modules {
 		for _, rule := range m.Rules {
+			if collects[rule] {
+				continue
+			}
 			asks = asks || rule.Head.Name == "decision" && m.Package.Path.String() == rootPackage
 			ast.WalkRefs(rule, func(ref ast.Ref) bool {
 				asks = asks || ref[0].Equal(ast.DefaultRootDocument) && meansCollected(ref)
@@ -201,7 +212,7 @@ func meansCollected(ref ast.Ref) bool {
 
 // outcomeRules lists the rules by which the packages of rules and the deciding package itself have their say. It fails for
 // packages of another form.
-func outcomeRules(c *ast.Compiler) (out []outcomeRule, ok bool) {
+func outcomeRules(c *ast.Compiler, collects map[*ast.Rule]bool) (out []outcomeRule, ok bool) {
 	root := ast.MustParseRef(rootPackage)
 	packages := []ast.Ref{root}
 	rules := c.RuleTree.Find(ast.MustParseRef(rulesPackage))
@@ -224,6 +235,9 @@ func outcomeRules(c *ast.Compiler) (out []outcomeRule, ok bool) {
 				return nil, false
 			}
 			for _, r := range node.Values {
+				if collects[r] {
+					continue
+				}
 				if r.Head.RuleKind() != ast.MultiValue || len(r.Head.Ref()) != 1 || r.Else != nil {
 					return nil, false
 				}

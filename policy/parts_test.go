@@ -155,12 +155,15 @@ func TestWholeWhereNeeded(t *testing.T) {
 		module string
 		parts  bool
 	}{
-		"a rule of its own": {"package countersign.rules.own\n\n" + rule + "input.request.sign_type == \"1\"\n", true},
-		"any member":        {"package countersign.rules.own\n\n" + rule + "input[_].family == \"evm\"\n", false},
-		"the input":         {"package countersign.rules.own\n\n" + rule + "object.get(input, [\"tx\", \"family\"], \"\") == \"evm\"\n", false},
-		"another input":     {"package countersign.rules.own\n\nimport data.countersign.lib\n\n" + rule + "lib.kind == \"keygen\" with input.request.request_type as \"keygen\"\n", false},
-		"the decision":      {"package countersign.rules.own\n\n" + rule + "count(data.countersign.require) < 0\n\n" + rule + "input.tx.family == \"evm\"\n", false},
-		"below a package":   {"package countersign.rules.own.allow\n\nx := 1\n\n# METADATA\n# labels:\n#   id: own.rule\ny if true\n", false},
+		"a rule of its own":     {"package countersign.rules.own\n\n" + rule + "input.request.sign_type == \"1\"\n", true},
+		"beside the collecting": {"package countersign\n\n" + rule + "input.request.sign_type == \"1\"\n", true},
+		"collecting twice":      {"package countersign\n\nallow contains say if {\n\tsome name\n\tsome say in data.countersign.rules[name].allow\n}\n\n" + rule + "input.request.sign_type == \"1\"\n", true},
+		"collecting otherwise":  {"package countersign\n\nallow contains say if {\n\tsome name\n\tsome say in data.countersign.rules[name].allow\n\tname != \"x\"\n}\n\n" + rule + "input.request.sign_type == \"1\"\n", true},
+		"any member":            {"package countersign.rules.own\n\n" + rule + "input[_].family == \"evm\"\n", false},
+		"the input":             {"package countersign.rules.own\n\n" + rule + "object.get(input, [\"tx\", \"family\"], \"\") == \"evm\"\n", false},
+		"another input":         {"package countersign.rules.own\n\nimport data.countersign.lib\n\n" + rule + "lib.kind == \"keygen\" with input.request.request_type as \"keygen\"\n", false},
+		"the decision":          {"package countersign.rules.own\n\n" + rule + "count(data.countersign.require) < 0\n\n" + rule + "input.tx.family == \"evm\"\n", false},
+		"below a package":       {"package countersign.rules.own.allow\n\nx := 1\n\n# METADATA\n# labels:\n#   id: own.rule\ny if true\n", false},
 	} {
 		s := source(t, demoData())
 		s.Modules["own.rego"] = []byte(c.module)
