@@ -55,7 +55,7 @@ func (c *conditionParts) markDrops(r *ast.Rule) {
 
 // value is an array that is empty where the condition does not hold.
 func (c *conditionParts) value() *ast.Term {
-	return ast.ArrayComprehensionTerm(ast.BooleanTerm(true), c.all.Copy())
+	return ast.ArrayComprehensionTerm(ast.BooleanTerm(true), c.all)
 }
 
 // rest is what of a body remains to be asked where the condition holds.

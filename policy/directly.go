@@ -36,7 +36,7 @@ type directRule struct {
 // newDirectly compiles what is left of a program, over the data. What it cannot compile stays OPA's.
 func newDirectly(p *program, base documents) *directly {
 	d := &directly{
-		table: p.rest.table, spans: len(p.index), last: make([]lastTerm, len(p.index)), fixed: make([]bool, len(p.index)),
+		table: p.table, spans: len(p.index), last: make([]lastTerm, len(p.index)), fixed: make([]bool, len(p.index)),
 		items: p.items, named: map[string]int{}, given: newGivenPlaces(p.index),
 	}
 	for _, r := range p.joint.memory.reads {
@@ -60,7 +60,7 @@ func newDirectly(p *program, base documents) *directly {
 		if c.set == nil {
 			continue
 		}
-		if number, err := d.program.Add(c.set, c.indexed); err == nil {
+		if number, err := d.program.Add(c.set, func(t *ast.Term) bool { return c.indexed[t] }); err == nil {
 			d.known.add(i)
 			d.rules = append(d.rules, directRule{left: i, outcome: p.left[i].outcome, always: d.constant(number, p.left[i].outcome)})
 		}
@@ -68,10 +68,20 @@ func newDirectly(p *program, base documents) *directly {
 	return d
 }
 
+// knows reports whether all rules that are left are evaluated without OPA.
+func (d *directly) knows(all []left) bool {
+	for i := range all {
+		if !d.known.has(i) {
+			return false
+		}
+	}
+	return true
+}
+
 // compiledSet is what a rule says, as a query compiler leaves it; without a set where that is not one set.
 type compiledSet struct {
 	set     *ast.SetComprehension
-	indexed func(*ast.Term) bool
+	indexed map[*ast.Term]bool // the comprehensions in it that OPA would evaluate by an index
 }
 
 func compileSet(c *ast.Compiler, says *ast.Term) compiledSet {
@@ -80,8 +90,21 @@ func compileSet(c *ast.Compiler, says *ast.Term) compiledSet {
 	if err != nil || len(body) != 1 || !body[0].IsEquality() || body[0].Negated {
 		return compiledSet{}
 	}
-	set, _ := body[0].Operand(1).Value.(*ast.SetComprehension)
-	return compiledSet{set, func(t *ast.Term) bool { return local.ComprehensionIndex(t) != nil }}
+	set, isSet := body[0].Operand(1).Value.(*ast.SetComprehension)
+	if !isSet {
+		return compiledSet{}
+	}
+	out := compiledSet{set: set}
+	ast.WalkTerms(set, func(t *ast.Term) bool {
+		if local.ComprehensionIndex(t) != nil {
+			if out.indexed == nil {
+				out.indexed = map[*ast.Term]bool{}
+			}
+			out.indexed[t] = true
+		}
+		return false
+	})
+	return out
 }
 
 // constant is what a rule says whenever it says something, nil if that depends on the input or cannot be read.

@@ -5,6 +5,7 @@ import (
 	"math/big"
 	"math/rand/v2"
 	"reflect"
+	"strings"
 	"testing"
 
 	"github.com/countersign-mpc/countersign/evidence"
@@ -15,23 +16,37 @@ import (
 // TestShippedDirectly: whatever of the shipped policy is asked each time is evaluated without OPA: of transfers, payments, messages
 // and keygens, approved, rejected and waiting.
 func TestShippedDirectly(t *testing.T) {
+	engines := map[string]*policy.Engine{}
 	for name, data := range map[string]object{"demo": demoData(), "traffic": trafficData(), "bitcoin": bitcoinData()} {
 		e := freshEngine(t, source(t, data)) // that nothing has asked yet
+		over, err := freshEngine(t, source(t, demoData())).Over(t.Context(), source(t, data))
+		must(t, err)
+		engines[name], engines[name+" reloaded"] = e, over
+	}
+	for name, e := range engines {
+		bitcoin := strings.HasPrefix(name, "bitcoin")
+		if !e.InParts() {
+			t.Fatalf("%s: it is not taken apart", name)
+		}
 		for _, left := range e.LeftToOPA() {
 			t.Errorf("%s: OPA has to evaluate %s", name, left)
 		}
 		var all []policy.Input
-		if name == "bitcoin" {
+		if bitcoin {
 			all = append(all, runePayment(t, e, payment().Amount), runePayment(t, e, "5000"))
 			wantAction(t, decide(t, e, all[0]), policy.Approve, "address.listed")
 		} else {
 			all = append(traffic(t, e, 100), transfer(e, "1500000000"), transfer(e, "7000000000"), transfer(e, "1500000000000000"))
 		}
+		parts := e.WithoutWhole()
 		for _, in := range all {
+			if _, err := parts.Evaluate(t.Context(), in); err != nil {
+				t.Fatal(err)
+			}
 			decide(t, e, in)
 		}
 		for _, in := range inputs(t, e) {
-			if _, err := e.Replay(t.Context(), recorded(t, in)); err != nil {
+			if _, err := parts.Replay(t.Context(), recorded(t, in)); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -75,6 +90,30 @@ func TestPaymentsAsWhole(t *testing.T) {
 	}
 	if actions[policy.Approve] == 0 || actions[policy.Reject] == 0 {
 		t.Errorf("not every action was decided: %v", actions)
+	}
+}
+
+// TestOddData: over data that only OPA compares, and over plain data again, a policy is asked of OPA rule by rule, and not as a whole,
+// also where the data comes with a reload.
+func TestOddData(t *testing.T) {
+	odd := trafficData()
+	odd["custom"] = object{"limit": json.RawMessage("-0")}
+	plain := freshEngine(t, source(t, trafficData()))
+	over, err := plain.Over(t.Context(), source(t, odd))
+	must(t, err)
+	again, err := over.Over(t.Context(), source(t, trafficData()))
+	must(t, err)
+	for _, e := range []*policy.Engine{plain, over, again, freshEngine(t, source(t, odd))} {
+		in := traffic(t, e, 2)[1]
+		got, err := e.WithoutWhole().Evaluate(t.Context(), in)
+		must(t, err)
+		if want := decide(t, e.Whole(), in); !reflect.DeepEqual(got, want) {
+			t.Errorf("in parts: %+v\nas a whole: %+v", got, want)
+		}
+		isOdd := e != plain && e != again
+		if isOdd && !e.AskedOPA() || (len(e.LeftToOPA()) > 0) != isOdd {
+			t.Errorf("over odd data %t, OPA was asked %t, %v is left to it", isOdd, e.AskedOPA(), e.LeftToOPA())
+		}
 	}
 }
 
@@ -148,8 +187,8 @@ reject contains {"id": "own.rule", "message": message} if {
 
 // TestOddNumbers: a number of the request that can be written in another way is OPA's to compare.
 func TestOddNumbers(t *testing.T) {
-	e := freshEngine(t, source(t, demoData())) // that nothing has asked yet
-	for _, amount := range []string{"1500000000", "1500000000.0", "-0", "0.50"} {
+	e := freshEngine(t, source(t, demoData()))
+	for amount, odd := range map[string]bool{"1500000000": false, "1500000000.0": true, "-0": true, "0.50": true} {
 		in := inputs(t, e)[0]
 		in["tx"].(map[string]any)["amount_base"] = json.Number(amount)
 		b := recorded(t, in)
@@ -158,8 +197,8 @@ func TestOddNumbers(t *testing.T) {
 		if !reflect.DeepEqual(got, want) || (gotErr == nil) != (wantErr == nil) {
 			t.Errorf("%s: in parts: %+v, %v\nas a whole: %+v, %v", amount, got, gotErr, want, wantErr)
 		}
-	}
-	if !e.AskedOPA() {
-		t.Error("OPA was never asked")
+		if _, err := e.WithoutWhole().Replay(t.Context(), b); (err != nil) != odd {
+			t.Errorf("%s: asked of OPA is %t: %v", amount, odd, err)
+		}
 	}
 }

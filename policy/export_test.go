@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/rego"
 )
 
 // InputValue reads a recorded input as a policy sees it that looks at all of it.
@@ -79,9 +80,20 @@ func (e *Engine) LeftToOPA() (rules []string) {
 	return rules
 }
 
-// AskedOPA reports whether OPA was asked for rules that are asked each time.
+// AskedOPA reports whether OPA was asked for rules that are asked each time, by themselves.
 func (e *Engine) AskedOPA() bool {
-	return len(e.parts.plain.rest.queries)+len(e.parts.any.rest.queries) > 0
+	asked := false
+	for _, p := range []*program{e.parts.plain, e.parts.any} {
+		asked = asked || p.rest != nil && len(p.rest.queries) > 0
+	}
+	return asked
+}
+
+// WithoutWhole returns the engine that fails where it would ask the policy as a whole.
+func (e *Engine) WithoutWhole() *Engine {
+	parts := *e
+	parts.query = rego.PreparedEvalQuery{}
+	return &parts
 }
 
 // FileData is the type of data.json as it is written.

@@ -41,6 +41,9 @@ wait contains say if {
 
 // parts asks a policy rule by rule.
 type parts struct {
+	compiler *ast.Compiler      // of the whole policy
+	collects map[*ast.Rule]bool // of its rules those that collect
+
 	spans *spanTable
 	plain *program // for requests of which all of empties hold nothing
 	any   *program
@@ -77,6 +80,11 @@ func newParts(modules map[string]*ast.Module, c *ast.Compiler, base documents) (
 	if collects == nil || asksForDecision(c, collects) {
 		return nil
 	}
+	return takeApart(c, collects, base)
+}
+
+// takeApart is newParts of a policy that collects as is known. It may panic.
+func takeApart(c *ast.Compiler, collects map[*ast.Rule]bool, base documents) *parts {
 	rules, ok := outcomeRules(c, collects)
 	if !ok || len(rules) == 0 {
 		return nil
@@ -93,7 +101,7 @@ func newParts(modules map[string]*ast.Module, c *ast.Compiler, base documents) (
 		return nil
 	}
 	var index map[inputPath]int
-	p := &parts{}
+	p := &parts{compiler: c, collects: collects}
 	p.spans, index = newSpanTable(all)
 	p.plain = newProgram(finder, base, rules, p.spans, index, fleeting)
 	p.any = newProgram(finder, base, rules, p.spans, index, slices.Concat(fleeting, mostlyEmpty))
@@ -108,12 +116,21 @@ func newParts(modules map[string]*ast.Module, c *ast.Compiler, base documents) (
 	return p
 }
 
-// over is the same about other data, with nothing remembered.
-func (p *parts) over(base documents) *parts {
+// over is the same about other data, with nothing remembered; nil where it panics, as newParts does.
+func (p *parts) over(base documents) (out *parts) {
 	if p == nil {
 		return nil
 	}
-	return &parts{spans: p.spans, plain: p.plain.over(base), any: p.any.over(base), empties: p.empties}
+	defer func() {
+		if recover() != nil {
+			out = nil
+		}
+	}()
+	other := *p
+	if other.plain, other.any = p.plain.over(base), p.any.over(base); !other.plain.complete() || !other.any.complete() {
+		return takeApart(p.compiler, p.collects, base) // about such data OPA has to be asked, with what was let go of
+	}
+	return &other
 }
 
 // empty remembers by the same parts, and nothing yet.

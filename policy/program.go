@@ -26,11 +26,12 @@ type program struct {
 	groups []*memory[remembered]
 	joint  *joint     // what they know together
 	steady *questions // of items, about the policy as it is
-	rest   *questions // of rules that are left, about the policy with what is remembered in its place
+	rest   *questions // of rules that are left, about the policy with what is remembered in its place; nil where direct knows all of them
 	direct *directly  // those rules, as far as they are evaluated without OPA
 
-	split    *ast.Compiler // of rest
+	split    *ast.Compiler // of the rules that are left
 	compiled []compiledSet // by it, for direct
+	table    *spanTable
 	index    map[inputPath]int
 	fleeting map[inputPath]bool
 }
@@ -70,7 +71,7 @@ func newProgram(f *readsFinder, base documents, rules []outcomeRule, table *span
 	if len(s.items) > maxQuestions || len(s.left) > maxQuestions {
 		return nil
 	}
-	p := &program{items: s.items, left: s.left, index: index, fleeting: s.fleeting}
+	p := &program{items: s.items, left: s.left, table: table, index: index, fleeting: s.fleeting}
 	all := reads{}
 	for _, r := range s.group() {
 		p.groups = append(p.groups, newMemory[remembered](r, index))
@@ -98,8 +99,29 @@ func newProgram(f *readsFinder, base documents, rules []outcomeRule, table *span
 	for _, l := range p.left {
 		p.compiled = append(p.compiled, compileSet(p.split, l.says))
 	}
-	return p.over(base)
+	if p = p.over(base); p.direct.knows(p.left) {
+		p.settle()
+	}
+	return p
 }
+
+// settle lets go of all that OPA would have to be asked with for the rules that are left: direct knows them, and where it fails the
+// policy is asked as a whole. What is kept is what direct is made of where the data changes.
+func (p *program) settle() {
+	p.rest = nil
+	for i := range p.left {
+		p.left[i].says = nil
+	}
+	c := p.split
+	c.Modules, c.ModuleTree, c.Graph, c.TypeEnv, c.RewrittenVars, c.Required = nil, nil, nil, nil, nil, nil
+	c.RuleTree.DepthFirst(func(n *ast.TreeNode) bool {
+		n.Index = nil
+		return false
+	})
+}
+
+// complete reports whether all rules can be asked.
+func (p *program) complete() bool { return p.rest != nil || p.direct.knows(p.left) }
 
 // over is the same about other data, with nothing remembered. The queries are shared: they do not look at the data.
 func (p *program) over(base documents) *program {
@@ -144,10 +166,16 @@ func (p *program) evaluate(ctx context.Context, d *inputDoc, a *asked) error {
 	return p.ask(ctx, d, k.found, active, &a.verdict)
 }
 
+// errNoRest says that only the policy as a whole can be asked.
+var errNoRest = errors.New("OPA cannot be asked for the rules that are left by themselves")
+
 // ask asks OPA for the rules that are left.
 func (p *program) ask(ctx context.Context, d *inputDoc, found []*remembered, active marks, out *verdict) error {
 	if active == (marks{}) {
 		return nil
+	}
+	if p.rest == nil {
+		return errNoRest
 	}
 	q, err := p.rest.of(active)
 	if err != nil {

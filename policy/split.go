@@ -129,7 +129,7 @@ func (s *splitter) split(rules []outcomeRule) {
 		if s.steadyRule(r.rule) {
 			found, _ := s.finder.ofRules(r.rule)
 			s.items = append(s.items, &item{
-				reads: found, outcome: r.outcome, rule: -1, value: ast.SetComprehensionTerm(r.rule.Head.Key.Copy(), r.rule.Body.Copy()),
+				reads: found, outcome: r.outcome, rule: -1, value: ast.SetComprehensionTerm(r.rule.Head.Key, r.rule.Body),
 			})
 			continue
 		}
