@@ -7,6 +7,7 @@ import (
 	"github.com/countersign-mpc/countersign/ledger"
 	"github.com/countersign-mpc/countersign/wire"
 	"github.com/countersign-mpc/countersign/wire/label"
+	"github.com/countersign-mpc/countersign/wire/wellformed"
 )
 
 // intentRoom is what the labelled bytes of most requests, with rawTx behind tx_info, have room in.
@@ -48,7 +49,7 @@ func IntentHash(p *wire.Parsed) (ledger.Hash, error) {
 // requestId of an input in extraData.vinList, and requester, whose key id is hashed beside it and whose signature is over
 // one request. tx_info.requestId stays: it names the payment. Everything else is kept byte for byte.
 func paymentOf(out, txInfo []byte) ([]byte, error) {
-	if kindOf(txInfo) != '{' {
+	if wellformed.Kind(txInfo) != '{' {
 		return append(out, txInfo...), nil
 	}
 	return editObject(out, txInfo, func(key, value []byte) ([]byte, error) {
@@ -64,7 +65,7 @@ func paymentOf(out, txInfo []byte) ([]byte, error) {
 
 // editMember edits one member of value, if that is an object.
 func editMember(value []byte, name string, edit func([]byte) ([]byte, error)) ([]byte, error) {
-	if kindOf(value) != '{' {
+	if wellformed.Kind(value) != '{' {
 		return value, nil
 	}
 	return editObject(make([]byte, 0, len(value)), value, func(key, member []byte) ([]byte, error) {
@@ -77,11 +78,11 @@ func editMember(value []byte, name string, edit func([]byte) ([]byte, error)) ([
 
 // withoutRequestIDs takes requestId out of every object of a list.
 func withoutRequestIDs(list []byte) ([]byte, error) {
-	if kindOf(list) != '[' {
+	if wellformed.Kind(list) != '[' {
 		return list, nil
 	}
 	out := append(make([]byte, 0, len(list)), '[')
-	err := eachElement(list, func(element []byte) error {
+	err := wellformed.EachElement(list, func(_ int, element []byte) error {
 		element, err := editMember(element, "requestId", func([]byte) ([]byte, error) { return nil, nil })
 		if err != nil {
 			return err
@@ -100,7 +101,7 @@ func withoutRequestIDs(list []byte) ([]byte, error) {
 func editObject(out, object []byte, edit func(key, value []byte) ([]byte, error)) ([]byte, error) {
 	out = append(out, '{')
 	first := len(out)
-	err := eachMember(object, func(name, key, value []byte) error {
+	err := wellformed.EachMember(object, func(name, key, value []byte) error {
 		edited, err := edit(key, value)
 		if err != nil || edited == nil {
 			return err

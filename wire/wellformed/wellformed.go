@@ -1,4 +1,6 @@
-package callback
+// Package wellformed takes JSON apart that has passed package wire's strict reading: only the ends of values are looked for,
+// and nothing is copied. It does not check: of what has not passed, it may call well formed what is not.
+package wellformed
 
 import (
 	"bytes"
@@ -7,11 +9,11 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// errNotJSON is what JSON that was not read by package wire before may give.
-var errNotJSON = errors.New("tx_info is not well formed")
+// ErrEnds is what JSON that has not passed may give: a value, or the object or list around it, does not come to its end.
+var ErrEnds = errors.New("not well-formed JSON")
 
-// kindOf is the first byte of a JSON value, 0 for none.
-func kindOf(value []byte) byte {
+// Kind is the first byte of a value, 0 for none.
+func Kind(value []byte) byte {
 	if value = skipBlanks(value); len(value) > 0 {
 		return value[0]
 	}
@@ -27,41 +29,85 @@ func skipBlanks(b []byte) []byte {
 
 func isBlank(b byte) bool { return b == ' ' || b == '\t' || b == '\r' || b == '\n' }
 
-// eachMember calls f with every member of an object: its name as it is written, the key that this stands for, and the
-// value as it is written. The object has passed wire's strict reading, so that only the ends of values are looked for.
-func eachMember(object []byte, f func(name, key, value []byte) error) error {
+// EachMember calls f with every member of an object: its name as it is written, the key that this stands for, and the
+// value as it is written. All three are parts of the object, but for a key whose name has escapes.
+func EachMember(object []byte, f func(name, key, value []byte) error) error {
 	c := cursor{rest: object}
-	return c.list('{', '}', func() error {
+	if !c.take('{') {
+		return ErrEnds
+	}
+	if c.take('}') {
+		return nil
+	}
+	for {
 		name, plain := c.text()
 		if name == nil || !c.take(':') {
-			return errNotJSON
+			return ErrEnds
 		}
-		key := name[1 : len(name)-1]
+		key := name[1 : len(name)-1 : len(name)-1]
 		if !plain {
 			unquoted, err := jsontext.AppendUnquote(nil, name)
 			if err != nil {
-				return errNotJSON
+				return ErrEnds
 			}
 			key = unquoted
 		}
 		value := c.value()
 		if value == nil {
-			return errNotJSON
+			return ErrEnds
 		}
-		return f(name, key, value)
-	})
+		if err := f(name, key, value); err != nil {
+			return err
+		}
+		if c.take('}') {
+			return nil
+		}
+		if !c.take(',') {
+			return ErrEnds
+		}
+	}
 }
 
-// eachElement calls f with every element of an array, by the same rules.
-func eachElement(array []byte, f func(value []byte) error) error {
+// EachElement calls f with every element of an array, as it is written.
+func EachElement(array []byte, f func(i int, value []byte) error) error {
 	c := cursor{rest: array}
-	return c.list('[', ']', func() error {
+	if !c.take('[') {
+		return ErrEnds
+	}
+	if c.take(']') {
+		return nil
+	}
+	for i := 0; ; i++ {
 		value := c.value()
 		if value == nil {
-			return errNotJSON
+			return ErrEnds
 		}
-		return f(value)
-	})
+		if err := f(i, value); err != nil {
+			return err
+		}
+		if c.take(']') {
+			return nil
+		}
+		if !c.take(',') {
+			return ErrEnds
+		}
+	}
+}
+
+// Text is what a string stands for; false for what is no string.
+func Text(value []byte) (text string, ok bool) {
+	n, plain := 0, false
+	if len(value) > 0 && value[0] == '"' {
+		n, plain = textLength(value)
+	}
+	if n == 0 || n != len(value) {
+		return "", false
+	}
+	if plain {
+		return string(value[1 : n-1]), true
+	}
+	unquoted, err := jsontext.AppendUnquote(nil, value)
+	return string(unquoted), err == nil
 }
 
 // cursor walks over well-formed JSON.
@@ -75,27 +121,6 @@ func (c *cursor) take(b byte) bool {
 	}
 	c.rest = c.rest[1:]
 	return true
-}
-
-// list reads what stands between two brackets, with read taking each item of it.
-func (c *cursor) list(open, end byte, read func() error) error {
-	if !c.take(open) {
-		return errNotJSON
-	}
-	if c.take(end) {
-		return nil
-	}
-	for {
-		if err := read(); err != nil {
-			return err
-		}
-		if c.take(end) {
-			return nil
-		}
-		if !c.take(',') {
-			return errNotJSON
-		}
-	}
 }
 
 // text takes the next value, as it is written, if it is a string to its end, else nil. A plain one has no escapes.
