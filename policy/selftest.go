@@ -59,6 +59,9 @@ type Proof struct {
 
 // Prove lints, compiles and tests a policy as New does, and keeps nothing of it.
 func Prove(ctx context.Context, s *Source) (Proof, error) {
+	if proof, err := proveAtOnce(ctx, s); !errors.Is(err, errUndecided) {
+		return proof, err
+	}
 	e, err := NewUntested(ctx, Config{Source: s, onlyTested: true})
 	if err != nil {
 		return Proof{}, err
@@ -127,12 +130,29 @@ func (e *Engine) runTests(ctx context.Context, o TestOptions) (TestReport, error
 	return run.report, err
 }
 
+// newRunner makes what runs the tests of modules, which the compiler changes.
+func (e *Engine) newRunner(c *ast.Compiler, modules map[string]*ast.Module, store storage.Store) *tester.Runner {
+	return tester.NewRunner().
+		SetCompiler(c.WithEnablePrintStatements(true)).
+		SetStore(store).
+		SetModules(modules).
+		SetTimeout(testTimeout).
+		RaiseBuiltinErrors(true).
+		SetCoverageRuns(nil).
+		SetParallel(e.testsAtOnce)
+}
+
 // withRunner makes what runs the tests: modules parsed anew, since a compiler changes what it is given.
 func (e *Engine) withRunner(ctx context.Context, use func(*tester.Runner, map[string]*ast.Module, storage.Transaction) error) error {
 	modules, err := e.source.parse()
 	if err != nil {
 		return fmt.Errorf("run the policy's tests: %w", err)
 	}
+	return e.withRunnerOf(ctx, newCompiler(), modules, use)
+}
+
+// withRunnerOf is withRunner for modules that nobody else needs.
+func (e *Engine) withRunnerOf(ctx context.Context, c *ast.Compiler, modules map[string]*ast.Module, use func(*tester.Runner, map[string]*ast.Module, storage.Transaction) error) error {
 	store, err := e.data.store()
 	if err != nil {
 		return fmt.Errorf("run the policy's tests: %w", err)
@@ -142,14 +162,7 @@ func (e *Engine) withRunner(ctx context.Context, use func(*tester.Runner, map[st
 		return fmt.Errorf("run the policy's tests: %v", err)
 	}
 	defer store.Abort(ctx, txn)
-	return use(tester.NewRunner().
-		SetCompiler(newCompiler().WithEnablePrintStatements(true)).
-		SetStore(store).
-		SetModules(modules).
-		SetTimeout(testTimeout).
-		RaiseBuiltinErrors(true).
-		SetCoverageRuns(nil).
-		SetParallel(e.testsAtOnce), modules, txn)
+	return use(e.newRunner(c, modules, store), modules, txn)
 }
 
 // testRun collects what comes of tests.

@@ -145,7 +145,9 @@ func TestProves(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, s := range map[string]*policy.Source{"shipped": s, "small": small(t)} {
+	null := small(t)
+	also(null, "nothing if input.tx == null") // what OPA's types refuse, and the linter lets pass
+	for name, s := range map[string]*policy.Source{"shipped": s, "small": small(t), "null": null} {
 		want, err := s.Revision()
 		if err != nil {
 			t.Fatal(err)
@@ -155,6 +157,11 @@ func TestProves(t *testing.T) {
 			t.Errorf("%s: %+v, %v: want revision %s", name, got, err, want)
 		}
 	}
+}
+
+// also adds to the module that decides.
+func also(s *policy.Source, rule string) {
+	s.Modules["main.rego"] = append(s.Modules["main.rego"], "\n"+rule+"\n"...)
 }
 
 // spoilt are policies that do not pass.
@@ -169,6 +176,14 @@ func spoilt(t *testing.T) map[string]*policy.Source {
 		"compile": func(s *policy.Source) { s.Modules["x.rego"] = []byte("package countersign.x\n\nx := y\n") },
 		"parse":   func(s *policy.Source) { s.Modules["x.rego"] = []byte("package") },
 		"data":    func(s *policy.Source) { s.Data = []byte(`{"format": "other"}`) },
+		"type":    func(s *policy.Source) { also(s, `odd if {"amount": "5"} = input.tx`) },
+		"id": func(s *policy.Source) {
+			s.Modules["main.rego"] = bytes.Replace(s.Modules["main.rego"], []byte("id: small"), []byte("id: Small"), 1)
+		},
+		"alone": func(s *policy.Source) { // it compiles only with its tests
+			also(s, "odd := data.countersign.helper.f(1)")
+			s.Modules["helper_test.rego"] = []byte("package countersign.helper\n\nf(x) := x\n")
+		},
 	} {
 		s := small(t)
 		spoil(s)
