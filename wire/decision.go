@@ -139,40 +139,38 @@ func parseReply(body []byte) (*reply, error) {
 	if jsontext.Value(body).Kind() != '{' {
 		return r, errors.New("the body is not a JSON object")
 	}
-	p := parser{}
-	err = p.object(
-		member{"status", p.nullOr(p.text(&r.status))},
-		member{"error", p.nullOr(p.text(&r.errorText))},
-		member{"data", p.nullOr(r.readData(&p))},
-		member{"signature", p.nullOr(p.text(&r.signature))},
-	)(body)
-	return r, err
+	p := newParser()
+	defer p.release()
+	return r, readObject(p, r, body, replyMembers)
 }
 
-func (r *reply) readData(p *parser) reader {
-	var action string
-	read := p.object(
-		member{"callback_id", p.nullOr(p.text(&r.data.CallbackID))},
-		member{"sino_id", p.nullOr(p.text(&r.data.SinoID))},
-		member{"request_id", p.nullOr(p.text(&r.data.RequestID))},
-		member{"action", p.nullOr(p.text(&action))},
-		member{"wait_time", p.nullOr(p.text(&r.data.WaitTime))},
-	)
-	return func(value jsontext.Value) error {
-		r.rawData = value
-		err := read(value)
-		r.data.Action = Action(action)
-		return err
-	}
+var replyMembers = []member[reply]{
+	{"status", nullOr(text(func(r *reply) *string { return &r.status }))},
+	{"error", nullOr(text(func(r *reply) *string { return &r.errorText }))},
+	{"data", nullOr(readData)},
+	{"signature", nullOr(text(func(r *reply) *string { return &r.signature }))},
+}
+
+func readData(p *parser, r *reply, value jsontext.Value) error {
+	r.rawData = value
+	return readObject(p, &r.data, value, dataMembers)
+}
+
+var dataMembers = []member[ResponseData]{
+	{"callback_id", nullOr(text(func(d *ResponseData) *string { return &d.CallbackID }))},
+	{"sino_id", nullOr(text(func(d *ResponseData) *string { return &d.SinoID }))},
+	{"request_id", nullOr(text(func(d *ResponseData) *string { return &d.RequestID }))},
+	{"action", nullOr(text(func(d *ResponseData) *string { return (*string)(&d.Action) }))},
+	{"wait_time", nullOr(text(func(d *ResponseData) *string { return &d.WaitTime }))},
 }
 
 // nullOr reads a value that may be null, which leaves it empty.
-func (p *parser) nullOr(read reader) reader {
-	return func(value jsontext.Value) error {
+func nullOr[T any](read reader[T]) reader[T] {
+	return func(p *parser, to *T, value jsontext.Value) error {
 		if value.Kind() == 'n' {
 			return nil
 		}
-		return read(value)
+		return read(p, to, value)
 	}
 }
 

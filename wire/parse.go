@@ -24,7 +24,7 @@ const txInfoPointer = "/request_detail/tx_info"
 // it with a signed decision, which is Reject if there are Problems.
 type Parsed struct {
 	Path  Path
-	Check Check // RequestDetail.TxInfo is compacted as a node sends it
+	Check Check // RequestDetail.TxInfo is compacted as a node sends it; it may share memory with the body
 	// TxInfo is Check.RequestDetail.TxInfo taken apart; nil if there is none or if it is not an object.
 	TxInfo *TxInfo
 	// DetailAsString and ExtraAsString tell that the object came as a JSON string holding it.
@@ -53,37 +53,48 @@ func ParseCheck(path Path, body []byte) (*Parsed, error) {
 
 func parseBody(path Path, body []byte) (*Parsed, error) {
 	parsed := &Parsed{Path: path}
-	if err := parsed.read(body); err != nil {
-		return nil, &Error{Code: CodeParse, Detail: fmt.Sprintf("request body: %v", err)}
+	return parsed, parsed.parse(body)
+}
+
+// parse is read with an error of the protocol.
+func (q *Parsed) parse(body []byte) error {
+	if err := q.read(body); err != nil {
+		return &Error{Code: CodeParse, Detail: fmt.Sprintf("request body: %v", err)}
 	}
-	return parsed, nil
+	return nil
 }
 
 func (q *Parsed) read(body []byte) error {
 	if err := scan(body, 0); err != nil {
 		return err
 	}
-	var p parser
-	c := &q.Check
-	err := p.object(
-		member{"callback_id", p.text(&c.CallbackID)},
-		member{"request_type", p.text(&c.RequestType)},
-		member{"request_detail", p.inString(&q.DetailAsString, q.detail(&p))},
-		member{"extra_info", p.inString(&q.ExtraAsString, p.object(
-			member{"sino_id", p.text(&c.ExtraInfo.SinoID)},
-			member{"request_id", p.text(&c.ExtraInfo.RequestID)},
-		))},
-	)(body)
-	if err != nil {
+	p := newParser()
+	defer p.release()
+	if err := readObject(p, q, body, bodyMembers); err != nil {
 		return err
 	}
-	if c.CallbackID == "" {
-		p.path = []string{"callback_id"}
+	if q.Check.CallbackID == "" {
+		p.down("callback_id")
 		p.problem("must not be empty")
 	}
 	q.UnknownFields = slices.Concat(p.unknown, p.unknownTx)
 	q.Problems = p.problems
 	return nil
+}
+
+// bodyMembers are the keys of a request.
+var bodyMembers = []member[Parsed]{
+	{"callback_id", text(func(q *Parsed) *string { return &q.Check.CallbackID })},
+	{"request_type", text(func(q *Parsed) *string { return &q.Check.RequestType })},
+	{"request_detail", inString(func(q *Parsed) *bool { return &q.DetailAsString }, readDetail)},
+	{"extra_info", inString(func(q *Parsed) *bool { return &q.ExtraAsString }, object(
+		func(q *Parsed) *ExtraInfo { return &q.Check.ExtraInfo }, extraInfoMembers,
+	))},
+}
+
+var extraInfoMembers = []member[ExtraInfo]{
+	{"sino_id", text(func(x *ExtraInfo) *string { return &x.SinoID })},
+	{"request_id", text(func(x *ExtraInfo) *string { return &x.RequestID })},
 }
 
 // finish applies the limit to the unknown fields that are left.
@@ -94,62 +105,93 @@ func (q *Parsed) finish() {
 	}
 }
 
-// detail reads request_detail.
-func (q *Parsed) detail(p *parser) reader {
-	d := &q.Check.RequestDetail
-	var t, threshold, n *int
-	read := p.object(
-		member{"t", p.integer(&t)},
-		member{"threshold", p.integer(&threshold)},
-		member{"n", p.integer(&n)},
-		member{"cryptography", p.text(&d.Cryptography)},
-		member{"party_ids", p.list(func(value jsontext.Value) error {
-			d.PartyIDs = append(d.PartyIDs, "")
-			return p.text(&d.PartyIDs[len(d.PartyIDs)-1])(value)
-		})},
-		member{"sign_type", p.text(&d.SignType)},
-		member{"public_key", p.text(&d.PublicKey)},
-		member{"path", p.text(&d.Path)},
-		member{"message", p.text(&d.Message)},
-		member{"coin", p.text(&d.Coin)},
-		member{"from_address", p.text(&d.FromAddress)},
-		member{"to_address", p.text(&d.ToAddress)},
-		member{"amount", p.text(&d.Amount)},
-		member{"fee", p.text(&d.Fee)},
-		member{"gas_price", p.text(&d.GasPrice)},
-		member{"gas_limit", p.text(&d.GasLimit)},
-		member{"signature", p.text(&d.Signature)},
-		member{"tx_info", q.readTxInfo(p)},
-	)
-	return func(value jsontext.Value) error {
-		if err := read(value); err != nil {
-			return err
-		}
-		if n != nil {
-			d.N = *n
-		}
-		if t == nil {
-			t = threshold
-		}
-		if t == nil {
-			return nil
-		}
-		if threshold != nil && *threshold != *t {
-			return errors.New("t and threshold in /request_detail are two names of one number and differ")
-		}
-		d.T = *t
-		return nil
-	}
+// detail is a request_detail that is being read, with the numbers that it gives.
+type detail struct {
+	of              *Parsed
+	t, threshold, n whole
 }
 
-func (q *Parsed) readTxInfo(p *parser) reader {
-	return func(value jsontext.Value) (err error) {
-		if q.Check.RequestDetail.TxInfo, err = json.Marshal(json.RawMessage(value)); err != nil {
-			return fmt.Errorf("%s: compact: %w", txInfoPointer, err)
-		}
-		t := &TxInfo{}
-		return keepObject(&q.TxInfo, t, p.txInfo(t))(value)
+// detailMembers are the keys of request_detail.
+var detailMembers = []member[detail]{
+	{"t", integer(func(d *detail) *whole { return &d.t })},
+	{"threshold", integer(func(d *detail) *whole { return &d.threshold })},
+	{"n", integer(func(d *detail) *whole { return &d.n })},
+	{"cryptography", text(func(d *detail) *string { return &d.of.Check.RequestDetail.Cryptography })},
+	{"party_ids", texts(func(d *detail) *[]string { return &d.of.Check.RequestDetail.PartyIDs })},
+	{"sign_type", text(func(d *detail) *string { return &d.of.Check.RequestDetail.SignType })},
+	{"public_key", text(func(d *detail) *string { return &d.of.Check.RequestDetail.PublicKey })},
+	{"path", text(func(d *detail) *string { return &d.of.Check.RequestDetail.Path })},
+	{"message", text(func(d *detail) *string { return &d.of.Check.RequestDetail.Message })},
+	{"coin", text(func(d *detail) *string { return &d.of.Check.RequestDetail.Coin })},
+	{"from_address", text(func(d *detail) *string { return &d.of.Check.RequestDetail.FromAddress })},
+	{"to_address", text(func(d *detail) *string { return &d.of.Check.RequestDetail.ToAddress })},
+	{"amount", text(func(d *detail) *string { return &d.of.Check.RequestDetail.Amount })},
+	{"fee", text(func(d *detail) *string { return &d.of.Check.RequestDetail.Fee })},
+	{"gas_price", text(func(d *detail) *string { return &d.of.Check.RequestDetail.GasPrice })},
+	{"gas_limit", text(func(d *detail) *string { return &d.of.Check.RequestDetail.GasLimit })},
+	{"signature", text(func(d *detail) *string { return &d.of.Check.RequestDetail.Signature })},
+	{"tx_info", readTxInfo},
+}
+
+// readDetail reads request_detail.
+func readDetail(p *parser, q *Parsed, value jsontext.Value) error {
+	d := &p.detail
+	d.of = q
+	if err := readObject(p, d, value, detailMembers); err != nil {
+		return err
 	}
+	to := &q.Check.RequestDetail
+	to.N = d.n.value
+	switch {
+	case d.t.given && d.threshold.given && d.t.value != d.threshold.value:
+		return errors.New("t and threshold in /request_detail are two names of one number and differ")
+	case d.t.given:
+		to.T = d.t.value
+	default:
+		to.T = d.threshold.value
+	}
+	return nil
+}
+
+func readTxInfo(p *parser, d *detail, value jsontext.Value) (err error) {
+	q := d.of
+	if q.Check.RequestDetail.TxInfo, err = asSent(value); err != nil {
+		return fmt.Errorf("%s: compact: %w", txInfoPointer, err)
+	}
+	if value.Kind() == '{' {
+		q.TxInfo = &TxInfo{}
+	}
+	return p.txInfo(q.TxInfo, value)
+}
+
+// asSent is a tx_info as a node sends it, which is how encoding/json writes it: the value itself where it is written so.
+func asSent(value jsontext.Value) ([]byte, error) {
+	if isAsSent(value) {
+		return value[:len(value):len(value)], nil
+	}
+	return json.Marshal(json.RawMessage(value))
+}
+
+// isAsSent says whether encoding/json writes a value that passed scan as it stands: without blanks between what it is made
+// of, and nowhere with one of the characters that are escaped. Others that begin as U+2028 and U+2029 do count as those.
+func isAsSent(value []byte) bool {
+	const separators = 0xe2 // the first byte of U+2028 and U+2029
+	quoted := false
+	for i := 0; i < len(value); i++ {
+		switch value[i] {
+		case '<', '>', '&', separators:
+			return false
+		case ' ', '\t', '\r', '\n':
+			if !quoted {
+				return false
+			}
+		case '"':
+			quoted = !quoted
+		case '\\':
+			i++ // what is escaped, which may be a quotation mark
+		}
+	}
+	return true
 }
 
 // checkPath makes no body good for two paths.

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"encoding/hex"
 	"errors"
@@ -9,6 +10,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // HeaderSignature is the header that carries a request's signature; the server also reads the spelling of the vendor's
@@ -34,10 +36,16 @@ type Request struct {
 	Signed []byte
 }
 
+// bodyRoom is what most bodies have room in.
+const bodyRoom = 4096
+
+// bodyRooms are pieces of memory that nobody uses, with zeros in them: a body is copied out of one once its length is known.
+var bodyRooms = sync.Pool{New: func() any { return new([bodyRoom]byte) }}
+
 // ReadBody reads a body of at most limit bytes, before anything is parsed or verified. A longer one is an *Error with
 // CodeTooLarge; errors of r are wrapped.
 func ReadBody(r io.Reader, limit int64) ([]byte, error) {
-	body, err := io.ReadAll(io.LimitReader(r, limit+1))
+	body, err := readAll(io.LimitReader(r, limit+1))
 	if err != nil {
 		return nil, fmt.Errorf("read body: %w", err)
 	}
@@ -45,6 +53,31 @@ func ReadBody(r io.Reader, limit int64) ([]byte, error) {
 		return nil, &Error{Code: CodeTooLarge, Detail: fmt.Sprintf("the body is over the limit of %d bytes", limit)}
 	}
 	return body, nil
+}
+
+// readAll is io.ReadAll that makes no more than one piece of memory for most bodies, of their size.
+func readAll(r io.Reader) ([]byte, error) {
+	room, _ := bodyRooms.Get().(*[bodyRoom]byte)
+	n := 0
+	defer func() {
+		clear(room[:]) // all of it: what a reader does behind what it has read is its own
+		bodyRooms.Put(room)
+	}()
+	for n < len(room) {
+		m, err := r.Read(room[n:])
+		n += m
+		if err == io.EOF {
+			return bytes.Clone(room[:n:n]), nil
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	rest, err := io.ReadAll(r)
+	if err != nil {
+		return nil, err
+	}
+	return slices.Concat(room[:], rest), nil
 }
 
 // SignatureHeader returns the signature of a request: the header Signature, or Sigature as the vendor's guide spells it.
@@ -73,34 +106,34 @@ func OpenRequest(path Path, body []byte, signature string, keys []*ecdsa.PublicK
 	if err != nil {
 		return nil, &Error{Code: CodeSignature, Detail: err.Error()}
 	}
-	signed, unsigned := body, false
-	key := keyOf(keys, body, der)
-	parsed, err := parseBody(path, body)
+	request := &Request{Parsed: Parsed{Path: path}, Key: keyOf(keys, body, der), Signed: body}
+	unsigned := false
+	err = request.parse(body)
 	switch {
-	case err != nil && key >= 0:
+	case err != nil && request.Key >= 0:
 		return nil, err
 	case err != nil:
 		return nil, &Error{Code: CodeSignature, Detail: "no configured key made it over the bytes received, " +
 			"and they are not strictly well formed either: " + strings.TrimPrefix(err.Error(), string(CodeParse)+": ")}
-	case key < 0:
-		if signed, err = parsed.Canonical(); err != nil {
+	case request.Key < 0:
+		if request.Signed, err = request.Canonical(); err != nil {
 			return nil, fmt.Errorf("open request: %w", err)
 		}
 		unsigned = true
-		key = keyOf(keys, signed, der)
+		request.Key = keyOf(keys, request.Signed, der)
 	}
-	if key < 0 {
+	if request.Key < 0 {
 		return nil, &Error{Code: CodeSignature, Detail: "no configured key made it, neither over the bytes received nor " +
 			"over the request serialised again: check that the server has this node's public key"}
 	}
-	if err := parsed.checkPath(); err != nil {
+	if err := request.checkPath(); err != nil {
 		return nil, err
 	}
 	if unsigned {
-		parsed.dropUnsigned()
+		request.dropUnsigned()
 	}
-	parsed.finish()
-	return &Request{Parsed: *parsed, Key: key, Signed: signed}, nil
+	request.finish()
+	return request, nil
 }
 
 // keyOf returns the index of the key under which der is a signature of msg, or -1.

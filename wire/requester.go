@@ -7,6 +7,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/countersign-mpc/countersign/wire/wellformed"
 )
 
 // CompactTxInfo returns a tx_info as a node sends it: compact and HTML-escaped as encoding/json re-serialises it, with
@@ -20,8 +22,9 @@ func CompactTxInfo(raw []byte) ([]byte, error) {
 	if jsontext.Value(raw).Kind() != '{' {
 		return nil, errors.New("tx_info: it must be a JSON object")
 	}
-	p := parser{}
-	if err := p.txInfo(&TxInfo{})(raw); err != nil {
+	p := newParser()
+	defer p.release()
+	if err := p.txInfo(&TxInfo{}, raw); err != nil {
 		return nil, fmt.Errorf("tx_info: %w", err)
 	}
 	out, err := json.Marshal(json.RawMessage(raw))
@@ -37,8 +40,9 @@ func ReadTxInfo(raw []byte) (TxInfo, []Problem, error) {
 	if _, err := CompactTxInfo(raw); err != nil {
 		return TxInfo{}, nil, err
 	}
-	t, p := TxInfo{}, parser{}
-	if err := p.txInfo(&t)(raw); err != nil {
+	t, p := TxInfo{}, newParser()
+	defer p.release()
+	if err := p.txInfo(&t, raw); err != nil {
 		return TxInfo{}, nil, fmt.Errorf("tx_info: %w", err)
 	}
 	return t, p.problems, nil
@@ -61,11 +65,11 @@ func SetRequester(txInfo []byte, requester Requester) ([]byte, error) {
 		return nil, fmt.Errorf("set requester: %w", err)
 	}
 	out := []byte{'{'}
-	err = eachMember(compact, func(key string, value jsontext.Value) error {
-		if key == "requester" {
+	err = wellformed.EachMember(compact, func(_, key, value []byte) error {
+		if string(key) == "requester" {
 			return nil
 		}
-		out, err = appendMember(out, key, json.RawMessage(value))
+		out, err = appendMember(out, string(key), json.RawMessage(value))
 		return err
 	})
 	if err != nil {

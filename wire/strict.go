@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -36,7 +37,9 @@ func scanValue(data []byte, depth int) (rest []byte, err error) {
 	if len(bytes.Trim(data, " \t\r\n")) == 0 {
 		return nil, errors.New("no JSON value: it is empty")
 	}
-	dec := jsontext.NewDecoder(bytes.NewBuffer(data))
+	s, _ := scanners.Get().(*scanner)
+	defer s.release()
+	dec := s.of(data)
 	for {
 		if _, err := dec.ReadToken(); err != nil {
 			return nil, syntaxError(err)
@@ -48,6 +51,28 @@ func scanValue(data []byte, depth int) (rest []byte, err error) {
 			return data[dec.InputOffset():], nil
 		}
 	}
+}
+
+// scanner is a decoder with the buffer that it reads.
+type scanner struct {
+	buffer bytes.Buffer
+	dec    jsontext.Decoder
+}
+
+// scanners are those that nobody uses. What they keep is room for the keys of objects, and nothing that can be read again.
+var scanners = sync.Pool{New: func() any { return new(scanner) }}
+
+// of is the decoder at the start of data.
+func (s *scanner) of(data []byte) *jsontext.Decoder {
+	s.buffer = *bytes.NewBuffer(data)
+	s.dec.Reset(&s.buffer)
+	return &s.dec
+}
+
+// release lets go of what was read, and gives the scanner back.
+func (s *scanner) release() {
+	s.of(nil)
+	scanners.Put(s)
 }
 
 // syntaxError says where and why without repeating a value. The key of a duplicate is named: it is what to look for.
@@ -64,59 +89,4 @@ func syntaxError(err error) error {
 		return fmt.Errorf("the key at %s is there twice", where)
 	}
 	return fmt.Errorf("not JSON: %s at byte %d, in %q", printable(fmt.Sprint(se.Err), maxPointer), se.ByteOffset, where)
-}
-
-// inside reads a value that passed scan: looking for duplicates once is enough.
-func inside(value jsontext.Value) *jsontext.Decoder {
-	return jsontext.NewDecoder(bytes.NewBuffer(value), jsontext.AllowDuplicateNames(true))
-}
-
-// eachMember calls f with the key and the raw value of every member of an object that passed scan.
-func eachMember(object jsontext.Value, f func(key string, value jsontext.Value) error) error {
-	dec := inside(object)
-	if _, err := dec.ReadToken(); err != nil {
-		return syntaxError(err)
-	}
-	for dec.PeekKind() != '}' {
-		key, err := dec.ReadToken()
-		if err != nil {
-			return syntaxError(err)
-		}
-		name := key.String()
-		value, err := dec.ReadValue()
-		if err != nil {
-			return syntaxError(err)
-		}
-		if err := f(name, value); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// eachElement calls f with every raw element of an array that passed scan.
-func eachElement(array jsontext.Value, f func(i int, value jsontext.Value) error) error {
-	dec := inside(array)
-	if _, err := dec.ReadToken(); err != nil {
-		return syntaxError(err)
-	}
-	for i := 0; dec.PeekKind() != ']'; i++ {
-		value, err := dec.ReadValue()
-		if err != nil {
-			return syntaxError(err)
-		}
-		if err := f(i, value); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// unquote returns the text of a JSON string that passed scan.
-func unquote(value jsontext.Value) (string, error) {
-	text, err := jsontext.AppendUnquote(nil, value)
-	if err != nil {
-		return "", errors.New("not a JSON string")
-	}
-	return string(text), nil
 }

@@ -2,142 +2,94 @@ package wire
 
 import "github.com/go-json-experiment/json/jsontext"
 
-// txInfo reads a tx_info into t. What is of the wrong kind there is a Problem and leaves its field empty; a key in the
-// wrong case is an error.
-func (p *parser) txInfo(t *TxInfo) reader {
-	extra := &ExtraData{}
-	requester := &Requester{}
-	read := p.object(
-		member{"vaultId", p.text(&t.VaultID)},
-		member{"walletId", p.text(&t.WalletID)},
-		member{"requestId", p.text(&t.RequestID)},
-		member{"chainSymbol", p.text(&t.ChainSymbol)},
-		member{"assetId", p.text(&t.AssetID)},
-		member{"from", p.text(&t.From)},
-		member{"to", p.text(&t.To)},
-		member{"toTag", p.text(&t.ToTag)},
-		member{"amount", p.text(&t.Amount)},
-		member{"fee", p.text(&t.Fee)},
-		member{"fee_rate", p.text(&t.FeeRate)},
-		member{"gasPrice", p.text(&t.GasPrice)},
-		member{"gasLimit", p.text(&t.GasLimit)},
-		member{"inputdata", p.text(&t.InputData)},
-		member{"remark", p.text(&t.Remark)},
-		member{"note", p.text(&t.Note)},
-		member{"curInputId", p.text(&t.CurInputID)},
-		member{"tapScriptRoot", p.text(&t.TapScriptRoot)},
-		member{"publickKey", p.text(&t.PublicKey)},
-		member{"extraData", keepObject(&t.ExtraData, extra, p.extraData(extra))},
-		member{"brc20Details", p.list(p.brc20Detail(&t.BRC20Details))},
-		member{"runeDetails", p.list(p.runeDetail(&t.RuneDetails))},
-		member{"rawTx", p.text(&t.RawTx)},
-		member{"requester", keepObject(&t.Requester, requester, p.object(
-			member{"key_id", p.text(&requester.KeyID)},
-			member{"signature", p.text(&requester.Signature)},
-		))},
-	)
-	return func(value jsontext.Value) error {
-		outer := p.lenient
-		p.lenient = true
-		defer func() { p.lenient = outer }()
-		if value.Kind() != '{' {
-			return p.wrong("must be a JSON object")
-		}
-		return read(value)
-	}
-}
-
-// keepObject sets *to where the value is an object.
-func keepObject[T any](to **T, object *T, read reader) reader {
-	return func(value jsontext.Value) error {
-		if value.Kind() == '{' {
-			*to = object
-		}
-		return read(value)
-	}
-}
-
-func (p *parser) extraData(e *ExtraData) reader {
-	return p.object(
-		member{"toTag", p.text(&e.ToTag)},
-		member{"vinList", p.list(p.vin(&e.VinList))},
-		member{"voutList", p.list(p.vout(&e.VoutList))},
-	)
-}
-
-func (p *parser) vin(to *[]Vin) reader {
-	return func(value jsontext.Value) error {
-		var in Vin
-		err := p.element(value,
-			member{"address", p.text(&in.Address)},
-			member{"amount", p.number(&in.Amount)},
-			member{"blockHash", p.text(&in.BlockHash)},
-			member{"blockHeight", p.number(&in.BlockHeight)},
-			member{"blockState", p.number(&in.BlockState)},
-			member{"blockTimeStamp", p.number(&in.BlockTimeStamp)},
-			member{"currency", p.text(&in.Currency)},
-			member{"id", p.number(&in.ID)},
-			member{"state", p.number(&in.State)},
-			member{"tag", p.text(&in.Tag)},
-			member{"transactionHash", p.text(&in.TransactionHash)},
-			member{"voutIndex", p.number(&in.VoutIndex)},
-		)
-		*to = append(*to, in)
-		return err
-	}
-}
-
-func (p *parser) vout(to *[]Vout) reader {
-	return func(value jsontext.Value) error {
-		var out Vout
-		err := p.element(value,
-			member{"address", p.text(&out.Address)},
-			member{"amount", p.number(&out.Amount)},
-		)
-		*to = append(*to, out)
-		return err
-	}
-}
-
-func (p *parser) brc20Detail(to *[]BRC20Detail) reader {
-	return func(value jsontext.Value) error {
-		var d BRC20Detail
-		err := p.element(value,
-			member{"method", p.text(&d.Method)},
-			member{"ticker", p.text(&d.Ticker)},
-			member{"quantity", p.text(&d.Quantity)},
-			member{"inscriptionId", p.text(&d.InscriptionID)},
-			member{"step", p.number(&d.Step)},
-			member{"from", p.text(&d.From)},
-			member{"to", p.text(&d.To)},
-		)
-		*to = append(*to, d)
-		return err
-	}
-}
-
-func (p *parser) runeDetail(to *[]RuneDetail) reader {
-	return func(value jsontext.Value) error {
-		var d RuneDetail
-		err := p.element(value,
-			member{"fromAddress", p.text(&d.FromAddress)},
-			member{"toAddress", p.text(&d.ToAddress)},
-			member{"runeName", p.text(&d.RuneName)},
-			member{"runeId", p.text(&d.RuneID)},
-			member{"runeSpacedName", p.text(&d.RuneSpacedName)},
-			member{"runeAmount", p.text(&d.RuneAmount)},
-			member{"runeSymbol", p.text(&d.RuneSymbol)},
-			member{"runeDivisibility", p.number(&d.RuneDivisibility)},
-		)
-		*to = append(*to, d)
-		return err
-	}
-}
-
-// element reads an object in a list, where null stands for nothing that could be meant.
-func (p *parser) element(value jsontext.Value, members ...member) error {
-	if value.Kind() == 'n' {
+// txInfo reads a tx_info into t, which may be nil for what is no object. What is of the wrong kind there is a Problem and
+// leaves its field empty; a key in the wrong case is an error.
+func (p *parser) txInfo(t *TxInfo, value jsontext.Value) error {
+	outer := p.lenient
+	p.lenient = true
+	defer func() { p.lenient = outer }()
+	if value.Kind() != '{' {
 		return p.wrong("must be a JSON object")
 	}
-	return p.object(members...)(value)
+	return readObject(p, t, value, txInfoMembers)
+}
+
+// txInfoMembers are the keys of tx_info, and those below them the keys of what is in it.
+var txInfoMembers = []member[TxInfo]{
+	{"vaultId", text(func(t *TxInfo) *string { return &t.VaultID })},
+	{"walletId", text(func(t *TxInfo) *string { return &t.WalletID })},
+	{"requestId", text(func(t *TxInfo) *string { return &t.RequestID })},
+	{"chainSymbol", text(func(t *TxInfo) *string { return &t.ChainSymbol })},
+	{"assetId", text(func(t *TxInfo) *string { return &t.AssetID })},
+	{"from", text(func(t *TxInfo) *string { return &t.From })},
+	{"to", text(func(t *TxInfo) *string { return &t.To })},
+	{"toTag", text(func(t *TxInfo) *string { return &t.ToTag })},
+	{"amount", text(func(t *TxInfo) *string { return &t.Amount })},
+	{"fee", text(func(t *TxInfo) *string { return &t.Fee })},
+	{"fee_rate", text(func(t *TxInfo) *string { return &t.FeeRate })},
+	{"gasPrice", text(func(t *TxInfo) *string { return &t.GasPrice })},
+	{"gasLimit", text(func(t *TxInfo) *string { return &t.GasLimit })},
+	{"inputdata", text(func(t *TxInfo) *string { return &t.InputData })},
+	{"remark", text(func(t *TxInfo) *string { return &t.Remark })},
+	{"note", text(func(t *TxInfo) *string { return &t.Note })},
+	{"curInputId", text(func(t *TxInfo) *string { return &t.CurInputID })},
+	{"tapScriptRoot", text(func(t *TxInfo) *string { return &t.TapScriptRoot })},
+	{"publickKey", text(func(t *TxInfo) *string { return &t.PublicKey })},
+	{"extraData", objectOrNone(func(t *TxInfo) **ExtraData { return &t.ExtraData }, extraDataMembers)},
+	{"brc20Details", objects(func(t *TxInfo) *[]BRC20Detail { return &t.BRC20Details }, brc20Members)},
+	{"runeDetails", objects(func(t *TxInfo) *[]RuneDetail { return &t.RuneDetails }, runeMembers)},
+	{"rawTx", text(func(t *TxInfo) *string { return &t.RawTx })},
+	{"requester", objectOrNone(func(t *TxInfo) **Requester { return &t.Requester }, requesterMembers)},
+}
+
+var requesterMembers = []member[Requester]{
+	{"key_id", text(func(r *Requester) *string { return &r.KeyID })},
+	{"signature", text(func(r *Requester) *string { return &r.Signature })},
+}
+
+var extraDataMembers = []member[ExtraData]{
+	{"toTag", text(func(e *ExtraData) *string { return &e.ToTag })},
+	{"vinList", objects(func(e *ExtraData) *[]Vin { return &e.VinList }, vinMembers)},
+	{"voutList", objects(func(e *ExtraData) *[]Vout { return &e.VoutList }, voutMembers)},
+}
+
+var vinMembers = []member[Vin]{
+	{"address", text(func(in *Vin) *string { return &in.Address })},
+	{"amount", number(func(in *Vin) *string { return &in.Amount })},
+	{"blockHash", text(func(in *Vin) *string { return &in.BlockHash })},
+	{"blockHeight", number(func(in *Vin) *string { return &in.BlockHeight })},
+	{"blockState", number(func(in *Vin) *string { return &in.BlockState })},
+	{"blockTimeStamp", number(func(in *Vin) *string { return &in.BlockTimeStamp })},
+	{"currency", text(func(in *Vin) *string { return &in.Currency })},
+	{"id", number(func(in *Vin) *string { return &in.ID })},
+	{"state", number(func(in *Vin) *string { return &in.State })},
+	{"tag", text(func(in *Vin) *string { return &in.Tag })},
+	{"transactionHash", text(func(in *Vin) *string { return &in.TransactionHash })},
+	{"voutIndex", number(func(in *Vin) *string { return &in.VoutIndex })},
+}
+
+var voutMembers = []member[Vout]{
+	{"address", text(func(out *Vout) *string { return &out.Address })},
+	{"amount", number(func(out *Vout) *string { return &out.Amount })},
+}
+
+var brc20Members = []member[BRC20Detail]{
+	{"method", text(func(d *BRC20Detail) *string { return &d.Method })},
+	{"ticker", text(func(d *BRC20Detail) *string { return &d.Ticker })},
+	{"quantity", text(func(d *BRC20Detail) *string { return &d.Quantity })},
+	{"inscriptionId", text(func(d *BRC20Detail) *string { return &d.InscriptionID })},
+	{"step", number(func(d *BRC20Detail) *string { return &d.Step })},
+	{"from", text(func(d *BRC20Detail) *string { return &d.From })},
+	{"to", text(func(d *BRC20Detail) *string { return &d.To })},
+}
+
+var runeMembers = []member[RuneDetail]{
+	{"fromAddress", text(func(d *RuneDetail) *string { return &d.FromAddress })},
+	{"toAddress", text(func(d *RuneDetail) *string { return &d.ToAddress })},
+	{"runeName", text(func(d *RuneDetail) *string { return &d.RuneName })},
+	{"runeId", text(func(d *RuneDetail) *string { return &d.RuneID })},
+	{"runeSpacedName", text(func(d *RuneDetail) *string { return &d.RuneSpacedName })},
+	{"runeAmount", text(func(d *RuneDetail) *string { return &d.RuneAmount })},
+	{"runeSymbol", text(func(d *RuneDetail) *string { return &d.RuneSymbol })},
+	{"runeDivisibility", number(func(d *RuneDetail) *string { return &d.RuneDivisibility })},
 }
