@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"net/http"
+	"strings"
 	"testing"
 	"unicode/utf8"
 
@@ -141,6 +142,43 @@ func FuzzCompactTxInfo(f *testing.F) {
 		delete(before, "requester")
 		delete(after, "requester")
 		equalJSON(t, "the rest", after, before)
+	})
+}
+
+// A reply is what encoding/json writes of a Response, byte for byte, and so is what is signed of it.
+func FuzzReply(f *testing.F) {
+	f.Add("c", "s", "r", "over <limit>", byte(0))
+	f.Add("<&>\u2028", "\x00\t\"\\/\x7f", "\U0001f600", "a\xffb", byte(5))
+	f.Add("", "", "", "", byte(2))
+	key := serverKey(f)
+	f.Fuzz(func(t *testing.T, callbackID, sinoID, requestID, errorText string, kind byte) {
+		data := wire.ResponseData{CallbackID: callbackID, SinoID: sinoID, RequestID: requestID, Action: wire.Approve}
+		if kind%3 > 0 {
+			data.Action = wire.Reject
+		}
+		if kind%3 > 1 {
+			data.Action, data.WaitTime = wire.Wait, "30"
+		}
+		style := wire.StyleTitle
+		if kind&4 != 0 {
+			style = wire.StyleUpper
+		}
+		got, err := wire.Reply(key, data, style, errorText)
+		if valid := utf8.ValidString(callbackID + " " + sinoID + " " + requestID); valid != (err == nil) {
+			t.Fatalf("valid UTF-8 %v, error %v", valid, err)
+		}
+		if err != nil {
+			return
+		}
+		if data.Action == wire.Approve {
+			errorText = ""
+		}
+		if style == wire.StyleUpper {
+			data.Action = wire.Action(strings.ToUpper(string(data.Action)))
+		}
+		signed := must[[]byte](t)(json.Marshal(data))
+		want := wire.Response{Status: "0", Error: errorText, Data: &data, Signature: sign(t, key, string(signed))}
+		equal(t, "reply", string(got), string(must[[]byte](t)(json.Marshal(want))))
 	})
 }
 

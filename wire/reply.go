@@ -98,21 +98,71 @@ func Reply(key *ecdsa.PrivateKey, data ResponseData, style ActionStyle, errorTex
 	default:
 		return nil, fmt.Errorf("reply: unknown action style %q", style)
 	}
-	signed, err := json.Marshal(data)
-	if err != nil {
-		return nil, fmt.Errorf("reply: %w", err)
-	}
+	signed := data.appendTo(make([]byte, 0, replyRoom)) // most have room on the stack
 	der, err := SignP256(key, signed)
 	if err != nil {
 		return nil, fmt.Errorf("reply: %w", err)
 	}
-	body, err := json.Marshal(Response{
-		Status: statusDecided, Error: errorText, Data: &data, Signature: hex.EncodeToString(der),
-	})
-	if err != nil {
-		return nil, fmt.Errorf("reply: %w", err)
+	const members = `{"status":"","error":"","data":,"signature":""}`
+	body := make([]byte, 0, len(members)+len(statusDecided)+len(errorText)+len(signed)+hex.EncodedLen(len(der)))
+	body = append(body, '{')
+	body = appendGiven(body, "status", statusDecided)
+	body = appendGiven(body, "error", errorText)
+	body = append(append(body, `,"data":`...), signed...)
+	body = append(body, `,"signature":"`...)
+	return append(hex.AppendEncode(body, der), `"}`...), nil
+}
+
+// replyRoom is what the data of most replies have room in.
+const replyRoom = 512
+
+// appendTo appends the data as encoding/json writes it, byte for byte. There is an action, so that it is never empty.
+func (d *ResponseData) appendTo(b []byte) []byte {
+	b = append(b, '{')
+	b = appendGiven(b, "callback_id", d.CallbackID)
+	b = appendGiven(b, "sino_id", d.SinoID)
+	b = appendGiven(b, "request_id", d.RequestID)
+	b = appendGiven(b, "action", string(d.Action))
+	b = appendGiven(b, "wait_time", d.WaitTime)
+	return append(b, '}')
+}
+
+// appendGiven appends a member of an object, unless it is empty.
+func appendGiven(b []byte, key, text string) []byte {
+	if text == "" {
+		return b
 	}
-	return body, nil
+	if b[len(b)-1] != '{' {
+		b = append(b, ',')
+	}
+	b = append(append(append(b, '"'), key...), `":`...)
+	return appendQuoted(b, text)
+}
+
+// escaped has a 1 for each byte that encoding/json may write in another way than as it is.
+var escaped = func() (all [256]byte) {
+	for c := range all {
+		if c < ' ' || c > '~' || strings.ContainsRune(`"\<>&`, rune(c)) {
+			all[c] = 1
+		}
+	}
+	return all
+}()
+
+// appendQuoted appends text as encoding/json writes it, which does so itself where something has to be escaped or replaced.
+func appendQuoted(b []byte, text string) []byte {
+	var found byte
+	for i := range len(text) {
+		found |= escaped[text[i]]
+	}
+	if found == 0 {
+		return append(append(append(b, '"'), text...), '"')
+	}
+	quoted, err := json.Marshal(text)
+	if err != nil { // a string cannot fail to marshal
+		panic("wire: quote: " + err.Error())
+	}
+	return append(b, quoted...)
 }
 
 func (d *ResponseData) validate() error {
