@@ -3,6 +3,7 @@ package policy
 import (
 	"encoding/json"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/countersign-mpc/countersign/evidence"
@@ -202,8 +203,16 @@ type Now struct {
 	RFC3339 string `json:"rfc3339"` // UTC, to the second
 }
 
+// lastNow is a second in the policy's form, since many requests come within one.
+var lastNow atomic.Pointer[Now]
+
 // NowAt is t in the policy's form.
 func NowAt(t time.Time) Now {
-	u := t.UTC()
-	return Now{Unix: u.Unix(), RFC3339: u.Format(time.RFC3339)}
+	unix := t.Unix()
+	if n := lastNow.Load(); n != nil && n.Unix == unix {
+		return *n
+	}
+	n := Now{Unix: unix, RFC3339: t.UTC().Format(time.RFC3339)}
+	lastNow.Store(&n)
+	return n
 }
