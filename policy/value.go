@@ -117,23 +117,20 @@ func (l *lastTerm) numbered(b []byte) (t *ast.Term, plain bool, err error) {
 
 // spanTable says which parts of an input are looked at, and gives each an index. nil: all of it is.
 type spanTable struct {
-	parts   map[string]*spanned
-	inOrder []*spanned // those of them that have a field, in the order of the fields
-	count   int
+	parts  map[string]*spanned
+	fields []*spanned // by the fields of Input; nil for those at which nobody looks
+	count  int
 }
 
 type spanned struct {
 	name    string
 	index   int
 	members map[string]int // the members that are looked at by themselves
-	inOrder []wanted       // those of them that have a field, in the order of the fields
+	fields  []int32        // by the fields of a struct: their indexes, or unseen
 }
 
-// wanted is a member that is looked at by itself.
-type wanted struct {
-	name  string
-	index int
-}
+// unseen is in the place of the index of a field that nobody looks at by itself.
+const unseen = -1
 
 // of is what is looked at of a member of the input; nil for nothing.
 func (t *spanTable) of(name string) *spanned {
@@ -169,13 +166,17 @@ func newSpanTable(r reads) (*spanTable, map[inputPath]int) {
 	}
 	t.count = len(index)
 	for _, f := range jsonFields(reflect.TypeFor[Input]()) {
-		if s := t.parts[f.name]; s != nil {
-			t.inOrder = append(t.inOrder, s)
-			for _, m := range jsonFields(f.of) {
-				if i, known := s.members[m.name]; known {
-					s.inOrder = append(s.inOrder, wanted{m.name, i})
-				}
+		s := t.parts[f.name]
+		t.fields = append(t.fields, s)
+		if s == nil {
+			continue
+		}
+		for _, m := range jsonFields(f.of) {
+			i, known := s.members[m.name]
+			if !known {
+				i = unseen
 			}
+			s.fields = append(s.fields, int32(i))
 		}
 	}
 	return t, index

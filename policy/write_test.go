@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"math/rand/v2"
 	"testing"
+	"time"
 
 	"github.com/countersign-mpc/countersign/policy"
 )
@@ -76,5 +77,44 @@ func TestWriteAsMarshal(t *testing.T) {
 	}
 	if quick < 1000 || quick > 2900 {
 		t.Errorf("%d of 3000 inputs are written by hand", quick)
+	}
+}
+
+// TestWrittenStays: what was written of an input stays as it is when others are written, and is written so again.
+func TestWrittenStays(t *testing.T) {
+	e := newEngine(t, trafficData())
+	inputs := traffic(t, e, 20)
+	var written, want [][]byte
+	for _, in := range inputs {
+		b, err := in.Canonical()
+		must(t, err)
+		written, want = append(written, b), append(want, bytes.Clone(b))
+	}
+	for i, b := range written {
+		if !bytes.Equal(b, want[i]) {
+			t.Fatalf("%s became %s", want[i], b)
+		}
+		if again, err := inputs[i].Canonical(); err != nil || !bytes.Equal(again, b) {
+			t.Fatalf("%s, %v in place of %s", again, err, b)
+		}
+	}
+}
+
+// TestNowAt: times of one second are one to a policy, wherever they were read, and others are not.
+func TestNowAt(t *testing.T) {
+	zurich := time.FixedZone("", 3600)
+	for _, c := range []struct {
+		at   time.Time
+		want policy.Now
+	}{
+		{time.Unix(1_700_000_000, 0), policy.Now{Unix: 1_700_000_000, RFC3339: "2023-11-14T22:13:20Z"}},
+		{time.Unix(1_700_000_000, 999_999_999).In(zurich), policy.Now{Unix: 1_700_000_000, RFC3339: "2023-11-14T22:13:20Z"}},
+		{time.Unix(1_700_000_001, 0).In(zurich), policy.Now{Unix: 1_700_000_001, RFC3339: "2023-11-14T22:13:21Z"}},
+		{time.Unix(1_700_000_000, 1), policy.Now{Unix: 1_700_000_000, RFC3339: "2023-11-14T22:13:20Z"}},
+		{time.Time{}, policy.Now{Unix: -62135596800, RFC3339: "0001-01-01T00:00:00Z"}},
+	} {
+		if got := policy.NowAt(c.at); got != c.want {
+			t.Errorf("%v is %+v in place of %+v", c.at, got, c.want)
+		}
 	}
 }
