@@ -1,6 +1,7 @@
 package callback
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/hex"
@@ -9,8 +10,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-
-	"github.com/go-chi/chi/v5"
 
 	"github.com/countersign-mpc/countersign/ledger"
 	"github.com/countersign-mpc/countersign/wire"
@@ -28,22 +27,27 @@ type asked struct {
 	coming *ledger.Coming // on its way to the ledger; not nil
 }
 
+// routes serves the endpoints. There are six, of fixed names and one method: nothing has to be made to find one of them.
 func (s *Server) routes() http.Handler {
-	r := chi.NewRouter()
+	endpoints := map[string]http.HandlerFunc{}
 	for _, prefix := range []string{"", "/v1"} {
-		r.Post(prefix+string(wire.PathCheck), s.endpoint(wire.PathCheck, s.check))
-		r.Post(prefix+string(wire.PathRawdata), s.endpoint(wire.PathRawdata, s.report))
-		r.Post(prefix+string(wire.PathOutcome), s.endpoint(wire.PathOutcome, s.report))
+		endpoints[prefix+string(wire.PathCheck)] = s.endpoint(wire.PathCheck, s.check)
+		endpoints[prefix+string(wire.PathRawdata)] = s.endpoint(wire.PathRawdata, s.report)
+		endpoints[prefix+string(wire.PathOutcome)] = s.endpoint(wire.PathOutcome, s.report)
 	}
-	r.NotFound(func(w http.ResponseWriter, r *http.Request) {
-		s.refuse(w, &wire.Error{Code: wire.CodeNotFound, Detail: "this server has POST /v1/check, /v1/rawdata_signature and /v1/outcome, " +
-			"also without /v1: check callback.server.address"})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		serve := endpoints[cmp.Or(r.URL.RawPath, r.URL.Path)] // as it was sent: an endpoint has one spelling
+		switch {
+		case serve == nil:
+			s.refuse(w, &wire.Error{Code: wire.CodeNotFound, Detail: "this server has POST /v1/check, /v1/rawdata_signature and /v1/outcome, " +
+				"also without /v1: check callback.server.address"})
+		case r.Method != http.MethodPost:
+			w.Header().Set("Allow", http.MethodPost)
+			s.refuse(w, &wire.Error{Code: wire.CodeMethod, Detail: "this endpoint takes POST only"})
+		default:
+			serve(w, r)
+		}
 	})
-	r.MethodNotAllowed(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Allow", http.MethodPost)
-		s.refuse(w, &wire.Error{Code: wire.CodeMethod, Detail: "this endpoint takes POST only"})
-	})
-	return r
 }
 
 // endpoint serves one path: a request that is authentic and readable gets a signed decision, every other one an error.
