@@ -68,3 +68,9 @@ var (
 	IsHex          = isHex
 	CryptographyOf = cryptographyOf
 )
+
+// Hit counts the rules of a decision.
+func (s *Server) Hit(fired []string, reasons []ledger.Reason) { s.metrics.hit(fired, reasons) }
+
+// KeptHits is how many sets of rules are remembered.
+const KeptHits = keptHits

@@ -37,7 +37,7 @@ type metrics struct {
 	rules                    *prometheus.CounterVec
 	windows                  *prometheus.HistogramVec
 	ruleLabels, windowLabels labels
-	hits                     children[say, prometheus.Counter]      // of rules
+	hits                     hits                                   // of rules
 	uses                     children[string, prometheus.Observer]  // of windows
 	made                     children[decision, prometheus.Counter] // of decisions
 	times                    [len(stageNames)]prometheus.Observer   // of stages

@@ -3,6 +3,7 @@ package callback
 import (
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -78,7 +79,14 @@ func (c *children[K, S]) of(key K, find func() (series S, keep bool)) S {
 // hit counts each rule that had a say in a decision once, by what it said: what its reasons say, those of the ledger
 // included, and Approve for one that fired without any.
 func (m *metrics) hit(fired []string, reasons []ledger.Reason) {
-	says := make([]say, 0, 32) // each once; there are a few dozen at most
+	for _, counter := range m.hits.of(fired, reasons, m.counters) {
+		counter.Inc()
+	}
+}
+
+// counters are the series that a decision with these rules counts in.
+func (m *metrics) counters(fired []string, reasons []ledger.Reason) []prometheus.Counter {
+	says := make([]say, 0, len(reasons)+len(fired))
 	add := func(s say) {
 		if !slices.Contains(says, s) {
 			says = append(says, s)
@@ -92,11 +100,48 @@ func (m *metrics) hit(fired []string, reasons []ledger.Reason) {
 			add(say{rule, wire.Approve})
 		}
 	}
-	for _, s := range says {
-		m.hits.of(s, func() (prometheus.Counter, bool) {
-			return m.rules.WithLabelValues(m.ruleLabels.of(s.rule), string(s.action)), m.ruleLabels.has(s.rule)
-		}).Inc()
+	out := make([]prometheus.Counter, len(says))
+	for i, s := range says {
+		out[i] = m.rules.WithLabelValues(m.ruleLabels.of(s.rule), string(s.action))
 	}
+	return out
+}
+
+// keptHits is how many sets of rules are remembered, with what they count in: a policy says the same few again and again.
+const keptHits = 16
+
+// hits remembers the series of the last sets of rules that were not known yet. The zero value is ready. Safe for concurrent use.
+type hits struct {
+	known [keptHits]atomic.Pointer[ruleHits]
+	next  atomic.Uint32 // whose place is taken next
+}
+
+// ruleHits are the rules of a decision, in its order, and what they count in. It does not change.
+type ruleHits struct {
+	fired    []string
+	said     []say // reasons without their messages
+	counters []prometheus.Counter
+}
+
+func (h *ruleHits) is(fired []string, reasons []ledger.Reason) bool {
+	return slices.Equal(h.fired, fired) && slices.EqualFunc(h.said, reasons, func(s say, r ledger.Reason) bool {
+		return s.rule == r.Rule && s.action == r.Severity
+	})
+}
+
+// of returns the series of a decision's rules; find says what they are where that is not known.
+func (h *hits) of(fired []string, reasons []ledger.Reason, find func([]string, []ledger.Reason) []prometheus.Counter) []prometheus.Counter {
+	for i := range h.known {
+		if known := h.known[i].Load(); known != nil && known.is(fired, reasons) {
+			return known.counters
+		}
+	}
+	found := &ruleHits{fired: slices.Clone(fired), said: make([]say, len(reasons)), counters: find(fired, reasons)}
+	for i, r := range reasons {
+		found.said[i] = say{r.Rule, r.Severity}
+	}
+	h.known[h.next.Add(1)%keptHits].Store(found)
+	return found.counters
 }
 
 // say is what a rule said.

@@ -1,10 +1,14 @@
 package callback_test
 
 import (
+	"fmt"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/countersign-mpc/countersign/callback"
+	"github.com/countersign-mpc/countersign/ledger"
 	"github.com/countersign-mpc/countersign/wire"
 )
 
@@ -44,5 +48,41 @@ func TestRulesAndWindowsAreCounted(t *testing.T) {
 	hits := strings.Count(text, "rule_hits_total{")
 	if hits == 0 || hits > 100 {
 		t.Errorf("%d rules are counted", hits)
+	}
+}
+
+// TestRulesAreCountedWhateverIsRemembered: decisions beside each other, of more sets of rules than are remembered, some of which say
+// the same in another order or with other messages, are each counted once.
+func TestRulesAreCountedWhateverIsRemembered(t *testing.T) {
+	w := newWorld(t, options{})
+	const rounds = 20
+	want := map[string]int{}
+	var wg sync.WaitGroup
+	for n := range 3 * callback.KeptHits {
+		fired := []string{"shared", fmt.Sprint("rule-", n)}
+		reasons := []ledger.Reason{{Rule: fmt.Sprint("rule-", n), Severity: wire.Reject}, {Rule: fmt.Sprint("own-", n%3), Severity: wire.Wait}}
+		want[`action="Approve",rule="shared"`] += rounds
+		want[fmt.Sprintf(`action="Reject",rule="rule-%d"`, n)] += rounds
+		want[fmt.Sprintf(`action="Wait",rule="own-%d"`, n%3)] += rounds
+		wg.Go(func() {
+			for round := range rounds {
+				said := slices.Clone(reasons)
+				if round%2 > 0 {
+					slices.Reverse(said)
+				}
+				said[0].Message = fmt.Sprint("of round ", round)
+				w.server.Hit(fired, append(said, said[0])) // twice in one decision, which counts once
+			}
+		})
+	}
+	wg.Wait()
+	text := metricsText(w)
+	for labels, n := range want {
+		if line := fmt.Sprintf("countersign_callback_rule_hits_total{%s} %d\n", labels, n); !strings.Contains(text, line) {
+			t.Errorf("the metrics do not have %s", line)
+		}
+	}
+	if hits := strings.Count(text, "rule_hits_total{"); hits != len(want) {
+		t.Errorf("%d series, want %d", hits, len(want))
 	}
 }
