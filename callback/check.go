@@ -61,8 +61,8 @@ func (s *Server) checkBy(r *http.Request, a *asked, engine *policy.Engine) ([]by
 
 // decide lets the ledger decide once and for ever, and returns the reply, and the action where this was the first time.
 func (s *Server) decide(ctx context.Context, a *asked, ask ledger.Ask, evaluate ledger.EvaluateFunc) ([]byte, wire.Action, error) {
-	limited, cancel := context.WithTimeout(ctx, decideTimeout)
-	defer cancel()
+	limited := within(ctx, decideTimeout)
+	defer limited.release()
 	var outcome ledger.Outcome
 	var verdict ledger.Verdict
 	watch := s.metrics.begin(stageDecide)

@@ -2,6 +2,7 @@ package callback
 
 import (
 	"context"
+	"time"
 
 	"github.com/countersign-mpc/countersign/ledger"
 	"github.com/countersign-mpc/countersign/wire"
@@ -68,6 +69,12 @@ var (
 	IsHex          = isHex
 	CryptographyOf = cryptographyOf
 )
+
+// Within is a context that ends in time, and what releases it.
+func Within(parent context.Context, d time.Duration) (ctx context.Context, release func()) {
+	limited := within(parent, d)
+	return limited, limited.release
+}
 
 // Hit counts the rules of a decision.
 func (s *Server) Hit(fired []string, reasons []ledger.Reason) { s.metrics.hit(fired, reasons) }
