@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"reflect"
 	"testing"
 
@@ -94,6 +95,27 @@ func (e *Engine) WithoutWhole() *Engine {
 	parts := *e
 	parts.query = rego.PreparedEvalQuery{}
 	return &parts
+}
+
+// Compiled are the modules of a policy as OPA's compiler leaves them, and the same with what is alike in them shared.
+func (s *Source) Compiled() (plain, shared map[string]*ast.Module, err error) {
+	for i := range 2 {
+		modules, err := s.parse()
+		if err != nil {
+			return nil, nil, err
+		}
+		maps.DeleteFunc(modules, func(name string, _ *ast.Module) bool { return isTest(name) })
+		c := newCompiler()
+		if c.Compile(modules); c.Failed() {
+			return nil, nil, c.Errors
+		}
+		if i == 1 {
+			newSharing(termsOfPolicy).modules(c.Modules)
+			return plain, c.Modules, nil
+		}
+		plain = c.Modules
+	}
+	return nil, nil, nil
 }
 
 // FileData is the type of data.json as it is written.

@@ -80,11 +80,14 @@ func newParts(modules map[string]*ast.Module, c *ast.Compiler, base documents) (
 	if collects == nil || asksForDecision(c, collects) {
 		return nil
 	}
-	return takeApart(c, collects, base)
+	shared := newSharing(termsOfPolicy)
+	shared.modules(c.Modules)
+	return takeApart(c, collects, shared, base)
 }
 
 // takeApart is newParts of a policy that collects as is known. It may panic.
-func takeApart(c *ast.Compiler, collects map[*ast.Rule]bool, base documents) *parts {
+func takeApart(c *ast.Compiler, collects map[*ast.Rule]bool, shared *sharing, base documents) *parts {
+	shared.placeless = true // where something fails in a part, the policy as a whole tells where
 	rules, ok := outcomeRules(c, collects)
 	if !ok || len(rules) == 0 {
 		return nil
@@ -103,8 +106,8 @@ func takeApart(c *ast.Compiler, collects map[*ast.Rule]bool, base documents) *pa
 	var index map[inputPath]int
 	p := &parts{compiler: c, collects: collects}
 	p.spans, index = newSpanTable(all)
-	p.plain = newProgram(finder, base, rules, p.spans, index, fleeting)
-	p.any = newProgram(finder, base, rules, p.spans, index, slices.Concat(fleeting, mostlyEmpty))
+	p.plain = newProgram(finder, shared, base, rules, p.spans, index, fleeting)
+	p.any = newProgram(finder, shared, base, rules, p.spans, index, slices.Concat(fleeting, mostlyEmpty))
 	if p.plain == nil || p.any == nil {
 		return nil
 	}
@@ -128,7 +131,7 @@ func (p *parts) over(base documents) (out *parts) {
 	}()
 	other := *p
 	if other.plain, other.any = p.plain.over(base), p.any.over(base); !other.plain.complete() || !other.any.complete() {
-		return takeApart(p.compiler, p.collects, base) // about such data OPA has to be asked, with what was let go of
+		return takeApart(p.compiler, p.collects, newSharing(termsOfPolicy), base) // about such data OPA has to be asked, with what was let go of
 	}
 	return &other
 }

@@ -59,7 +59,7 @@ func (m *marks) union(other marks) {
 }
 
 // newProgram splits the rules by which parts of the input are fleeting. It returns nil where that cannot be done.
-func newProgram(f *readsFinder, base documents, rules []outcomeRule, table *spanTable, index map[inputPath]int, fleeting []inputPath) *program {
+func newProgram(f *readsFinder, shared *sharing, base documents, rules []outcomeRule, table *spanTable, index map[inputPath]int, fleeting []inputPath) *program {
 	s := &splitter{
 		compiler: f.compiler, finder: f, fleeting: map[inputPath]bool{}, docs: map[string]*item{},
 		helpers: map[*ast.Rule]*helper{}, known: map[*ast.Rule]bool{},
@@ -88,6 +88,7 @@ func newProgram(f *readsFinder, base documents, rules []outcomeRule, table *span
 	if p.split.Compile(s.modules()); p.split.Failed() {
 		return nil
 	}
+	shared.modules(p.split.Modules)
 	for i := range p.left {
 		p.left[i].says = s.replacing().term(p.left[i].says)
 		if !p.left[i].condition {
@@ -97,7 +98,12 @@ func newProgram(f *readsFinder, base documents, rules []outcomeRule, table *span
 	p.steady = newQuestions(f.compiler, table, s.fleeting, len(p.items), func(i int) *ast.Term { return p.items[i].value })
 	p.rest = newQuestions(p.split, table, s.fleeting, len(p.left), func(i int) *ast.Term { return p.left[i].says })
 	for _, l := range p.left {
-		p.compiled = append(p.compiled, compileSet(p.split, l.says))
+		c := compileSet(p.split, l.says)
+		if c.set != nil {
+			c.set.Term = shared.term(c.set.Term)
+			shared.body(c.set.Body)
+		}
+		p.compiled = append(p.compiled, c)
 	}
 	if p = p.over(base); p.direct.knows(p.left) {
 		p.settle()
@@ -305,6 +311,9 @@ func (q *questions) of(set marks) (*query, error) {
 	if made.needs, ok = needsOf(r, q.table, q.fleeting); !ok {
 		return nil, errUndefined
 	}
+	shared := newSharing(termsOfQuery)
+	shared.placeless = true
+	shared.body(made.body)
 	if len(q.queries) >= maxQueries {
 		clear(q.queries)
 	}
