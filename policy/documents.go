@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 
@@ -20,7 +21,7 @@ type documents struct {
 
 // documents gives way to others; p may be nil.
 func (d *Data) documents(p *pace.Pacer) (documents, error) {
-	r := termReader{b: d.canonical, pace: p}
+	r := termReader{b: d.canonical, pace: p, terms: make([]ast.Term, 0, bytes.Count(d.canonical, []byte{'"'})/2)}
 	t, err := r.value()
 	if err == nil {
 		err = r.finished()
@@ -32,7 +33,27 @@ func (d *Data) documents(p *pace.Pacer) (documents, error) {
 	if !ok {
 		return documents{}, errors.New("load the policy's data: it is no object")
 	}
+	shareTexts(t, map[ast.Value]ast.Value{})
 	return documents{obj, !r.odd, inmem.NewFromASTObject(obj)}, nil
+}
+
+// maxSharedTexts is how many texts are looked for again.
+const maxSharedTexts = 64
+
+// shareTexts makes texts that are alike one value, such as what lists say of thousands of addresses.
+func shareTexts(t *ast.Term, known map[ast.Value]ast.Value) {
+	switch v := t.Value.(type) {
+	case ast.String:
+		if one, is := known[t.Value]; is {
+			t.Value = one
+		} else if len(known) < maxSharedTexts {
+			known[t.Value] = t.Value
+		}
+	case *ast.Array:
+		v.Foreach(func(element *ast.Term) { shareTexts(element, known) })
+	case ast.Object:
+		v.Foreach(func(_, value *ast.Term) { shareTexts(value, known) })
+	}
 }
 
 // store is the store of the data's documents.
