@@ -79,8 +79,18 @@ func child(mode string) error {
 			return err
 		}
 		return errors.New("failed behind the answer")
-	case "polite":
-		return polite()
+	case "starved":
+		if os.Getenv("COUNTERSIGN_PROVER_IDLE") == "" {
+			return prover.Serve(context.Background(), os.Stdin, os.Stdout)
+		}
+		r, _, err := os.Pipe()
+		if err != nil {
+			return err
+		}
+		_, err = r.Read(make([]byte, 1)) // nobody writes
+		return err
+	case "polite", "idle":
+		return polite(mode)
 	}
 	var out bytes.Buffer
 	if err := prover.Serve(context.Background(), os.Stdin, &out); err != nil {
@@ -289,6 +299,18 @@ func TestHanging(t *testing.T) {
 	}
 }
 
+// TestStarved: where a process that runs only where nobody else does comes to no end, another one does.
+func TestStarved(t *testing.T) {
+	s := small(t)
+	want, err := s.Revision()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := newProver(t, "starved", prover.Config{Patience: 20 * time.Millisecond}).Prove(t.Context(), s); err != nil || got.Revision != want {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
 func TestCancelled(t *testing.T) {
 	p, runs := hanging(t, 0)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -326,6 +348,7 @@ func TestConfig(t *testing.T) {
 	log := slog.New(slog.DiscardHandler)
 	for name, cfg := range map[string]prover.Config{
 		"arguments": {Log: log}, "log": {Args: []string{"x"}}, "time-out": {Args: []string{"x"}, Log: log, Timeout: -1},
+		"patience": {Args: []string{"x"}, Log: log, Patience: -1},
 	} {
 		if _, err := prover.New(cfg); err == nil {
 			t.Errorf("%s: it is taken", name)

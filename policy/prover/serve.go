@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 
 	jsonv2 "github.com/go-json-experiment/json"
 
@@ -40,7 +41,7 @@ type answer struct {
 func Serve(ctx context.Context, in io.Reader, out io.Writer) error {
 	ctx, cancel := context.WithTimeout(ctx, DefaultTimeout) // also when nobody waits any more
 	defer cancel()
-	standBack()
+	standBack(os.Getenv(idleVariable) != "")
 	archive, err := io.ReadAll(io.LimitReader(in, maxArchive))
 	if err != nil {
 		return fmt.Errorf("read a policy to test: %w", err)

@@ -7,6 +7,7 @@ import (
 	"os"
 	"strconv"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -30,11 +31,15 @@ func (r atEnd) Read(b []byte) (int, error) {
 }
 
 // polite proves, and fails where a thread has another priority than it should when that begins.
-func polite() error {
-	return prover.Serve(context.Background(), atEnd{os.Stdin, standsBack}, os.Stdout)
+func polite(mode string) error {
+	want := unix.SchedAttr{Policy: unix.SCHED_NORMAL, Nice: 10}
+	if mode == "idle" {
+		want = unix.SchedAttr{Policy: unix.SCHED_IDLE}
+	}
+	return prover.Serve(context.Background(), atEnd{os.Stdin, func() error { return standsBack(want) }}, os.Stdout)
 }
 
-func standsBack() error {
+func standsBack(want unix.SchedAttr) error {
 	threads, err := os.ReadDir("/proc/self/task")
 	if err != nil {
 		return err
@@ -44,15 +49,18 @@ func standsBack() error {
 		if err != nil {
 			return err
 		}
-		if p, err := unix.Getpriority(unix.PRIO_PROCESS, id); err != nil || p != 20-10 { // as the kernel gives it: 20 - nice
-			return fmt.Errorf("thread %d has the priority %d, %v", id, p, err)
+		if a, err := unix.SchedGetAttr(id, 0); err != nil || a.Policy != want.Policy || a.Nice != want.Nice {
+			return fmt.Errorf("thread %d has the priority %+v, %v", id, a, err)
 		}
 	}
 	return nil
 }
 
+// TestStandsBack: it runs only where nobody else does, and, where that came to nothing, at a low priority.
 func TestStandsBack(t *testing.T) {
-	if _, err := newProver(t, "polite", prover.Config{}).Prove(t.Context(), small(t)); err != nil {
-		t.Error(err)
+	for mode, cfg := range map[string]prover.Config{"idle": {}, "polite": {Patience: time.Nanosecond}} {
+		if _, err := newProver(t, mode, cfg).Prove(t.Context(), small(t)); err != nil {
+			t.Error(mode, err)
+		}
 	}
 }
