@@ -68,14 +68,17 @@ func (l *Log) append(s Storage, tail *Tail, ref, entry []byte) (int64, error) {
 	if len(ref) > maxRef {
 		return 0, fmt.Errorf("a reference has at most %d bytes, not %d", maxRef, len(ref))
 	}
-	n, err := l.Size(s)
-	if err != nil {
-		return 0, err
+	if !tail.sized {
+		size, err := l.Size(s)
+		if err != nil {
+			return 0, err
+		}
+		tail.At(size)
 	}
+	n := tail.size
 	if n >= maxSize {
 		return 0, errors.New("it is full")
 	}
-	tail.of(n)
 	if err := tail.end(s); err != nil {
 		return 0, err
 	}

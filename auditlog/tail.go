@@ -7,6 +7,7 @@ import "fmt"
 // apart from all others; a Tail that belongs to another one is to be set to zero. It is for one goroutine.
 type Tail struct {
 	size  int64 // of the log
+	sized bool  // that is its size in the present transaction
 	clear bool  // nothing is stored behind that
 	known uint64
 	left  [maxLevels]Hash // by level, where the bit in known is set: the newest subtree of that level that is whole
@@ -15,11 +16,13 @@ type Tail struct {
 // maxLevels is how many levels a tree of maxSize entries has.
 const maxLevels = 49
 
-// of makes the tail one of a log with a number of entries.
-func (t *Tail) of(size int64) {
+// At says how many entries the log has: what Log.Size has returned in the transaction in which the next entry is appended by the tail.
+// Who says nothing leaves it to AppendTo to ask for it.
+func (t *Tail) At(size int64) {
 	if t.size != size {
 		*t = Tail{size: size}
 	}
+	t.sized = true
 }
 
 // end makes sure that nothing is stored behind the end of the log: what was recorded is never written over.
@@ -52,7 +55,7 @@ func (t *Tail) before(r Reader, level int) (Hash, error) {
 
 // grew says that the log has one entry more, which completed subtrees up to a level: the last of them has this hash.
 func (t *Tail) grew(level int, hash Hash) {
-	t.size++
+	t.size, t.sized = t.size+1, false
 	t.known = t.known>>level<<level | 1<<level
 	t.left[level] = hash
 }

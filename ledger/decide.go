@@ -190,7 +190,11 @@ func (l *Ledger) decide(ctx context.Context, tx Tx, u *lookup, evaluate Evaluate
 }
 
 func (d *decision) run(ctx context.Context, evaluate EvaluateFunc, reply ReplyFunc) (err error) {
-	if d.now, d.trusted, err = d.ledger.clock(d.tx); err != nil {
+	recorded, err := d.sums.recordedTime(d.tx)
+	if err != nil {
+		return err
+	}
+	if d.now, d.trusted, err = d.ledger.keeper.read(d.tx, recorded); err != nil {
 		return err
 	}
 	if d.approvals, err = d.approvalsOf(execution(d.ask.IntentHash, d.ask.Digests, d.ask.Requester)); err != nil {
@@ -334,7 +338,7 @@ func (d *decision) write() error {
 	if err := d.count(); err != nil {
 		return err
 	}
-	d.sums.written(index, name)
+	d.sums.written(index, name, r.Time)
 	return nil
 }
 

@@ -3,23 +3,25 @@ package ledger
 import (
 	"math"
 	"sync"
+	"time"
 
 	"github.com/countersign-mpc/countersign/auditlog"
 )
 
 // sumCache remembers what windows showed, from one decision to the next, so that a window is summed up anew only when an entry
-// drops out of it; the revision of the active policy; and the end of the log. It is exact: it holds for the log that ends with one
-// certain entry, and all of it changes with the log only; what is altered in the store alone is found by Verify. A transaction that
-// was undone, and another process that shares the store, leave another end.
+// drops out of it; the revision of the active policy; and the end of the log. It is exact: it
+// holds for the log that ends with one certain entry, and all of it changes with the log only; what is altered in the store alone is
+// found by Verify. A transaction that was undone, and another process that shares the store, leave another end.
 type sumCache struct {
 	busy sync.Mutex // held by the decision that uses the cache, and guards the fields below
 
-	valid  bool // what follows belongs to the log of this size with this last entry
-	size   int64
-	last   id // reference of that entry
-	series map[Hash]*seriesSums
-	policy *string // revision of the active policy, "" for none; nil: it was not asked for
-	tail   auditlog.Tail
+	valid    bool // what follows belongs to the log of this size with this last entry
+	size     int64
+	last     id        // reference of that entry
+	recorded time.Time // its time
+	series   map[Hash]*seriesSums
+	policy   *string // revision of the active policy, "" for none; nil: it was not asked for
+	tail     auditlog.Tail
 
 	space decision // of the one that has the cache
 }
@@ -69,7 +71,16 @@ func (c *sumCache) begin(r Reader, log *auditlog.Log) (*sumCache, error) {
 	if !c.valid || len(c.series) > maxCached {
 		c.series, c.policy, c.tail = map[Hash]*seriesSums{}, nil, auditlog.Tail{}
 	}
+	c.tail.At(size)
 	return c, nil
+}
+
+// recordedTime is the time of the last entry; the zero time if there is none.
+func (c *sumCache) recordedTime(r Reader) (time.Time, error) {
+	if c != nil && c.valid {
+		return c.recorded, nil
+	}
+	return recordedTime(r)
 }
 
 // active is the revision of the active policy; "" if there is none.
@@ -100,10 +111,10 @@ func (c *sumCache) changing() {
 	}
 }
 
-// written says that the decision has been written as the entry with an index and a reference.
-func (c *sumCache) written(index int64, ref id) {
+// written says that the decision has been written as the entry with an index, a reference and a time.
+func (c *sumCache) written(index int64, ref id, at time.Time) {
 	if c != nil {
-		c.valid, c.size, c.last = true, index+1, ref
+		c.valid, c.size, c.last, c.recorded = true, index+1, ref, at
 	}
 }
 

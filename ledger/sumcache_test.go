@@ -101,6 +101,47 @@ func TestActiveOfTwoProcesses(t *testing.T) {
 	}
 }
 
+// TestTimeOfTwoProcesses: no decision is dated before another that stands in the log, whichever process made that, and a time that was
+// not recorded in the end is no bound.
+func TestTimeOfTwoProcesses(t *testing.T) {
+	shared := memstore.New()
+	store := &dying{Store: shared}
+	behind, ahead := ledgertest.NewClock(), ledgertest.NewClock()
+	one, other := ledgertest.MustOpen(t, store, behind), ledgertest.MustOpen(t, shared, ahead)
+	asked := 0
+	at := func(l *ledger.Ledger, want time.Duration, fails error) {
+		t.Helper()
+		asked++
+		_, err := l.Decide(context.Background(), ledgertest.Ask(fmt.Sprint("cb-", asked), "body"), func(_ context.Context, s ledger.State) (ledger.Verdict, error) {
+			if got := s.Now.Sub(ledgertest.Epoch); got != want {
+				t.Errorf("ask %d is decided %s after the beginning, want %s", asked, got, want)
+			}
+			return ledgertest.Verdict(wire.Approve, nil), nil
+		}, ledgertest.Reply)
+		if !errors.Is(err, fails) {
+			t.Fatal(err)
+		}
+	}
+	at(one, 0, nil)
+	at(one, 0, nil)
+	ahead.Advance(30 * time.Second)
+	at(other, 30*time.Second, nil)
+	at(one, 30*time.Second, nil)
+	at(one, 30*time.Second, nil)
+	behind.Advance(40 * time.Second)
+	store.undoes = true
+	at(one, 40*time.Second, errUndone)
+	store.undoes = false
+	behind.Jump(-5 * time.Second)
+	at(one, 35*time.Second, nil)
+	at(other, 35*time.Second, nil)
+	_, err := other.ConfirmClock(context.Background(), "olga", "it is right") // which is earlier than what is recorded
+	must(t, err)
+	behind.Jump(-3 * time.Second)
+	at(one, 32*time.Second, nil)
+	at(one, 32*time.Second, nil)
+}
+
 // scanned counts the scans of windows.
 type scanned struct {
 	ledger.Store
