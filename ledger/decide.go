@@ -197,7 +197,7 @@ func (d *decision) run(ctx context.Context, evaluate EvaluateFunc, reply ReplyFu
 	if d.now, d.trusted, err = d.ledger.keeper.read(d.tx, recorded); err != nil {
 		return err
 	}
-	if d.approvals, err = d.approvalsOf(execution(d.ask.IntentHash, d.ask.Digests, d.ask.Requester)); err != nil {
+	if d.approvals, err = d.approvalsOf(); err != nil {
 		return err
 	}
 	state := d.state()
@@ -331,6 +331,7 @@ func (d *decision) write() error {
 		}
 	}
 	for _, a := range d.changed {
+		d.sums.opening()
 		if err := putApproval(d.tx, a); err != nil {
 			return err
 		}

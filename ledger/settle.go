@@ -119,8 +119,12 @@ func (d *decision) open(r Requirement) *Approval {
 	return a
 }
 
-// approvalsOf returns the approvals of one execution, newest first.
-func (d *decision) approvalsOf(execution Hash) ([]*Approval, error) {
+// approvalsOf returns the approvals of the ask's execution, newest first.
+func (d *decision) approvalsOf() ([]*Approval, error) {
+	if none, err := d.sums.withoutApprovals(d.tx); none || err != nil {
+		return nil, err
+	}
+	execution := execution(d.ask.IntentHash, d.ask.Digests, d.ask.Requester)
 	var ids []id
 	from, to := append(d.key[:0], execution[:]...), after(d.key[32:32], execution[:])
 	err := d.tx.Scan(bucketExecution, from, to, true, func(key, _ []byte) (bool, error) {

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"fmt"
 	"math"
 	"sync"
 	"time"
@@ -9,7 +10,7 @@ import (
 )
 
 // sumCache remembers what windows showed, from one decision to the next, so that a window is summed up anew only when an entry
-// drops out of it; the revision of the active policy; and the end of the log. It is exact: it
+// drops out of it; the revision of the active policy; whether there are approvals at all; and the end of the log. It is exact: it
 // holds for the log that ends with one certain entry, and all of it changes with the log only; what is altered in the store alone is
 // found by Verify. A transaction that was undone, and another process that shares the store, leave another end.
 type sumCache struct {
@@ -21,7 +22,10 @@ type sumCache struct {
 	recorded time.Time // its time
 	series   map[Hash]*seriesSums
 	policy   *string // revision of the active policy, "" for none; nil: it was not asked for
+	none     bool    // no approval was ever opened
 	tail     auditlog.Tail
+
+	some bool // whatever the log is: approvals were opened, perhaps; none is ever removed
 
 	space decision // of the one that has the cache
 }
@@ -69,7 +73,7 @@ func (c *sumCache) begin(r Reader, log *auditlog.Log) (*sumCache, error) {
 		return nil, err
 	}
 	if !c.valid || len(c.series) > maxCached {
-		c.series, c.policy, c.tail = map[Hash]*seriesSums{}, nil, auditlog.Tail{}
+		c.series, c.policy, c.none, c.tail = map[Hash]*seriesSums{}, nil, false, auditlog.Tail{}
 	}
 	c.tail.At(size)
 	return c, nil
@@ -81,6 +85,30 @@ func (c *sumCache) recordedTime(r Reader) (time.Time, error) {
 		return c.recorded, nil
 	}
 	return recordedTime(r)
+}
+
+// withoutApprovals reports whether it is known that no approval was ever opened. Where policies ask for none, nobody has to look for
+// those of each ask.
+func (c *sumCache) withoutApprovals(r Reader) (bool, error) {
+	if c == nil || c.some || c.none {
+		return c != nil && c.none, nil
+	}
+	err := r.Scan(bucketExecution, nil, nil, false, func(_, _ []byte) (bool, error) {
+		c.some = true
+		return false, nil
+	})
+	if err != nil {
+		return false, fmt.Errorf("look for approvals: %w", err)
+	}
+	c.none = !c.some
+	return c.none, nil
+}
+
+// opening says that the decision opens an approval, or changes one.
+func (c *sumCache) opening() {
+	if c != nil {
+		c.some, c.none = true, false
+	}
 }
 
 // active is the revision of the active policy; "" if there is none.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -101,6 +102,82 @@ func TestActiveOfTwoProcesses(t *testing.T) {
 	}
 }
 
+// TestApprovalsOfTwoProcesses: that no approval was ever opened is remembered, and looks for none of the next ask are left out, only
+// as long as it is so: not beyond one that another process opens, and neither from one of its own that did not come about.
+func TestApprovalsOfTwoProcesses(t *testing.T) {
+	shared := &scanned{Store: memstore.New(), bucket: "execution"}
+	store := &dying{Store: shared}
+	clock := ledgertest.NewClock()
+	one := ledgertest.MustOpen(t, store, clock)
+	alice := ledgertest.NewApprover(t, "alice")
+	r := ledgertest.Require(1, alice)
+	asked := 0
+	ask := func(l *ledger.Ledger, about string, want ...ledger.ApprovalState) (ledger.Result, error) {
+		t.Helper()
+		asked++
+		return l.Decide(context.Background(), ledgertest.Ask(fmt.Sprint("cb-", asked), about), func(_ context.Context, s ledger.State) (ledger.Verdict, error) {
+			var got []ledger.ApprovalState
+			for _, a := range s.Approvals {
+				got = append(got, a.State)
+			}
+			if !slices.Equal(got, want) {
+				t.Errorf("ask %d sees the approvals %q, want %q", asked, got, want)
+			}
+			if about == "plain" {
+				return ledgertest.Verdict(wire.Approve, nil), nil
+			}
+			return ledgertest.Verdict(wire.Approve, r), nil // on condition of an approval
+		}, ledgertest.Reply)
+	}
+	decide := func(l *ledger.Ledger, about string, action wire.Action, want ...ledger.ApprovalState) {
+		t.Helper()
+		res, err := ask(l, about, want...)
+		must(t, err)
+		if res.Action != action {
+			t.Errorf("ask %d is answered %s, want %s", asked, res.Action, action)
+		}
+	}
+	for range 5 {
+		decide(one, "plain", wire.Approve)
+	}
+	if shared.scans != 1 {
+		t.Errorf("five asks looked %d times for approvals, of which there are none: want once", shared.scans)
+	}
+	store.undoes = true
+	if _, err := ask(one, "held"); !errors.Is(err, errUndone) {
+		t.Fatal(err)
+	}
+	store.undoes = false
+	decide(one, "held", wire.Wait) // and opens one
+	decide(one, "plain", wire.Approve)
+	decide(one, "held", wire.Wait, ledger.ApprovalPending)
+
+	fresh := ledgertest.MustOpen(t, store, clock)
+	decide(fresh, "held", wire.Wait, ledger.ApprovalPending)
+
+	// One that knows of none, and another process that opens one.
+	shared.Store = memstore.New()
+	one = ledgertest.MustOpen(t, store, clock)
+	other := ledgertest.MustOpen(t, shared.Store, clock)
+	for range 3 {
+		decide(one, "plain", wire.Approve)
+	}
+	decide(other, "held", wire.Wait)
+	decide(one, "held", wire.Wait, ledger.ApprovalPending)
+	decide(one, "plain", wire.Approve)
+	opened, err := other.Approvals(context.Background(), true)
+	must(t, err)
+	if len(opened) != 1 {
+		t.Fatalf("%d approvals were opened, want 1", len(opened))
+	}
+	_, err = other.SubmitApproval(context.Background(), opened[0].ID, alice.Sign(t, opened[0], ledger.VoteApprove))
+	must(t, err)
+	decide(one, "held", wire.Approve, ledger.ApprovalApproved)
+	if report, err := one.Verify(context.Background()); err != nil || !report.OK() {
+		t.Errorf("%v %q", err, report.Problems)
+	}
+}
+
 // TestTimeOfTwoProcesses: no decision is dated before another that stands in the log, whichever process made that, and a time that was
 // not recorded in the end is no bound.
 func TestTimeOfTwoProcesses(t *testing.T) {
@@ -142,10 +219,11 @@ func TestTimeOfTwoProcesses(t *testing.T) {
 	at(one, 32*time.Second, nil)
 }
 
-// scanned counts the scans of windows.
+// scanned counts the scans of a bucket.
 type scanned struct {
 	ledger.Store
-	scans int
+	bucket string
+	scans  int
 }
 
 func (s *scanned) Update(ctx context.Context, fn func(ledger.Tx) error) error {
@@ -158,7 +236,7 @@ type scannedTx struct {
 }
 
 func (t scannedTx) Scan(bucket string, from, to []byte, reverse bool, fn func(key, value []byte) (bool, error)) error {
-	if bucket == "window" {
+	if bucket == t.of.bucket {
 		t.of.scans++
 	}
 	return t.Tx.Scan(bucket, from, to, reverse, fn)
@@ -167,7 +245,7 @@ func (t scannedTx) Scan(bucket string, from, to []byte, reverse bool, fn func(ke
 // TestSumsOverAReload: a policy that is read anew brings its zones anew, and its windows are still those of the policy before: they
 // are not summed up again, and what is remembered of a series does not grow with each reload.
 func TestSumsOverAReload(t *testing.T) {
-	store := &scanned{Store: memstore.New()}
+	store := &scanned{Store: memstore.New(), bucket: "window"}
 	l := ledgertest.MustOpen(t, store, ledgertest.NewClock())
 	for i := range 5 {
 		zone, err := time.LoadLocation("Europe/Zurich")
