@@ -157,7 +157,7 @@ func (d *decision) charges() ([]WindowState, error) {
 }
 
 func (d *decision) cheapest(c *Charge, best *pending) error {
-	best.series, best.amount = seriesKey(c.Series), c.Amount
+	best.series, best.amount = d.sums.key(c.Series), c.Amount
 	best.sums = d.sums.of(best.series)
 	for i, anchor := range d.ask.Execution.Anchors {
 		v, err := d.getReservation(best.series, anchor)

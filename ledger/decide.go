@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"math/big"
 	"runtime/debug"
 	"time"
 
@@ -137,6 +138,7 @@ type decision struct {
 	values values                // what is written
 	key    [2 * len(Hash{})]byte // space for a key that is read or written
 	moves  [1]moved              // space for what an entry changes
+	words  [roomWords]big.Word   // space for what an entry comes to
 	counts []Count               // space for the record's
 	bounds []Bound               // space for the record's
 }

@@ -126,7 +126,7 @@ func (l *lately) has(name Hash) bool {
 func (a *Ask) name() Hash { return askName(a.Node, a.Path, a.CallbackID, a.Amends) }
 
 func askName(node string, path wire.Path, callbackID string, amends bool) Hash {
-	var space [256]byte
+	var space [512]byte // a node's id alone has some 250
 	b := append(space[:0], beginAsk...)
 	b = label.Field(label.Field(label.Field(b, node), string(path)), callbackID)
 	if amends {

@@ -3,6 +3,7 @@ package ledger
 import (
 	"fmt"
 	"math"
+	"strings"
 	"sync"
 	"time"
 
@@ -25,7 +26,9 @@ type sumCache struct {
 	none     bool    // no approval was ever opened
 	tail     auditlog.Tail
 
-	some bool // whatever the log is: approvals were opened, perhaps; none is ever removed
+	// What follows holds for every log.
+	some bool            // approvals were opened, perhaps; none is ever removed
+	keys map[string]Hash // of series, by their names
 
 	space decision // of the one that has the cache
 }
@@ -51,8 +54,11 @@ type storedSum struct {
 	sum   sum
 }
 
-// maxCached bounds how many series are remembered.
-const maxCached = 4096
+// maxCached bounds how many series are remembered, and maxCachedName the length of a name that is.
+const (
+	maxCached     = 4096
+	maxCachedName = 256
+)
 
 // begin gives the cache to a decision, in a state that fits the log; nil if another one has it. The decision gives it back by
 // giveBack.
@@ -109,6 +115,22 @@ func (c *sumCache) opening() {
 	if c != nil {
 		c.some, c.none = true, false
 	}
+}
+
+// key is under what a series is stored.
+func (c *sumCache) key(series string) Hash {
+	if c == nil || len(series) > maxCachedName {
+		return seriesKey(series)
+	}
+	key, known := c.keys[series]
+	if !known {
+		if c.keys == nil || len(c.keys) >= maxCached {
+			c.keys = map[string]Hash{}
+		}
+		key = seriesKey(series)
+		c.keys[strings.Clone(series)] = key
+	}
+	return key
 }
 
 // active is the revision of the active policy; "" if there is none.

@@ -87,6 +87,7 @@ func appendEntryPlace(b []byte, series, anchor Hash, at time.Time) []byte {
 func (d *decision) change(known *seriesSums, c *Count, m *moved, fresh bool) error {
 	key := appendEntryPlace(d.key[:0], c.Series, c.Anchor, m.at)
 	var entry sum
+	room(&entry.reserved, d.words[:], 0)
 	if !fresh {
 		if err := readSum(d.tx, key, &entry); err != nil {
 			return err
