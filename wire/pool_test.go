@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"runtime"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"testing"
@@ -115,6 +117,41 @@ func TestNothingIsLeft(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestLittleIsKept: bodies with as many keys as they have room for, at one depth after the other, leave little in memory that is
+// used again, however long they are.
+func TestLittleIsKept(t *testing.T) {
+	const most = 8 << 20
+	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // a collection would hide what is kept
+	for _, size := range []int{wire.BodyRoom, 64 << 10} {
+		before := heap()
+		for depth := wire.MaxDepth; depth > 0; depth-- {
+			if _, err := wire.ParseCheck(wire.PathCheck, keysAt(depth, size)); err == nil {
+				t.Fatal("accepted")
+			}
+		}
+		if kept := heap() - before; kept > most {
+			t.Errorf("bodies of %d bytes leave %d bytes", size, kept)
+		}
+	}
+}
+
+// heap is what is in use, with what pools have: they let go of it at the second collection only.
+func heap() int64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
+}
+
+// keysAt is a body of about size bytes, most of which are keys of one object.
+func keysAt(depth, size int) []byte {
+	b := []byte(strings.Repeat(`{"":`, depth-1) + "{")
+	for i := 0; len(b) < size-depth-len(`"ffff":0,`); i++ {
+		b = fmt.Appendf(b, `"%x":0,`, i)
+	}
+	return append(b, `"":0`+strings.Repeat("}", depth)...)
 }
 
 // TestReadBodyOfAnyLength: nothing is lost or added where a body is longer than the memory that is used again.

@@ -38,7 +38,7 @@ func scanValue(data []byte, depth int) (rest []byte, err error) {
 		return nil, errors.New("no JSON value: it is empty")
 	}
 	s, _ := scanners.Get().(*scanner)
-	defer s.release()
+	defer s.release(len(data))
 	dec := s.of(data)
 	for {
 		if _, err := dec.ReadToken(); err != nil {
@@ -59,7 +59,8 @@ type scanner struct {
 	dec    jsontext.Decoder
 }
 
-// scanners are those that nobody uses. What they keep is room for the keys of objects, and nothing that can be read again.
+// scanners are those that nobody uses. What they keep is room for the keys of objects, and nothing that can be read again. At each
+// depth it stays as the last object there has left it, so that it is bounded only by how long what was read may be: see release.
 var scanners = sync.Pool{New: func() any { return new(scanner) }}
 
 // of is the decoder at the start of data.
@@ -69,10 +70,13 @@ func (s *scanner) of(data []byte) *jsontext.Decoder {
 	return &s.dec
 }
 
-// release lets go of what was read, and gives the scanner back.
-func (s *scanner) release() {
+// release lets go of what was read, and gives the scanner back unless that was longer than most bodies: whoever sends long ones,
+// signed or not, with many keys at one depth after the other, would have it keep hundreds of times their length.
+func (s *scanner) release(read int) {
 	s.of(nil)
-	scanners.Put(s)
+	if read <= bodyRoom {
+		scanners.Put(s)
+	}
 }
 
 // syntaxError says where and why without repeating a value. The key of a duplicate is named: it is what to look for.
