@@ -33,6 +33,8 @@ func TestTamperedIndexes(t *testing.T) {
 			[]string{"a callback_id leads to entry 4, which is not of it"}},
 		"request_id of a vote": {func(x *tampered) { x.put("request", moved(x.first("request", leadsTo(3)), 11), nil) },
 			[]string{"a request_id leads to entry 11, which is not of it"}},
+		"request_id of what is to come": {func(x *tampered) { x.put("request", moved(x.first("request", leadsTo(3)), 1000), nil) },
+			[]string{"a request_id leads to entry 1000, which is not of it"}},
 		"exchanged": {func(x *tampered) {
 			key := x.first("callback", leadsTo(3))
 			x.drop("callback", leadsTo(3))

@@ -54,12 +54,23 @@ func isKey(r Reader, bucket string, key []byte) (there bool, err error) {
 func (v *verification) indexes(ctx context.Context) error {
 	for _, by := range indexes {
 		keys := 0
-		err := v.sweep(ctx, by.bucket, func(_ Reader, key, _ []byte) error {
+		err := v.sweep(ctx, by.bucket, func(r Reader, key, _ []byte) error {
 			index, err := indexOf(key)
-			if err == nil && index < v.report.Size {
+			if err != nil {
+				return err
+			}
+			later := false // decided since, unless there is no such entry
+			if index >= v.report.Size {
+				size, err := v.log.Size(r)
+				if err != nil {
+					return err
+				}
+				later = index < size
+			}
+			if !later {
 				keys++
 			}
-			return err
+			return nil
 		})
 		if err != nil {
 			return err
