@@ -39,3 +39,26 @@ func FuzzWindowState(f *testing.F) {
 		}
 	})
 }
+
+// FuzzPackedEntry: what an entry is packed into is refused, or read in memory that is in proportion to it; and what is packed is read
+// again as it was.
+func FuzzPackedEntry(f *testing.F) {
+	room := recordRoom{entry: bytes.Repeat([]byte("a long entry, "), 200)}
+	f.Add(room.value(7)[recordHead:])
+	f.Add([]byte{0, 0, 0, 0, 0})
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if entry, err := unpacked(data); err == nil && len(entry) > packedMost*len(data) {
+			t.Errorf("%d bytes became %d", len(data), len(entry))
+		}
+		room := recordRoom{entry: bytes.Repeat(data, 1+packedLeast/max(1, len(data)))}
+		stored := room.value(7)
+		again := stored[recordHead:]
+		var err error
+		if string(stored[:len(packedMagic)]) == packedMagic {
+			again, err = unpacked(again)
+		}
+		if err != nil || !bytes.Equal(again, room.entry) {
+			t.Errorf("%x was read again as %x (%v)", room.entry, again, err)
+		}
+	})
+}

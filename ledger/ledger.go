@@ -252,21 +252,20 @@ func (l *Ledger) append(tx Tx, e Entry) (index int64, name id, err error) {
 
 // appendTo is append to a log of whose end something may be known.
 func (l *Ledger) appendTo(tx Tx, tail *auditlog.Tail, e Entry) (index int64, name id, err error) {
-	value, err := e.appendTo(make([]byte, recordHead, recordHead+e.size()))
-	if err != nil {
+	room := recordRooms.Get().(*recordRoom)
+	defer room.release()
+	if room.entry, err = e.appendTo(room.entry[:0]); err != nil {
 		return 0, name, err
 	}
-	key := value[recordHead+entryHead:][:len(name):len(name)]
+	key := room.entry[entryHead:][:len(name):len(name)]
 	name = id(key)
-	if index, err = l.log.AppendTo(tx, tail, key, value[recordHead:]); err != nil {
+	if index, err = l.log.AppendTo(tx, tail, key, room.entry); err != nil {
 		return 0, name, err
 	}
 	if err := l.grown.check(index); err != nil { // what it had before
 		return 0, name, err
 	}
-	copy(value, recordMagic)
-	binary.BigEndian.PutUint64(value[len(recordMagic):], uint64(index))
-	if err := tx.Put(bucketRecord, key, value); err != nil {
+	if err := tx.Put(bucketRecord, key, room.value(index)); err != nil {
 		return 0, name, err
 	}
 	if err := putMetaUint(tx, metaTime, uint64(e.Time().UnixNano())); err != nil {
@@ -289,58 +288,4 @@ func (l *Ledger) checkpointNow(tx Tx, now time.Time) error {
 	}
 	l.signed.Store(now.UnixNano())
 	return nil
-}
-
-const (
-	recordMagic = "CSLR\x01" // then log index and entry
-	prunedMagic = "CSLP\x01" // then log index
-
-	recordHead = len(recordMagic) + 8 // before the entry
-)
-
-func prunedValue(index int64) []byte {
-	return binary.BigEndian.AppendUint64([]byte(prunedMagic), uint64(index))
-}
-
-// getRecord returns the log index and the bytes of the entry with this id: ErrNotFound if there is none, ErrExpired if
-// retention removed it.
-func getRecord(r Reader, name id) (int64, []byte, error) {
-	v, err := r.Get(bucketRecord, name[:])
-	if err != nil {
-		return 0, nil, fmt.Errorf("read entry %s: %w", name, err)
-	}
-	if v == nil {
-		return 0, nil, fmt.Errorf("entry %s: %w", name, ErrNotFound)
-	}
-	const head = recordHead
-	if len(v) < head {
-		return 0, nil, fmt.Errorf("%w: entry %s is cut off", ErrDamaged, name)
-	}
-	index := int64(binary.BigEndian.Uint64(v[len(recordMagic):head]))
-	switch string(v[:len(recordMagic)]) {
-	case recordMagic:
-		return index, v[head:], nil
-	case prunedMagic:
-		return index, nil, fmt.Errorf("entry %s: %w", name, ErrExpired)
-	}
-	return 0, nil, fmt.Errorf("%w: entry %s is of an unknown version", ErrDamaged, name)
-}
-
-// getEntry is getRecord, parsed.
-func getEntry(r Reader, name id) (int64, Entry, error) {
-	index, data, err := getRecord(r, name)
-	if err != nil {
-		return index, Entry{}, err
-	}
-	e, err := ParseEntry(data)
-	if err != nil {
-		return index, Entry{}, fmt.Errorf("entry %s: %w", name, err)
-	}
-	if e.ID() != name.String() {
-		return index, Entry{}, fmt.Errorf("%w: under the id %s stands entry %s", ErrDamaged, name, e.ID())
-	}
-	if e.Decision != nil {
-		e.Decision.Index = index
-	}
-	return index, e, nil
 }

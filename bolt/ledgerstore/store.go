@@ -22,8 +22,8 @@ type Config struct {
 }
 
 // format is the version record of the file (docs/FORMATS.md, bolt/ledgerstore). A file of a version before lacks the buckets
-// that were added since; it gets them when it is opened.
-const format = "countersign ledger in bbolt, version 6"
+// that were added since; it gets them when it is opened. One of version 6 lacks none, but no entry in it is packed.
+const format = "countersign ledger in bbolt, version 7"
 
 func earlier() map[string][]string {
 	sixth := []string{bucketTracks, bucketSpace}
@@ -31,6 +31,7 @@ func earlier() map[string][]string {
 	fourth := append([]string{bucketJournal}, fifth...)
 	third := append([]string{"revision", "activation", "proposal", "shadow"}, fourth...)
 	return map[string][]string{
+		"countersign ledger in bbolt, version 6": {},
 		"countersign ledger in bbolt, version 5": sixth,
 		"countersign ledger in bbolt, version 4": fifth,
 		"countersign ledger in bbolt, version 3": fourth,
