@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/countersign-mpc/countersign/internal/heap"
+	"github.com/countersign-mpc/countersign/internal/processors"
 	"github.com/countersign-mpc/countersign/policy/prover"
 	"github.com/countersign-mpc/countersign/wire"
 )
@@ -57,6 +58,7 @@ func (o *options) run(w io.Writer) (err error) {
 			return prover.Serve(context.Background(), os.Stdin, os.Stdout)
 		}
 		heap.Tune(os.Getenv("GOGC")) // as cmd/callback does, for every mode alike
+		processors.Tune(os.Getenv("GOMAXPROCS"))
 		return serve(o.mode, o.dir, os.Stdin, os.Stdout)
 	}
 	if o.requests < 1 || o.connections < 1 || o.seconds <= 0 || o.log < 0 {

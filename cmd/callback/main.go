@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/countersign-mpc/countersign/internal/heap"
+	"github.com/countersign-mpc/countersign/internal/processors"
 )
 
 // version is set by the build (-ldflags "-X main.version=…").
@@ -23,6 +24,7 @@ var version = "dev"
 
 func main() {
 	heap.Tune(os.Getenv("GOGC"))
+	processors.Tune(os.Getenv("GOMAXPROCS"))
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := (&options{again: true}).run(ctx, os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr})
 	stop()
