@@ -2,6 +2,7 @@ package ledger_test
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"math/big"
 	"strconv"
@@ -50,7 +51,11 @@ func (s forgetful) Delete(bucket string, key []byte) error {
 func BenchmarkDecide(b *testing.B) {
 	l := ledgertest.MustOpen(b, newForgetful(), nil)
 	v := ledgertest.Verdict(wire.Approve, nil)
-	v.Input = fmt.Appendf(nil, "%q", strings.Repeat("x", 3200))
+	var input strings.Builder // which can be packed as well as a real one
+	for i := range 25 {
+		input.WriteString(strings.Repeat(fmt.Sprintf("%x", sha256.Sum256([]byte{byte(i)})), 2))
+	}
+	v.Input = fmt.Appendf(nil, "%q", input.String())
 	asks := make([]ledger.Ask, 1024)
 	for i := range asks {
 		a := ledgertest.Ask("", fmt.Sprint("body-", i))

@@ -2,9 +2,13 @@ package ledger
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
+	"hash/crc32"
 	"math/big"
 	"testing"
+
+	"github.com/klauspost/compress/s2"
 )
 
 // FuzzWindowState: a window's sum and a reservation are refused as damaged, or are written again as they were read.
@@ -43,22 +47,26 @@ func FuzzWindowState(f *testing.F) {
 // FuzzPackedEntry: what an entry is packed into is refused, or read in memory that is in proportion to it; and what is packed is read
 // again as it was.
 func FuzzPackedEntry(f *testing.F) {
-	room := recordRoom{entry: bytes.Repeat([]byte("a long entry, "), 200)}
-	f.Add(room.value(7)[recordHead:])
+	of := func(entry []byte) *recordRoom {
+		return &recordRoom{written: append(make([]byte, recordHead), entry...)}
+	}
+	f.Add(of(bytes.Repeat([]byte("a long entry, "), 200)).value(7)[recordHead:])
 	f.Add([]byte{0, 0, 0, 0, 0})
+	bomb := s2.Encode(nil, make([]byte, 1<<20)) // which is no block of Snappy's, but the decoder knows it
+	f.Add(append(binary.BigEndian.AppendUint32(nil, crc32.Checksum(bomb, castagnoli)), bomb...))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		if entry, err := unpacked(data); err == nil && len(entry) > packedMost*len(data) {
+		if entry, err := unpacked(data); err == nil && len(entry) > packedTimes*len(data) {
 			t.Errorf("%d bytes became %d", len(data), len(entry))
 		}
-		room := recordRoom{entry: bytes.Repeat(data, 1+packedLeast/max(1, len(data)))}
-		stored := room.value(7)
+		entry := bytes.Repeat(data, 1+packedLeast/max(1, len(data)))
+		stored := of(entry).value(7)
 		again := stored[recordHead:]
 		var err error
 		if string(stored[:len(packedMagic)]) == packedMagic {
 			again, err = unpacked(again)
 		}
-		if err != nil || !bytes.Equal(again, room.entry) {
-			t.Errorf("%x was read again as %x (%v)", room.entry, again, err)
+		if err != nil || !bytes.Equal(again, entry) {
+			t.Errorf("%x was read again as %x (%v)", entry, again, err)
 		}
 	})
 }

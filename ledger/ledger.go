@@ -252,14 +252,14 @@ func (l *Ledger) append(tx Tx, e Entry) (index int64, name id, err error) {
 
 // appendTo is append to a log of whose end something may be known.
 func (l *Ledger) appendTo(tx Tx, tail *auditlog.Tail, e Entry) (index int64, name id, err error) {
-	room := recordRooms.Get().(*recordRoom)
+	room := roomFor(e.size())
 	defer room.release()
-	if room.entry, err = e.appendTo(room.entry[:0]); err != nil {
+	if err := room.write(e); err != nil {
 		return 0, name, err
 	}
-	key := room.entry[entryHead:][:len(name):len(name)]
+	key := room.entry()[entryHead:][:len(name):len(name)]
 	name = id(key)
-	if index, err = l.log.AppendTo(tx, tail, key, room.entry); err != nil {
+	if index, err = l.log.AppendTo(tx, tail, key, room.entry()); err != nil {
 		return 0, name, err
 	}
 	if err := l.grown.check(index); err != nil { // what it had before

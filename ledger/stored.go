@@ -22,38 +22,64 @@ const (
 )
 
 const (
-	// packedLeast is from which size on an entry is packed: what is shorter gains little.
+	// packedLeast and packedMost are between which sizes an entry is packed: what is shorter gains little, and what is longer, a large
+	// payment, would take several times as much memory as it has bytes.
 	packedLeast = 1 << 10
-	// packedMost bounds how many times as long as its block an entry may be: Snappy's copies give at most 64 bytes for two or three.
-	packedMost = 32
-	// keptRoom bounds what is kept in memory from one entry to the next.
-	keptRoom = 64 << 10
+	packedMost  = 128 << 10
+	// packedTimes bounds how many times as long as its block an entry may be: Snappy gives at most 64 bytes for three.
+	packedTimes = 32
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// recordRoom is memory in which an entry is written and packed before it is stored.
-type recordRoom struct{ entry, block []byte }
+// recordRoom is memory in which an entry is written, behind the head of what is stored, and packed.
+type recordRoom struct {
+	written, block []byte
+	given          bool // written is stored as it is, and not used again
+}
 
 var recordRooms = sync.Pool{New: func() any { return new(recordRoom) }}
 
-// release gives the memory back for the next entry.
-func (r *recordRoom) release() {
-	if cap(r.entry)+cap(r.block) <= keptRoom {
-		recordRooms.Put(r)
-	}
+// roomFor returns memory for an entry of about so many bytes.
+func roomFor(size int) *recordRoom {
+	r := recordRooms.Get().(*recordRoom)
+	r.written = slices.Grow(r.written[:0], recordHead+size)
+	return r
 }
 
-// value returns what is stored of the entry in the room, which the log has at an index. It is not of the room.
+// release gives the memory back for the next entry. That of a long one is not kept.
+func (r *recordRoom) release() {
+	if r.given || cap(r.written) > 2*packedMost {
+		r.written, r.given = nil, false
+	}
+	recordRooms.Put(r)
+}
+
+// write writes an entry.
+func (r *recordRoom) write(e Entry) (err error) {
+	r.written, err = e.appendTo(r.written[:recordHead])
+	return err
+}
+
+func (r *recordRoom) entry() []byte { return r.written[recordHead:] }
+
+// value returns what is stored of the entry, which the log has at an index. The room may be used again once it is released; the value
+// is not of it then.
 func (r *recordRoom) value(index int64) []byte {
-	if len(r.entry) >= packedLeast {
-		r.block = s2.EncodeSnappy(r.block[:cap(r.block)], r.entry)
-		if len(r.block) < len(r.entry)-len(r.entry)/8 {
+	entry := r.entry()
+	if packedLeast <= len(entry) && len(entry) <= packedMost {
+		r.block = s2.EncodeSnappy(r.block, entry)
+		if len(r.block) < len(entry)-len(entry)/8 {
 			v := storedHead(packedMagic, index, crc32.Size+len(r.block))
 			return append(binary.BigEndian.AppendUint32(v, crc32.Checksum(r.block, castagnoli)), r.block...)
 		}
 	}
-	return append(storedHead(plainMagic, index, len(r.entry)), r.entry...)
+	if len(entry) <= packedMost {
+		return append(storedHead(plainMagic, index, len(entry)), entry...)
+	}
+	r.given = true
+	binary.BigEndian.PutUint64(r.written[copy(r.written, plainMagic):], uint64(index))
+	return r.written
 }
 
 // storedHead is what a stored entry begins with, with room for so many bytes behind it.
@@ -72,7 +98,7 @@ func unpacked(b []byte) ([]byte, error) {
 	}
 	block := b[crc32.Size:]
 	size, err := s2.DecodedLen(block)
-	if err != nil || size > packedMost*len(block) || binary.BigEndian.Uint32(b) != crc32.Checksum(block, castagnoli) {
+	if err != nil || size > packedTimes*len(block) || binary.BigEndian.Uint32(b) != crc32.Checksum(block, castagnoli) {
 		return nil, errPacked
 	}
 	entry, err := s2.Decode(slices.Grow([]byte(nil), size), block)
@@ -92,16 +118,15 @@ func getRecord(r Reader, name id) (int64, []byte, error) {
 	if v == nil {
 		return 0, nil, fmt.Errorf("entry %s: %w", name, ErrNotFound)
 	}
-	const head = recordHead
-	if len(v) < head {
+	if len(v) < recordHead {
 		return 0, nil, fmt.Errorf("%w: entry %s is cut off", ErrDamaged, name)
 	}
-	index := int64(binary.BigEndian.Uint64(v[len(plainMagic):head]))
+	index := int64(binary.BigEndian.Uint64(v[len(plainMagic):recordHead]))
 	switch string(v[:len(plainMagic)]) {
 	case plainMagic:
-		return index, v[head:], nil
+		return index, v[recordHead:], nil
 	case packedMagic:
-		entry, err := unpacked(v[head:])
+		entry, err := unpacked(v[recordHead:])
 		if err != nil {
 			return 0, nil, fmt.Errorf("%w: entry %s: %w", ErrDamaged, name, err)
 		}

@@ -17,13 +17,14 @@ type Config struct {
 	Path        string        // the file; made with mode 0600 if it is not there
 	OpenTimeout time.Duration // how long to wait for a file that another process holds; 0: DefaultOpenTimeout
 
-	// ReadOnly leaves the file as it is, byte for byte: it has to be there and of this Format, and no transaction can write.
+	// ReadOnly leaves the file as it is, byte for byte: it has to be there and of this Format, or of an earlier one that lacks no bucket,
+	// and no transaction can write.
 	ReadOnly bool
 
 	Format  string   // what the version record says: the kind of the file and its version
 	Buckets []string // the buckets that the file has; "store" is taken by the version record
-	// Earlier has, for each Format that differs from this one only by not having some buckets, those buckets. A file of it
-	// gets them, and the new version record, in one commit.
+	// Earlier has, for each Format of which all that it holds is read as it is, the buckets that it does not have. A file of it gets them,
+	// and the new version record, in one commit.
 	Earlier map[string][]string
 
 	// Apart are those of Buckets in which each value lies on pages of its own. bbolt writes a page as a whole, and up to four
@@ -197,7 +198,7 @@ func (f *File) checkVersion(tx *bolt.Tx, cfg Config) (whole bool, err error) {
 			return false, f.damaged("the bucket %s is missing", name)
 		}
 	}
-	return !earlier, nil
+	return !earlier || cfg.ReadOnly && len(added) == 0, nil
 }
 
 // create makes the buckets that are not there, and the version record.

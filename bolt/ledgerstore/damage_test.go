@@ -310,6 +310,31 @@ func TestEarlierVersion(t *testing.T) {
 	}
 }
 
+// readOnly opens a file that is only read, which is done to one of an earlier version if it lacks nothing.
+func readOnly(t *testing.T, path string, whole bool) {
+	t.Helper()
+	store, err := ledgerstore.Open(ledgerstore.Config{Path: path, ReadOnly: true})
+	if !whole {
+		if err == nil || !strings.Contains(err.Error(), "of an earlier version") {
+			t.Errorf("read only: %v", err)
+		}
+		return
+	}
+	if err != nil {
+		t.Fatalf("read only: %v", err)
+	}
+	err = store.View(context.Background(), func(r ledger.Reader) error {
+		v, err := r.Get("ask", []byte("key"))
+		if string(v) != "value" {
+			t.Errorf("read only it holds %q", v)
+		}
+		return err
+	})
+	if err := errors.Join(err, store.Close()); err != nil {
+		t.Error(err)
+	}
+}
+
 func takenOver(t *testing.T, version, lacks string) {
 	text := "countersign ledger in bbolt, version " + version
 	sum := crc32.Checksum([]byte("store\x00\x00\x00\x06format"+text), crc32.MakeTable(crc32.Castagnoli))
@@ -340,6 +365,7 @@ func takenOver(t *testing.T, version, lacks string) {
 		return err
 	}
 	edit(earlier)
+	readOnly(t, path, lacks == "")
 	for range 2 { // as that version, then as what it has become
 		store, err = ledgerstore.Open(ledgerstore.Config{Path: path})
 		if err != nil {

@@ -10,12 +10,16 @@ import (
 func TestTune(t *testing.T) {
 	before := runtime.GOMAXPROCS(0)
 	defer runtime.GOMAXPROCS(before)
-	processors.Tune("4")
-	if got := runtime.GOMAXPROCS(0); got != before {
-		t.Errorf("the operator's choice became %d", got)
+	all := runtime.NumCPU()
+	tune := func(what string, has, want int, gomaxprocs string) {
+		runtime.GOMAXPROCS(has)
+		if processors.Tune(gomaxprocs); runtime.GOMAXPROCS(0) != want {
+			t.Errorf("%s: Go has %d processors of %d, want %d", what, runtime.GOMAXPROCS(0), all, want)
+		}
 	}
-	processors.Tune("")
-	if got := runtime.GOMAXPROCS(0); got != before+1 {
-		t.Errorf("it is %d, want %d", got, before+1)
+	tune("all of them", all, all+1, "")
+	tune("the operator's choice", all, all, "4")
+	if all > 1 {
+		tune("a limit", all-1, all-1, "")
 	}
 }

@@ -30,6 +30,7 @@ func Run(t *testing.T, open func(t *testing.T) ledger.Store) {
 		{"record", testRecord},
 		{"same ask at once", testSameAskAtOnce},
 		{"many asks at once", testManyAsksAtOnce},
+		{"long entries", testLongEntries},
 		{"nothing without a record", testNothingRecorded},
 		{"open again", testOpenAgain},
 		{"lists", testLists},
