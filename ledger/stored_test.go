@@ -42,7 +42,8 @@ func newPacked(t *testing.T) (x *tampered, stored []byte) {
 	return x, stored
 }
 
-func (x *tampered) store1(value []byte) {
+// storeEntry stores something else in place of the only entry.
+func (x *tampered) storeEntry(value []byte) {
 	x.edit("record", func(_, _ []byte) []byte { return value })
 }
 
@@ -80,7 +81,7 @@ func TestPlainEntry(t *testing.T) {
 	x, stored := newPacked(t)
 	entry, _, err := x.l.Prove(context.Background(), x.ids[0])
 	must(t, err)
-	x.store1(append(append([]byte(plainStored), stored[len(plainStored):storedHead]...), entry...))
+	x.storeEntry(append(append([]byte(plainStored), stored[len(plainStored):storedHead]...), entry...))
 	x.healthy()
 	if again, _, err := x.l.Prove(context.Background(), x.ids[0]); err != nil || !bytes.Equal(again, entry) {
 		t.Errorf("it is read as %q (%v)", again, err)
@@ -100,7 +101,7 @@ func TestPackedEntryChanged(t *testing.T) {
 	x, stored := newPacked(t)
 	found := func(what string, changed []byte) {
 		t.Helper()
-		x.store1(changed)
+		x.storeEntry(changed)
 		_, err := x.l.Decision(context.Background(), x.ids[0])
 		report, verr := x.l.Verify(context.Background())
 		if must(t, verr); len(report.Problems) == 0 {
@@ -109,7 +110,7 @@ func TestPackedEntryChanged(t *testing.T) {
 		if outside := strings.HasPrefix(what, "index"); !errors.Is(err, ledger.ErrDamaged) && !outside {
 			t.Errorf("%s: read: %v, want ErrDamaged", what, err)
 		}
-		x.store1(stored)
+		x.storeEntry(stored)
 	}
 	for i := range stored {
 		what := fmt.Sprint("byte ", i)
